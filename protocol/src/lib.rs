@@ -1,1 +1,28 @@
-//! To be written.
+//! Everything that crosses the socket between `preflightd` and its clients, and nothing else.
+//!
+//! The protocol is JSON-RPC 2.0 in frames as the Language Server Protocol has them ([`codec`]): each message is preceded
+//! by `Content-Length: N\r\n\r\n`. A client connects to the socket that [`endpoint`] names, sends [`method::Initialize`]
+//! first, then requests ([`method`]); after [`method::Subscribe`] the daemon sends a snapshot as of sequence N and from
+//! then on every [`event::Envelope`] after N as a notification `event`, and unsequenced `beat` notifications
+//! ([`event::Beat`]) with progress and log sizes. Errors are [`error::RpcError`].
+//!
+//! These types are the wire's own. The daemon's domain types are not serializable; its server translates both ways.
+//! This crate knows nobody else in the workspace.
+
+pub mod archive;
+#[cfg(feature = "client")]
+pub mod client;
+pub mod codec;
+pub mod endpoint;
+pub mod error;
+pub mod event;
+pub mod handshake;
+pub mod health;
+pub mod ids;
+pub mod image;
+pub mod job;
+pub mod log;
+pub mod message;
+pub mod method;
+pub mod result;
+pub mod ticket;

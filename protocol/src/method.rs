@@ -1,0 +1,281 @@
+//! Requests: one type a method, with its answer and its name.
+
+use std::path::PathBuf;
+
+use schemars::JsonSchema;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use crate::archive::Lock;
+use crate::handshake::{ClientHello, DaemonHello};
+use crate::health::{Check, DaemonStatus};
+use crate::ids::{ImageId, JobId, Sequence, Series, TicketId};
+use crate::image::{ImageFiles, ImageInfo};
+use crate::log::{LogInfo, LogName, LogRange};
+use crate::ticket::{Ticket, TicketSummary};
+
+/// A request that clients send: the implementing type is its parameters.
+pub trait Method: Serialize + DeserializeOwned + JsonSchema {
+    /// The method's name on the wire.
+    const NAME: &'static str;
+    /// What is answered.
+    type Answer: Serialize + DeserializeOwned + JsonSchema;
+}
+
+macro_rules! methods {
+    ($($params:ident => $name:literal, $answer:ty;)*) => {
+        $(impl Method for $params {
+            const NAME: &'static str = $name;
+            type Answer = $answer;
+        })*
+
+        /// Every method's name with the schemas of its parameters and its answer.
+        #[must_use]
+        pub fn schemas() -> Vec<(&'static str, schemars::Schema, schemars::Schema)> {
+            vec![$(($name, schemars::schema_for!($params), schemars::schema_for!($answer)),)*]
+        }
+    };
+}
+
+methods! {
+    Initialize => "initialize", DaemonHello;
+    Subscribe => "subscribe", Snapshot;
+    TicketCreate => "ticket/create", TicketCreated;
+    TicketList => "ticket/list", Vec<TicketSummary>;
+    TicketShow => "ticket/show", Ticket;
+    TicketUpdate => "ticket/update", TicketSummary;
+    TicketCancel => "ticket/cancel", TicketSummary;
+    LogList => "log/list", Vec<LogInfo>;
+    LogRead => "log/read", LogRange;
+    ResultStream => "result/stream", ResultStreamFile;
+    LockShow => "lock/show", Vec<Lock>;
+    ImageList => "image/list", Vec<ImageInfo>;
+    ImageBuild => "image/build", ImageBuilding;
+    ImageGet => "image/get", ImageFiles;
+    ImageRemove => "image/remove", Empty;
+    Status => "daemon/status", DaemonStatus;
+    Doctor => "daemon/doctor", Vec<Check>;
+    Stop => "daemon/stop", Empty;
+}
+
+/// No answer but that it was done.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Empty {}
+
+/// The first request: who is there, and which protocol.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(transparent)]
+pub struct Initialize(pub ClientHello);
+
+/// From now on, send events.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Subscribe {
+    /// Only this ticket's events.
+    pub ticket: Option<TicketId>,
+}
+
+/// All that a subscriber needs to know before the events after `seq`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Snapshot {
+    /// The last event that is contained.
+    pub seq: Sequence,
+    /// The tickets, newest first.
+    pub tickets: Vec<TicketSummary>,
+    /// The ticket that was asked for, whole.
+    pub ticket: Option<Box<Ticket>>,
+    /// The daemon.
+    pub daemon: DaemonStatus,
+}
+
+/// How signatures of source packages are treated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum SignaturePolicy {
+    /// They are not looked at.
+    Ignore,
+    /// A missing or unknown one is a warning; a broken one too.
+    Warn,
+    /// Only what a known key has signed is taken.
+    Require,
+}
+
+/// Make a ticket. Either all is in order and a ticket is made, or nothing is stored.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct TicketCreate {
+    /// Folders, `.dsc` or `_source.changes` files, as absolute paths.
+    pub sources: Vec<PathBuf>,
+    /// Its title; the sources' names and versions where it is missing.
+    pub title: Option<String>,
+    /// What it is about.
+    pub description: Option<String>,
+    /// The bug that it fixes.
+    pub bug: Option<String>,
+    /// Who made it; the peer's user name where it is missing.
+    pub owner: Option<String>,
+    /// The series; from the sources' changelogs or the configuration where it is missing.
+    pub series: Option<String>,
+    /// Packages that the image gets besides the ticket's own.
+    #[serde(default)]
+    pub add_packages: Vec<String>,
+    /// Packages that are removed from the image.
+    #[serde(default)]
+    pub remove_packages: Vec<String>,
+    /// How signatures are treated; the configuration says where it is missing.
+    pub signatures: Option<SignaturePolicy>,
+    /// Make the ticket, but do not queue it.
+    #[serde(default)]
+    pub wait: bool,
+    /// Refuse to fetch anything from the network for this ticket.
+    #[serde(default)]
+    pub offline: bool,
+    /// Seconds after which one test is ended; autopkgtest's 10000 where it is missing.
+    pub test_timeout_s: Option<u32>,
+    /// Seconds after which a build is ended; autopkgtest's 100000 where it is missing.
+    pub build_timeout_s: Option<u32>,
+}
+
+/// The ticket that was made.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct TicketCreated {
+    /// Its number.
+    pub id: TicketId,
+    /// What the owner should know, such as an unsigned source.
+    pub warnings: Vec<String>,
+}
+
+/// The tickets, newest first.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct TicketList {
+    /// Only those that have not ended.
+    #[serde(default)]
+    pub open: bool,
+}
+
+/// One ticket, whole.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct TicketShow {
+    /// Its number.
+    pub id: TicketId,
+}
+
+/// Change a ticket. What is missing stays.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct TicketUpdate {
+    /// Its number.
+    pub id: TicketId,
+    /// The new title.
+    pub title: Option<String>,
+    /// The new description.
+    pub description: Option<String>,
+    /// The new bug.
+    pub bug: Option<String>,
+    /// The new owner.
+    pub owner: Option<String>,
+    /// Queue it.
+    #[serde(default)]
+    pub queue: bool,
+}
+
+/// End a ticket: its running job and that job's machine are gone within 3 s.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct TicketCancel {
+    /// Its number.
+    pub id: TicketId,
+}
+
+/// A ticket's logs, in the order of its jobs and their attempts.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct LogList {
+    /// The ticket.
+    pub ticket: TicketId,
+    /// Only this job's.
+    pub job: Option<JobId>,
+}
+
+/// A piece of a log, for a client that cannot read the file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct LogRead {
+    /// The ticket.
+    pub ticket: TicketId,
+    /// The log.
+    pub log: LogName,
+    /// The first byte.
+    pub offset: u64,
+    /// How many bytes at most; never more than 1 MiB are answered.
+    pub length: u32,
+}
+
+/// Where a ticket's subunit v2 stream is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ResultStream {
+    /// The ticket.
+    pub ticket: TicketId,
+}
+
+/// A ticket's subunit v2 stream.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ResultStreamFile {
+    /// The file; it grows while tests run.
+    pub path: PathBuf,
+    /// Its length in bytes now.
+    pub size: u64,
+}
+
+/// The locks of a ticket's jobs: each job's newest attempt.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct LockShow {
+    /// The ticket.
+    pub ticket: TicketId,
+}
+
+/// All images.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ImageList {}
+
+/// Build a series' base images from the archive as it is now.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ImageBuild {
+    /// The recipe.
+    pub series: Series,
+}
+
+/// The ticket whose job builds the base images; follow it as any other.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ImageBuilding {
+    /// Its number.
+    pub ticket: TicketId,
+}
+
+/// Write a ticket's image, or any image by its name, as files of its own.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ImageGet {
+    /// The ticket.
+    pub ticket: Option<TicketId>,
+    /// The image, where no ticket is given.
+    pub image: Option<ImageId>,
+    /// The disk's absolute path; kernel and initrd are put beside it.
+    pub output: PathBuf,
+}
+
+/// Remove an image that no ticket uses.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ImageRemove {
+    /// Its name.
+    pub id: ImageId,
+}
+
+/// The daemon as it stands.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Status {}
+
+/// What the host has and lacks.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Doctor {
+    /// Probe again, whatever is remembered.
+    #[serde(default)]
+    pub fresh: bool,
+}
+
+/// Stop the daemon gracefully.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Stop {}

@@ -1,0 +1,262 @@
+//! A ticket as clients see it: one change, its subtickets, and where it stands in the workflow.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::ids::{ImageId, Moment, Series, SubticketId, TicketId};
+use crate::job::{Job, Progress};
+use crate::result::{Artifact, Outcome, TestResult};
+
+/// Where a ticket stands. On the wire it is its number, as the Ubuntu CI Engine has them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(into = "u16", try_from = "u16")]
+pub enum WorkflowStep {
+    /// 100
+    Queued,
+    /// 200
+    PackageBuilding,
+    /// 300
+    ImageBuilding,
+    /// 400
+    ImageTesting,
+    /// 500
+    PackagePublishing,
+    /// 999
+    Failed,
+    /// 1000
+    Complete,
+}
+
+impl WorkflowStep {
+    /// All steps in the order of their numbers.
+    pub const ALL: [Self; 7] = [
+        Self::Queued,
+        Self::PackageBuilding,
+        Self::ImageBuilding,
+        Self::ImageTesting,
+        Self::PackagePublishing,
+        Self::Failed,
+        Self::Complete,
+    ];
+
+    /// The step's number.
+    #[must_use]
+    pub fn number(self) -> u16 {
+        match self {
+            Self::Queued => 100,
+            Self::PackageBuilding => 200,
+            Self::ImageBuilding => 300,
+            Self::ImageTesting => 400,
+            Self::PackagePublishing => 500,
+            Self::Failed => 999,
+            Self::Complete => 1000,
+        }
+    }
+
+    /// The step's name in words.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Queued => "queued",
+            Self::PackageBuilding => "package building",
+            Self::ImageBuilding => "image building",
+            Self::ImageTesting => "image testing",
+            Self::PackagePublishing => "package publishing",
+            Self::Failed => "failed",
+            Self::Complete => "complete",
+        }
+    }
+}
+
+impl From<WorkflowStep> for u16 {
+    fn from(step: WorkflowStep) -> u16 {
+        step.number()
+    }
+}
+
+/// A number that is no workflow step's.
+#[derive(Debug, thiserror::Error)]
+#[error("{0} is not a workflow step (100, 200, 300, 400, 500, 999, 1000)")]
+pub struct UnknownStep(u16);
+
+impl TryFrom<u16> for WorkflowStep {
+    type Error = UnknownStep;
+
+    fn try_from(number: u16) -> Result<Self, UnknownStep> {
+        Self::ALL
+            .into_iter()
+            .find(|step| step.number() == number)
+            .ok_or(UnknownStep(number))
+    }
+}
+
+impl JsonSchema for WorkflowStep {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "WorkflowStep".into()
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({ "type": "integer", "enum": [100, 200, 300, 400, 500, 999, 1000] })
+    }
+}
+
+impl fmt::Display for WorkflowStep {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+/// What is happening to a ticket now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum TicketStatus {
+    /// Made with `--wait`: not queued until `ticket update N --queue`.
+    Waiting,
+    /// In the queue.
+    Queued,
+    /// One of its jobs has started.
+    Running,
+    /// Ended at step 1000.
+    Complete,
+    /// Ended at step 999.
+    Failed,
+    /// Ended by `ticket cancel`.
+    Cancelled,
+}
+
+impl TicketStatus {
+    /// Whether nothing more will happen to the ticket by itself.
+    #[must_use]
+    pub fn is_final(self) -> bool {
+        matches!(self, Self::Complete | Self::Failed | Self::Cancelled)
+    }
+}
+
+impl fmt::Display for TicketStatus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Waiting => "waiting",
+            Self::Queued => "queued",
+            Self::Running => "running",
+            Self::Complete => "complete",
+            Self::Failed => "failed",
+            Self::Cancelled => "cancelled",
+        })
+    }
+}
+
+/// How a source package's signature was judged.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case", tag = "state")]
+pub enum Signature {
+    /// There is none, or the policy is `ignore`.
+    None,
+    /// Made by a key of a configured keyring.
+    Good {
+        /// The key's user ID, such as `Jane Doe <jane@example.org>`.
+        signer: String,
+        /// The key's fingerprint in upper-case hexadecimal digits.
+        fingerprint: String,
+    },
+    /// There is one, but not by a known key, or it does not verify (policy `warn`).
+    Unverified {
+        /// Why it could not be verified.
+        reason: String,
+    },
+}
+
+/// One source package upload of a ticket.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Subticket {
+    /// Its number.
+    pub id: SubticketId,
+    /// The source package's name.
+    pub source: String,
+    /// The source package's version.
+    pub version: String,
+    /// Where it was submitted from: a folder, a `.dsc` or a `.changes`.
+    pub origin: PathBuf,
+    /// Its signature.
+    pub signature: Signature,
+}
+
+/// What every list of tickets shows.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct TicketSummary {
+    /// Its number.
+    pub id: TicketId,
+    /// Its title.
+    pub title: String,
+    /// Who made it.
+    pub owner: String,
+    /// The series that it is checked on.
+    pub series: Series,
+    /// Where it stands.
+    pub workflow_step: WorkflowStep,
+    /// What is happening to it.
+    pub status: TicketStatus,
+    /// How it ended.
+    pub outcome: Option<Outcome>,
+    /// autopkgtest's exit code, once it ended.
+    pub exit_code: Option<u8>,
+    /// One line that says why it failed.
+    pub reason: Option<String>,
+    /// The sources' names.
+    pub sources: Vec<String>,
+    /// When it was made.
+    pub created_at: Moment,
+    /// When its first job started.
+    pub started_at: Option<Moment>,
+    /// When it ended.
+    pub finished_at: Option<Moment>,
+    /// Its place in the queue, counted from 1, while queued.
+    pub queue_position: Option<u32>,
+    /// What the running job last reported.
+    pub progress: Option<Progress>,
+    /// How many tests passed, failed (flaky included) and were skipped.
+    pub test_counts: TestCounts,
+}
+
+/// Tests of a ticket by result.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+pub struct TestCounts {
+    /// PASS
+    pub pass: u32,
+    /// FAIL
+    pub fail: u32,
+    /// FLAKY
+    pub flaky: u32,
+    /// SKIP
+    pub skip: u32,
+}
+
+/// A ticket with all that belongs to it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Ticket {
+    /// What lists show of it.
+    #[serde(flatten)]
+    pub summary: TicketSummary,
+    /// What the change is about.
+    pub description: String,
+    /// The bug that it fixes, as the owner wrote it.
+    pub bug: Option<String>,
+    /// Packages that the image gets besides the ticket's own.
+    pub add_packages: Vec<String>,
+    /// Packages that are removed from the image.
+    pub remove_packages: Vec<String>,
+    /// Its source packages.
+    pub subtickets: Vec<Subticket>,
+    /// Its jobs in the order in which they run.
+    pub jobs: Vec<Job>,
+    /// Its tests' results in a stable order: by subticket, then as the control file lists them.
+    pub tests: Vec<TestResult>,
+    /// What its builds have made.
+    pub artifacts: Vec<Artifact>,
+    /// The image that its tests ran on.
+    pub image: Option<ImageId>,
+    /// Warnings for the owner: from intake, builds and tests.
+    pub warnings: Vec<String>,
+}
