@@ -100,7 +100,7 @@ impl Connection {
         let pending = Arc::new(Pending(Mutex::new(Some(HashMap::new()))));
         let (notify, notifications) = mpsc::channel(WAITING_NOTIFICATIONS);
         let for_reader = Arc::clone(&pending);
-        tokio::spawn(async move {
+        let reading = tokio::spawn(async move {
             let mut buffer = Vec::new();
             // Ends when the daemon goes, sends what is no frame, or nobody listens any more.
             while read_frames(&mut reader, &mut buffer, &for_reader, &notify).await {}

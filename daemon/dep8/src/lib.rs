@@ -1,1 +1,20 @@
-//! To be written.
+//! dep8: what a source package's `debian/tests/control` asks for, and how one of its tests is run.
+//!
+//! [`control`] reads, [`plan`](mod@plan) decides, [`run`] carries out one test on a [`machine::TestMachine`], and
+//! [`outcome`] says what came of it in autopkgtest's words and exit codes. Nothing here knows of tickets, images,
+//! hypervisors or logs: whoever leases a testbed brings the machine and takes the events.
+
+pub mod arch;
+pub mod control;
+pub mod dependency;
+mod install;
+pub mod log;
+pub mod machine;
+pub mod name;
+pub mod outcome;
+pub mod plan;
+pub mod restriction;
+pub mod run;
+mod script;
+pub mod source;
+mod stanza;
