@@ -1,0 +1,39 @@
+# Preflight: two commands are enough, `make demo` and `make test`. Both set up what is missing.
+
+# `.ci/setup` puts the distribution's Rust here where the machine's own is missing or too old.
+export PATH := $(CURDIR)/target/toolchain:$(PATH)
+CARGO ?= cargo
+PREFIX ?= /usr/local
+AGENT_TARGET := $(shell uname -m)-unknown-linux-gnu
+
+.PHONY: demo test build release install setup agent check audit bench clean
+
+build: setup agent ## the debug programs
+	$(CARGO) build
+
+release: setup agent ## the programs as users get them
+	$(CARGO) build --release
+
+setup: ## installs what is missing
+	@.ci/setup
+
+# Static, so that it runs in any guest; a target is named so that the flag does not reach build scripts.
+agent: setup
+	RUSTFLAGS="-C target-feature=+crt-static" $(CARGO) build -p preflight-guest-agent --profile agent --target $(AGENT_TARGET)
+
+demo: release ## GNU hello from the archive: .dsc to PASS in real guests
+	@.ci/demo
+
+test: build ## every test; real guests under whatever acceleration works
+	$(CARGO) test --workspace --all-features
+
+check: setup ## formatting and lints
+	$(CARGO) fmt --all -- --check
+	$(CARGO) clippy --workspace --all-targets --all-features -- -D warnings
+
+audit: ## licences, bans, sources
+	command -v cargo-deny >/dev/null || $(CARGO) install --locked cargo-deny
+	$(CARGO) deny check
+
+clean:
+	$(CARGO) clean
