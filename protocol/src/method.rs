@@ -47,7 +47,7 @@ methods! {
     TicketCancel => "ticket/cancel", TicketSummary;
     LogList => "log/list", Vec<LogInfo>;
     LogRead => "log/read", LogRange;
-    ResultStream => "result/stream", ResultStreamFile;
+    ResultStream => "result/stream", Vec<ResultStreamFile>;
     LockShow => "lock/show", Vec<Lock>;
     ImageList => "image/list", Vec<ImageInfo>;
     ImageBuild => "image/build", ImageBuilding;
@@ -205,16 +205,19 @@ pub struct LogRead {
     pub length: u32,
 }
 
-/// Where a ticket's subunit v2 stream is.
+/// Where a ticket's subunit v2 stream is: one file for each test job's newest attempt, in the order of the jobs. A
+/// concatenation of subunit v2 streams is one.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ResultStream {
     /// The ticket.
     pub ticket: TicketId,
 }
 
-/// A ticket's subunit v2 stream.
+/// A test job's subunit v2 stream.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ResultStreamFile {
+    /// The job that writes it.
+    pub job: JobId,
     /// The file; it grows while tests run.
     pub path: PathBuf,
     /// Its length in bytes now.
