@@ -1,0 +1,388 @@
+//! What came of tests: the result of one, the exit code of a source, the outcome of a ticket. Words and numbers are
+//! autopkgtest's (its man page, section EXIT STATUS). Knows neither how tests run nor how results are written down.
+
+use std::{fmt, time::Duration};
+
+/// The word of a result.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum TestStatus {
+    /// Passed.
+    Pass,
+    /// Passed, which says little.
+    PassSuperficial,
+    /// Failed.
+    Fail,
+    /// Failed, and was known to do so at times.
+    Flaky,
+    /// Did not run, or said that it could not.
+    Skip,
+}
+
+impl TestStatus {
+    /// The summary's word; a superficial pass is `PASS`, followed by `(superficial)`.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Pass | Self::PassSuperficial => "PASS",
+            Self::Fail => "FAIL",
+            Self::Flaky => "FLAKY",
+            Self::Skip => "SKIP",
+        }
+    }
+}
+
+/// Why a test failed or was skipped; displayed in autopkgtest's words.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Reason {
+    /// It exited with this status (128 + number when a signal ended it).
+    ExitStatus(i32),
+    /// It wrote to stderr without being allowed to; the first line, control characters removed.
+    Stderr(String),
+    /// It took too long.
+    TimedOut,
+    /// Its dependencies cannot be installed, or its file is missing.
+    BadPackage,
+    /// It exited with 77 and is `skippable`.
+    Skippable,
+    /// Its dependencies cannot be installed, and it has `skip-not-installable`.
+    NotInstallable,
+    /// It does not fit the testbed; the words say why.
+    Unsupported(String),
+    /// The package has no tests that could run.
+    NoTests,
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::ExitStatus(status) => write!(out, "non-zero exit status {status}"),
+            Self::Stderr(line) => write!(out, "stderr: {line}"),
+            Self::TimedOut => out.write_str("timed out"),
+            Self::BadPackage => out.write_str("badpkg"),
+            Self::Skippable => out.write_str("exit status 77 and marked as skippable"),
+            Self::NotInstallable => out.write_str("installation fails and skip-not-installable set"),
+            Self::Unsupported(why) => out.write_str(why),
+            Self::NoTests => out.write_str("no tests in this package"),
+        }
+    }
+}
+
+/// The result of one test.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TestResult {
+    /// The test's name, or `*` for the whole package. For display: one that was skipped for its name may hold a `/`.
+    pub name: String,
+    /// How it ended.
+    pub status: TestStatus,
+    /// Why, unless it passed.
+    pub reason: Option<Reason>,
+    /// How long the test itself ran, without its dependencies' installation; zero when it did not run.
+    pub duration: Duration,
+    /// More about a [`Reason::BadPackage`]: what autopkgtest's summary has after `badpkg:`.
+    pub detail: Option<String>,
+}
+
+impl TestResult {
+    /// A test that did not run.
+    #[must_use]
+    pub fn skipped(name: impl Into<String>, reason: Reason) -> Self {
+        Self {
+            name: name.into(),
+            status: TestStatus::Skip,
+            reason: Some(reason),
+            duration: Duration::ZERO,
+            detail: None,
+        }
+    }
+
+    /// The line `*  SKIP no tests in this package`.
+    #[must_use]
+    pub fn no_tests() -> Self {
+        Self::skipped("*", Reason::NoTests)
+    }
+}
+
+/// The result as a line of the summary: `%-20s %s`.
+impl fmt::Display for TestResult {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "{:<20} {}", self.name, self.status.word())?;
+        match (self.status, &self.reason) {
+            (TestStatus::PassSuperficial, _) => out.write_str(" (superficial)"),
+            (_, Some(reason)) => write!(out, " {reason}"),
+            (_, None) => Ok(()),
+        }
+    }
+}
+
+/// What ended a source's tests early.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Trouble {
+    /// Its test control is invalid, or its build failed.
+    #[error("erroneous package: {0}")]
+    ErroneousPackage(String),
+    /// The testbed, not the package, is at fault.
+    #[error("testbed failure: {0}")]
+    TestbedFailure(String),
+    /// Neither, ours included.
+    #[error("unexpected error: {0}")]
+    Unexpected(String),
+}
+
+/// An exit code of autopkgtest, or 130 for a ticket that was cancelled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct ExitCode(u8);
+
+impl ExitCode {
+    /// All passed.
+    pub const PASS: Self = Self(0);
+    /// Something was skipped, or a flaky test failed.
+    pub const SKIPPED: Self = Self(2);
+    /// Something failed.
+    pub const FAILED: Self = Self(4);
+    /// No tests, or none that says anything.
+    pub const NO_TESTS: Self = Self(8);
+    /// The package is erroneous.
+    pub const BAD_PACKAGE: Self = Self(12);
+    /// The testbed failed.
+    pub const TESTBED: Self = Self(16);
+    /// Anything else, usage included.
+    pub const OTHER: Self = Self(20);
+    /// Cancelled; no code of autopkgtest's.
+    pub const CANCELLED: Self = Self(130);
+
+    /// The code of one source from its results and what ended its tests early.
+    #[must_use]
+    pub fn of(results: &[TestResult], trouble: Option<&Trouble>) -> Self {
+        match trouble {
+            Some(Trouble::ErroneousPackage(_)) => return Self::BAD_PACKAGE,
+            Some(Trouble::TestbedFailure(_)) => return Self::TESTBED,
+            Some(Trouble::Unexpected(_)) => return Self::OTHER,
+            None => {}
+        }
+        let mut code = 0;
+        let mut any_positive = false;
+        for result in results {
+            match (result.status, &result.reason) {
+                (TestStatus::Pass, _) => any_positive = true,
+                (TestStatus::PassSuperficial, _) => {}
+                (TestStatus::Fail, Some(Reason::BadPackage)) => code |= Self::BAD_PACKAGE.0,
+                (TestStatus::Fail, _) => code |= Self::FAILED.0,
+                (TestStatus::Flaky | TestStatus::Skip, _) => code |= Self::SKIPPED.0,
+            }
+        }
+        if matches!(code, 0 | 2) && !any_positive {
+            Self::NO_TESTS
+        } else {
+            Self(code)
+        }
+    }
+
+    /// The code of several sources: OR-ed, but never into a number that means something else. So what is worst
+    /// (130, 20, 16) stands alone, and 8 (which shares its bit with 12) takes in 0 and 2 and yields to a failure.
+    #[must_use]
+    pub fn combine(codes: impl IntoIterator<Item = Self>) -> Self {
+        let codes: Vec<Self> = codes.into_iter().collect();
+        if let Some(alone) = [Self::CANCELLED, Self::OTHER, Self::TESTBED]
+            .into_iter()
+            .find(|code| codes.contains(code))
+        {
+            return alone;
+        }
+        let ored = codes
+            .iter()
+            .filter(|code| **code != Self::NO_TESTS)
+            .fold(0, |all, code| all | code.0);
+        if ored & Self::FAILED.0 == 0 && (codes.is_empty() || codes.contains(&Self::NO_TESTS)) {
+            return Self::NO_TESTS;
+        }
+        Self(ored)
+    }
+
+    /// For a process's exit.
+    #[must_use]
+    pub fn code(self) -> u8 {
+        self.0
+    }
+}
+
+/// One of autopkgtest's codes, or 130.
+impl TryFrom<u8> for ExitCode {
+    type Error = u8;
+
+    fn try_from(code: u8) -> Result<Self, u8> {
+        if matches!(code, 0 | 2 | 4 | 6 | 8 | 12 | 14 | 16 | 20 | 130) {
+            Ok(Self(code))
+        } else {
+            Err(code)
+        }
+    }
+}
+
+/// What a run came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Outcome {
+    /// All passed.
+    Pass,
+    /// Something failed.
+    Fail,
+    /// Something was skipped, the rest passed.
+    Skipped,
+    /// No tests, or none that says anything.
+    NoTests,
+    /// The package is erroneous.
+    BadPackage,
+    /// The testbed failed, or we did.
+    TestbedBroken,
+    /// Somebody cancelled it.
+    Cancelled,
+}
+
+impl From<ExitCode> for Outcome {
+    fn from(code: ExitCode) -> Self {
+        match code.0 {
+            0 => Self::Pass,
+            2 => Self::Skipped,
+            4 | 6 => Self::Fail,
+            8 => Self::NoTests,
+            12 | 14 => Self::BadPackage,
+            130 => Self::Cancelled,
+            _ => Self::TestbedBroken,
+        }
+    }
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.pad(match self {
+            Self::Pass => "pass",
+            Self::Fail => "fail",
+            Self::Skipped => "skipped",
+            Self::NoTests => "no tests",
+            Self::BadPackage => "bad package",
+            Self::TestbedBroken => "testbed broken",
+            Self::Cancelled => "cancelled",
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn result(status: TestStatus, reason: Option<Reason>) -> TestResult {
+        TestResult {
+            status,
+            reason,
+            ..TestResult::no_tests()
+        }
+    }
+
+    #[test]
+    fn exit_code_of_a_source() {
+        use TestStatus::{Fail, Flaky, Pass, PassSuperficial, Skip};
+        let bad = || result(Fail, Some(Reason::BadPackage));
+        let one = |status| result(status, None);
+        for (results, expected) in [
+            (vec![], 8),
+            (vec![TestResult::no_tests()], 8),
+            (vec![one(Pass)], 0),
+            (vec![one(PassSuperficial)], 8),
+            (vec![one(PassSuperficial), one(Pass)], 0),
+            (vec![one(PassSuperficial), one(Skip)], 8),
+            (vec![one(Skip)], 8),
+            (vec![one(Flaky)], 8),
+            (vec![one(Pass), one(Skip)], 2),
+            (vec![one(Pass), one(Flaky)], 2),
+            (vec![one(Fail)], 4),
+            (vec![one(Pass), one(Fail)], 4),
+            (vec![one(Fail), one(Skip)], 6),
+            (vec![one(Fail), one(PassSuperficial)], 4),
+            (vec![bad()], 12),
+            (vec![bad(), one(Fail)], 12),
+            (vec![bad(), one(Skip)], 14),
+            (vec![bad(), one(Pass)], 12),
+        ] {
+            assert_eq!(ExitCode::of(&results, None).code(), expected, "{results:?}");
+        }
+        let passed = [one(Pass)];
+        for (trouble, expected) in [
+            (Trouble::ErroneousPackage("x".into()), 12),
+            (Trouble::TestbedFailure("x".into()), 16),
+            (Trouble::Unexpected("x".into()), 20),
+        ] {
+            assert_eq!(ExitCode::of(&passed, Some(&trouble)).code(), expected);
+        }
+    }
+
+    #[test]
+    fn codes_of_several_sources() {
+        for (codes, expected) in [
+            (&[][..], 8),
+            (&[0, 0], 0),
+            (&[0, 2], 2),
+            (&[2, 4], 6),
+            (&[4, 12], 12),
+            (&[2, 12], 14),
+            (&[6, 12], 14),
+            (&[8, 0], 8),
+            (&[8, 2], 8),
+            (&[8, 4], 4),
+            (&[8, 2, 4], 6),
+            (&[8, 12], 12),
+            (&[8, 8], 8),
+            (&[4, 16, 0], 16),
+            (&[16, 20], 20),
+            (&[12, 20], 20),
+            (&[16, 130], 130),
+        ] {
+            let codes: Vec<_> = codes.iter().map(|code| ExitCode::try_from(*code).unwrap()).collect();
+            assert_eq!(ExitCode::combine(codes.iter().copied()).code(), expected, "{codes:?}");
+            assert_eq!(
+                ExitCode::combine(codes.iter().rev().copied()).code(),
+                expected,
+                "{codes:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn combining_stays_within_the_codes() {
+        let codes = [0, 2, 4, 6, 8, 12, 14, 16, 20, 130].map(|code| ExitCode::try_from(code).unwrap());
+        for a in codes {
+            assert_eq!(ExitCode::combine([a, a]), a);
+            for b in codes {
+                assert!(
+                    ExitCode::try_from(ExitCode::combine([a, b]).code()).is_ok(),
+                    "{a:?} {b:?}"
+                );
+            }
+        }
+        assert_eq!(ExitCode::try_from(10), Err(10));
+    }
+
+    #[test]
+    fn lines_of_the_summary() {
+        use TestStatus::{Fail, Flaky, Pass, PassSuperficial, Skip};
+        for (status, reason, line) in [
+            (Pass, None, "*                    PASS"),
+            (PassSuperficial, None, "*                    PASS (superficial)"),
+            (
+                Fail,
+                Some(Reason::ExitStatus(3)),
+                "*                    FAIL non-zero exit status 3",
+            ),
+            (
+                Flaky,
+                Some(Reason::Stderr("oh".into())),
+                "*                    FLAKY stderr: oh",
+            ),
+            (
+                Skip,
+                Some(Reason::NoTests),
+                "*                    SKIP no tests in this package",
+            ),
+        ] {
+            assert_eq!(result(status, reason).to_string(), line);
+        }
+    }
+}

@@ -1,0 +1,448 @@
+//! Which tests of a package run on a testbed of given capabilities, which are skipped and why, and what has to be
+//! installed for each. Pure: no file, no machine. The order is autopkgtest 5.28's: skips first, then tests as written.
+
+use std::collections::BTreeSet;
+
+use regex::Regex;
+use std::sync::LazyLock;
+
+use crate::{
+    arch,
+    control::{InvalidControl, Runs, Stanza, TestControl},
+    dependency::Dependencies,
+    name::TestName,
+    outcome::{Reason, TestResult},
+    restriction::{Restriction, Restrictions},
+    source::SourceControl,
+};
+
+/// What a testbed can do, in the words of the virtualisation-server protocol, and `has_internet`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Capabilities(BTreeSet<String>);
+
+impl Capabilities {
+    /// What our guests can do: a machine of its own for each test, thrown away afterwards, with root, no network and
+    /// (so far) no restart.
+    #[must_use]
+    pub fn of_a_guest() -> Self {
+        ["isolation-machine", "revert", "revert-full-system", "root-on-testbed"]
+            .into_iter()
+            .collect()
+    }
+
+    /// Whether it has this one.
+    #[must_use]
+    pub fn has(&self, capability: &str) -> bool {
+        self.0.contains(capability)
+    }
+}
+
+impl<'a> FromIterator<&'a str> for Capabilities {
+    fn from_iter<I: IntoIterator<Item = &'a str>>(words: I) -> Self {
+        Self(words.into_iter().map(str::to_owned).collect())
+    }
+}
+
+/// What a test executes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Executes {
+    /// A file, relative to the source tree.
+    File(String),
+    /// A command for `bash -ec`.
+    Command(String),
+}
+
+/// A test that is to run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PlannedTest {
+    /// Its name; two tests of a package may share one.
+    pub name: TestName,
+    /// What it executes.
+    pub executes: Executes,
+    /// Its restrictions, all known and all met.
+    pub restrictions: Restrictions,
+    /// What has to be installed, for `apt-get satisfy`.
+    pub dependencies: Dependencies,
+    /// Binary packages of the source itself among them: of each group one has to be installed by itself, not by
+    /// another package that provides it.
+    pub own_packages: Vec<Vec<String>>,
+}
+
+impl PlannedTest {
+    /// Whether it has a restriction.
+    #[must_use]
+    pub fn is(&self, restriction: Restriction) -> bool {
+        self.restrictions.contains(&restriction)
+    }
+
+    /// Whether the built source tree is needed.
+    #[must_use]
+    pub fn needs_build(&self) -> bool {
+        self.is(Restriction::BuildNeeded)
+    }
+}
+
+/// One test of a plan.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PlanEntry {
+    /// Run it.
+    Run(Box<PlannedTest>),
+    /// Do not, but report this.
+    Skip(TestResult),
+}
+
+/// What to do with a package's tests.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Plan {
+    /// Skips first, then the tests in order. Never empty: a package without tests has the skip `*`.
+    pub entries: Vec<PlanEntry>,
+    /// Something for the reader of the log: why a package has no tests though it asks for some.
+    pub note: Option<String>,
+}
+
+impl Plan {
+    /// The tests that run.
+    pub fn runs(&self) -> impl Iterator<Item = &PlannedTest> {
+        self.entries.iter().filter_map(|entry| match entry {
+            PlanEntry::Run(test) => Some(&**test),
+            PlanEntry::Skip(_) => None,
+        })
+    }
+
+    /// The results that are known without running anything.
+    pub fn skips(&self) -> impl Iterator<Item = &TestResult> {
+        self.entries.iter().filter_map(|entry| match entry {
+            PlanEntry::Skip(result) => Some(result),
+            PlanEntry::Run(_) => None,
+        })
+    }
+}
+
+/// Decides what to do with a package's tests. `control` is `None` when the package has no `debian/tests/control`;
+/// `architecture` is the testbed's (`dpkg --print-architecture`).
+///
+/// # Errors
+/// When the package's dependencies or names are wrong, so that the whole package is erroneous.
+pub fn plan(
+    control: Option<&TestControl>,
+    source: &SourceControl,
+    capabilities: &Capabilities,
+    architecture: &str,
+) -> Result<Plan, InvalidControl> {
+    let mut skips = Vec::new();
+    let mut tests = Vec::new();
+    let mut commands = 0;
+    for stanza in control.map(|control| control.stanzas.as_slice()).unwrap_or_default() {
+        let (dependencies, own_packages) = expand(stanza, source, architecture)?;
+        let named: Vec<(String, Executes)> = match &stanza.runs {
+            Runs::Tests { directory, names } => names
+                .iter()
+                .map(|name| (name.clone(), Executes::File(format!("{directory}/{name}"))))
+                .collect(),
+            Runs::Command { command, name } => {
+                let name = name.clone().unwrap_or_else(|| {
+                    commands += 1;
+                    format!("command{commands}")
+                });
+                vec![(name, Executes::Command(command.clone()))]
+            }
+        };
+        for (name, executes) in named {
+            match fits(&name, stanza, capabilities, architecture) {
+                Ok((name, restrictions)) => tests.push(PlanEntry::Run(Box::new(PlannedTest {
+                    name,
+                    executes,
+                    restrictions,
+                    dependencies: dependencies.clone(),
+                    own_packages: own_packages.clone(),
+                }))),
+                Err(why) => skips.push(PlanEntry::Skip(TestResult::skipped(name, Reason::Unsupported(why)))),
+            }
+        }
+    }
+    let note = source.generated_testsuite().map(|suite| {
+        format!("debian/control asks for generated tests ({suite}), which are not supported yet; only those of debian/tests/control are seen")
+    });
+    skips.extend(tests);
+    if skips.is_empty() {
+        skips.push(PlanEntry::Skip(TestResult::no_tests()));
+    }
+    Ok(Plan { entries: skips, note })
+}
+
+/// The name and restrictions of a test that fits the testbed, or autopkgtest's words for why it does not.
+fn fits(
+    name: &str,
+    stanza: &Stanza,
+    capabilities: &Capabilities,
+    architecture: &str,
+) -> Result<(TestName, Restrictions), String> {
+    if let Some(field) = stanza.unknown_fields.first() {
+        return Err(format!("unknown field {field}"));
+    }
+    architecture_fits(&stanza.architectures, architecture)?;
+    let name = TestName::new(name).map_err(|error| error.to_string())?;
+    let mut restrictions = Restrictions::new();
+    for word in &stanza.restrictions {
+        restrictions.insert(Restriction::from_word(word).ok_or_else(|| format!("unknown restriction {word}"))?);
+    }
+    for restriction in &restrictions {
+        let needed = restriction.needs_one_of();
+        if !needed.is_empty() && !needed.iter().any(|capability| capabilities.has(capability)) {
+            let quoted: Vec<String> = needed.iter().map(|capability| format!("\"{capability}\"")).collect();
+            return Err(format!(
+                "Test restriction \"{restriction}\" requires testbed capability {}",
+                quoted.join(" and/or ")
+            ));
+        }
+    }
+    if restrictions.contains(&Restriction::NeedsSudo) {
+        return Err("Cannot enable needs-sudo restriction: not supported yet".to_owned());
+    }
+    Ok((name, restrictions))
+}
+
+fn architecture_fits(list: &[String], architecture: &str) -> Result<(), String> {
+    if list.iter().any(|word| word == "all") {
+        return Err("Arch 'all' not allowed in Architecture field".to_owned());
+    }
+    let (negated, listed): (Vec<&str>, Vec<&str>) =
+        list.iter().map(String::as_str).partition(|word| word.starts_with('!'));
+    if negated.iter().any(|word| arch::matches(architecture, &word[1..])) {
+        return Err(format!("Test declares architecture as not supported: {architecture}"));
+    }
+    if !negated.is_empty() && !listed.is_empty() {
+        return Err(
+            "It is not permitted for some archs to be prepended by an exclamation mark while others aren't".to_owned(),
+        );
+    }
+    if !listed.is_empty() && !listed.iter().any(|word| arch::matches(architecture, word)) {
+        return Err(format!(
+            "Test lists explicitly supported architectures, but the current architecture {architecture} isn't listed."
+        ));
+    }
+    Ok(())
+}
+
+/// What autopkgtest takes for a dependency in a test's `Depends`: stricter than Policy, no build profiles.
+static TEST_DEPENDENCY: LazyLock<Regex> = LazyLock::new(|| {
+    #[expect(
+        clippy::expect_used,
+        reason = "a constant pattern that every test of this module compiles"
+    )]
+    Regex::new(r"^[a-z0-9+.-]+(:[a-z0-9_-]+)?\s*(\((<<|<=|>=|=|>>)\s*[^)]*\))?(\s*\[[a-z0-9+.! -]+\])?$")
+        .expect("a valid pattern")
+});
+
+/// Expands `@`, `@builddeps@` and `@recommends@`, and reduces the whole to the architecture.
+fn expand(
+    stanza: &Stanza,
+    source: &SourceControl,
+    architecture: &str,
+) -> Result<(Dependencies, Vec<Vec<String>>), InvalidControl> {
+    let mut all = Dependencies::default();
+    let mut own_packages = Vec::new();
+    let parse = |test: &str, text: &str, what: &str| {
+        Dependencies::parse(text).map_err(|error| InvalidControl::new(test, format!("{what}: {error}")))
+    };
+    for entry in stanza
+        .depends
+        .split(',')
+        .map(str::trim)
+        .filter(|entry| !entry.is_empty())
+    {
+        match entry {
+            "@" => {
+                for binary in &source.binaries {
+                    let here = binary
+                        .architectures
+                        .iter()
+                        .any(|word| word == "all" || arch::matches(architecture, word));
+                    if here {
+                        all.extend(parse("source", &binary.name, "Invalid package name")?);
+                        own_packages.push(vec![binary.name.clone()]);
+                    }
+                }
+            }
+            "@builddeps@" => {
+                all.extend(parse("source", &source.build_depends, "Invalid build dependencies")?);
+                all.extend(parse("source", "build-essential", "Invalid build dependencies")?);
+            }
+            "@recommends@" => all.extend(parse("source", &source.recommends, "Invalid Recommends")?),
+            entry => {
+                for alternative in entry.split('|').map(str::trim) {
+                    if !TEST_DEPENDENCY.is_match(alternative) {
+                        return Err(InvalidControl::new(
+                            stanza.label(),
+                            format!("Test Depends field contains an invalid dependency `{alternative}'"),
+                        ));
+                    }
+                }
+                let dependencies = parse(stanza.label(), entry, "Test Depends field contains an")?;
+                let is_own = |package: &str| source.binaries.iter().any(|binary| binary.name == package);
+                for group in dependencies.reduced(architecture).entries() {
+                    if group.iter().all(|alternative| is_own(&alternative.package)) {
+                        own_packages.push(group.iter().map(|alternative| alternative.package.clone()).collect());
+                    }
+                }
+                all.extend(dependencies);
+            }
+        }
+    }
+    if stanza
+        .restrictions
+        .iter()
+        .any(|word| word == Restriction::NeedsSudo.word())
+    {
+        all.extend(parse(stanza.label(), "sudo", "Test Depends field contains an")?);
+    }
+    Ok((all.reduced(architecture), own_packages))
+}
+
+#[cfg(test)]
+mod tests {
+    use pretty_assertions::assert_eq;
+
+    use super::*;
+
+    const SOURCE: &[u8] =
+        b"Source: s\nBuild-Depends: debhelper-compat (= 13), check <!nocheck>, strace [linux-any], odd [hurd-any]\n\n\
+        Package: s\nArchitecture: any\nRecommends: bash-completion\n\nPackage: s-data\nArchitecture: all\n\n\
+        Package: s-arm\nArchitecture: arm64\n\nPackage: s-udeb\nPackage-Type: udeb\nArchitecture: any\n";
+
+    fn planned(text: &str) -> Result<Plan, InvalidControl> {
+        let control = TestControl::parse(text.as_bytes()).unwrap();
+        plan(
+            Some(&control),
+            &SourceControl::parse(SOURCE).unwrap(),
+            &Capabilities::of_a_guest(),
+            "amd64",
+        )
+    }
+
+    fn depends(field: &str) -> String {
+        planned(&format!("Tests: a\nDepends: {field}\n"))
+            .unwrap()
+            .runs()
+            .next()
+            .unwrap()
+            .dependencies
+            .to_string()
+    }
+
+    #[test]
+    fn dependencies_are_expanded_and_reduced() {
+        assert_eq!(depends("@"), "s, s-data");
+        assert_eq!(
+            depends("@, curl [linux-any] | wget, nothing [arm64],"),
+            "s, s-data, curl | wget"
+        );
+        assert_eq!(
+            depends("@builddeps@"),
+            "debhelper-compat (= 13), check, strace, build-essential"
+        );
+        assert_eq!(
+            depends("s (>= 1) | s-data, @recommends@"),
+            "s (>= 1) | s-data, bash-completion"
+        );
+        assert_eq!(depends(""), "");
+        assert_eq!(depends("python3:any, gcc:native"), "python3:any, gcc");
+        let plan = planned("Tests: a\n\nTests: b\nDepends: s | s-data, s | curl\n").unwrap();
+        let own: Vec<_> = plan.runs().map(|test| test.own_packages.clone()).collect();
+        assert_eq!(
+            own,
+            [
+                vec![vec!["s".to_owned()], vec!["s-data".into()]],
+                vec![vec!["s".into(), "s-data".into()]]
+            ]
+        );
+    }
+
+    #[test]
+    fn wrong_dependencies_are_an_erroneous_package() {
+        for (field, shown) in [
+            ("foo bar", "foo bar"),
+            ("@ | foo", "@"),
+            ("foo <!nocheck>", "foo <!nocheck>"),
+        ] {
+            let expected = InvalidControl::new(
+                "a",
+                format!("Test Depends field contains an invalid dependency `{shown}'"),
+            );
+            assert_eq!(planned(&format!("Tests: a b\nDepends: {field}\n")), Err(expected));
+        }
+        assert!(planned("Tests: a\nDepends: foo (>= 1_0)\n").is_err());
+    }
+
+    #[test]
+    fn skips_have_autopkgtests_words() {
+        for (fields, words) in [
+            ("X-Foo: 1", "unknown field X-foo"),
+            ("Restrictions: superficial frobnicate", "unknown restriction frobnicate"),
+            (
+                "Restrictions: hint-testsuite-triggers",
+                "unknown restriction hint-testsuite-triggers",
+            ),
+            (
+                "Restrictions: needs-internet",
+                "Test restriction \"needs-internet\" requires testbed capability \"has_internet\"",
+            ),
+            (
+                "Restrictions: needs-reboot",
+                "Test restriction \"needs-reboot\" requires testbed capability \"reboot\"",
+            ),
+            (
+                "Architecture: arm64 hurd-any",
+                "Test lists explicitly supported architectures, but the current architecture amd64 isn't listed.",
+            ),
+            (
+                "Architecture: !any-amd64",
+                "Test declares architecture as not supported: amd64",
+            ),
+            ("Architecture: all", "Arch 'all' not allowed in Architecture field"),
+        ] {
+            let plan = planned(&format!("Tests: a\nDepends:\n{fields}\n")).unwrap();
+            assert_eq!(
+                plan.entries,
+                [PlanEntry::Skip(TestResult::skipped(
+                    "a",
+                    Reason::Unsupported(words.into())
+                ))]
+            );
+        }
+        let source = SourceControl::default();
+        let control = TestControl::parse(b"Tests: a\nDepends:\nRestrictions: isolation-container\n").unwrap();
+        let plan = plan(Some(&control), &source, &[].into_iter().collect(), "amd64").unwrap();
+        assert_eq!(
+            plan.skips().next().unwrap().to_string(),
+            "a                    SKIP Test restriction \"isolation-container\" requires testbed capability \
+             \"isolation-container\" and/or \"isolation-machine\""
+        );
+    }
+
+    #[test]
+    fn order_and_names() {
+        let plan = planned(
+            "Tests: one sub/two\nDepends:\n\nTest-Command: a\nDepends:\n\nTest-Command: b\nDepends:\nFeatures: test-name=named\n\n\
+             Test-Command: c\nDepends:\nX: y\n\nTest-Command: d\nDepends:\nArchitecture: any\n",
+        )
+        .unwrap();
+        let names: Vec<_> = plan
+            .entries
+            .iter()
+            .map(|entry| match entry {
+                PlanEntry::Skip(result) => format!("-{}", result.name),
+                PlanEntry::Run(test) => test.name.to_string(),
+            })
+            .collect();
+        assert_eq!(names, ["-sub/two", "-command2", "one", "command1", "named", "command3"]);
+    }
+
+    #[test]
+    fn a_package_without_tests_says_so() {
+        let source = SourceControl::parse(b"Source: s\nTestsuite: autopkgtest-pkg-perl\n").unwrap();
+        let plan = plan(None, &source, &Capabilities::of_a_guest(), "amd64").unwrap();
+        assert_eq!(plan.entries, [PlanEntry::Skip(TestResult::no_tests())]);
+        assert!(plan.note.unwrap().contains("autopkgtest-pkg-perl"));
+    }
+}

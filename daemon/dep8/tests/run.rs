@@ -1,0 +1,235 @@
+//! The runner on a local process and on machines that fail.
+
+mod local;
+
+use std::{fs, num::NonZeroU32, path::Path, sync::Mutex, time::Duration};
+
+use async_trait::async_trait;
+use preflight_dep8::{
+    control::TestControl,
+    machine::{Exec, ExitStatus, MachineError, OnOutput, Stream, TestMachine, Timeouts},
+    outcome::{Reason, TestResult, TestStatus, Trouble},
+    plan::{Capabilities, PlannedTest, plan},
+    run::{RunEvent, TestRun, run_test},
+    source::SourceControl,
+};
+
+const SOURCE: &[u8] = b"Source: s\n\nPackage: s\nArchitecture: all\n";
+
+fn test(control: &str) -> PlannedTest {
+    let control = TestControl::parse(control.as_bytes()).unwrap();
+    let source = SourceControl::parse(SOURCE).unwrap();
+    plan(Some(&control), &source, &Capabilities::of_a_guest(), "amd64")
+        .unwrap()
+        .runs()
+        .next()
+        .unwrap()
+        .clone()
+}
+
+/// Result, log lines, and the test's output.
+type Ran = (Result<TestResult, Trouble>, Vec<String>, Vec<(Stream, String)>);
+
+async fn run(machine: &dyn TestMachine, test: &PlannedTest, folder: &Path, test_timeout: Duration) -> Ran {
+    let (mut lines, mut output) = (Vec::new(), Vec::new());
+    let scratch = folder.join("scratch");
+    let run = TestRun {
+        test,
+        tree: folder.to_str().unwrap(),
+        scratch: scratch.to_str().unwrap(),
+        normal_user: None,
+        parallel: NonZeroU32::new(3).unwrap(),
+        timeouts: Timeouts {
+            test: test_timeout,
+            ..Timeouts::scaled(1.0)
+        },
+        artifacts: Some(&folder.join("artifacts")),
+    };
+    let result = run_test(machine, &run, &mut |event| match event {
+        RunEvent::Info(line) | RunEvent::Report(line) => lines.push(line.to_owned()),
+        RunEvent::Output(stream, bytes) => output.push((stream, String::from_utf8_lossy(bytes).into_owned())),
+        RunEvent::Install(_) | RunEvent::Began | RunEvent::Ended | RunEvent::StderrAgain(_) => {}
+    })
+    .await;
+    (result, lines, output)
+}
+
+const LONG: Duration = Duration::from_secs(60);
+
+#[tokio::test]
+async fn environment_artifacts_and_lines() {
+    let folder = tempfile::tempdir().unwrap();
+    let command = "echo $DEB_BUILD_OPTIONS $LANG; echo made > $AUTOPKGTEST_ARTIFACTS/file; \
+        [ $ADTTMP = $AUTOPKGTEST_TMP ]; [ $ADT_ARTIFACTS = $AUTOPKGTEST_ARTIFACTS ]; [ -n \"$HOME\" ]; [ $USER = $(id -nu) ]";
+    let test = test(&format!("Test-Command: {command}\nDepends:\nFeatures: test-name=env\n"));
+    let (result, lines, output) = run(&local::LocalMachine::default(), &test, folder.path(), LONG).await;
+    assert_eq!(result.unwrap().status, TestStatus::Pass);
+    assert_eq!(output, [(Stream::Stdout, "parallel=3 C.UTF-8\n".to_owned())]);
+    assert_eq!(
+        fs::read_to_string(folder.path().join("artifacts/file")).unwrap(),
+        "made\n"
+    );
+    assert_eq!(
+        lines,
+        [
+            "test env: preparing testbed",
+            &format!("test env: {command}"),
+            "test env: [-----------------------",
+            "test env: -----------------------]",
+            "test env:  - - - - - - - - - - results - - - - - - - - - -",
+            "env                  PASS",
+        ]
+    );
+}
+
+#[tokio::test]
+async fn a_test_that_hangs_is_killed_and_its_output_kept() {
+    let folder = tempfile::tempdir().unwrap();
+    let marker = folder.path().join("pid");
+    let test = test(&format!(
+        "Test-Command: echo $$ > {}; echo waiting; sleep 1000\nDepends:\n",
+        marker.display()
+    ));
+    let (result, _, output) = run(
+        &local::LocalMachine::default(),
+        &test,
+        folder.path(),
+        Duration::from_secs(2),
+    )
+    .await;
+    let result = result.unwrap();
+    assert_eq!(
+        (result.status, result.reason),
+        (TestStatus::Fail, Some(Reason::TimedOut))
+    );
+    assert_eq!(output, [(Stream::Stdout, "waiting\n".to_owned())]);
+    let pid = fs::read_to_string(marker).unwrap();
+    let state = fs::read_to_string(format!("/proc/{}/stat", pid.trim())).unwrap_or_default();
+    assert!(state.is_empty() || state.contains(") Z "), "still there: {state}");
+}
+
+#[tokio::test]
+async fn a_missing_test_is_a_bad_package() {
+    let folder = tempfile::tempdir().unwrap();
+    let (result, lines, _) = run(
+        &local::LocalMachine::default(),
+        &test("Tests: gone\nDepends:\nRestrictions: skip-not-installable\n"),
+        folder.path(),
+        LONG,
+    )
+    .await;
+    let result = result.unwrap();
+    assert_eq!(
+        (result.status, result.reason),
+        (TestStatus::Fail, Some(Reason::BadPackage))
+    );
+    assert_eq!(
+        lines[1..],
+        [
+            "gone                 FAIL badpkg",
+            "badpkg: debian/tests/gone does not exist"
+        ]
+    );
+}
+
+/// Answers each command from a list: (a word of the command, stdout, stderr, how it ends).
+struct Scripted(
+    Mutex<Vec<(&'static str, &'static str, &'static str, Result<i32, &'static str>)>>,
+    Mutex<Vec<String>>,
+);
+
+#[async_trait]
+impl TestMachine for Scripted {
+    async fn exec(&self, command: &Exec<'_>, on_output: OnOutput<'_>) -> Result<ExitStatus, MachineError> {
+        let words = command.argv.join(" ");
+        let (expected, stdout, stderr, end) = self.0.lock().unwrap().remove(0);
+        assert!(words.contains(expected), "{words}");
+        self.1.lock().unwrap().push(format!("{}: {words}", command.user));
+        on_output(Stream::Stdout, stdout.as_bytes());
+        on_output(Stream::Stderr, stderr.as_bytes());
+        end.map(ExitStatus::Code)
+            .map_err(|why| MachineError::Lost(why.to_owned()))
+    }
+
+    async fn kill_all(&self) -> Result<(), MachineError> {
+        Ok(())
+    }
+
+    async fn pull_tree(&self, _: &str, _: &Path) -> Result<(), MachineError> {
+        Ok(())
+    }
+}
+
+type Step = (&'static str, &'static str, &'static str, Result<i32, &'static str>);
+
+async fn scripted(control: &str, steps: &[Step]) -> (Result<TestResult, Trouble>, Vec<String>) {
+    let machine = Scripted(Mutex::new(steps.to_vec()), Mutex::default());
+    let (result, _, _) = run(&machine, &test(control), Path::new("/nowhere"), LONG).await;
+    assert!(machine.0.lock().unwrap().is_empty(), "steps are left");
+    (result, machine.1.into_inner().unwrap())
+}
+
+#[tokio::test]
+async fn installing_fails_in_two_ways() {
+    let unmet = ("apt-get", "E: Unable to correct problems\n", "", Ok(100));
+    let (result, _) = scripted("Tests: a\n", &[unmet]).await;
+    let result = result.unwrap();
+    assert_eq!(result.to_string(), "a                    FAIL badpkg");
+    assert!(
+        result
+            .detail
+            .unwrap()
+            .starts_with("Test dependencies are unsatisfiable.")
+    );
+
+    let (result, _) = scripted("Tests: a\nRestrictions: skip-not-installable\n", &[unmet]).await;
+    assert_eq!(
+        result.unwrap().to_string(),
+        "a                    SKIP installation fails and skip-not-installable set"
+    );
+
+    let (result, _) = scripted("Tests: a\n", &[("apt-get", "", "dlstatus:1:0:x\n", Ok(100))]).await;
+    assert_eq!(
+        result,
+        Err(Trouble::TestbedFailure("apt failed to download packages".into()))
+    );
+}
+
+#[tokio::test]
+async fn a_machine_that_dies_is_no_failure_of_the_test() {
+    for steps in [
+        &[("apt-get", "", "", Err("the guest is gone"))][..],
+        &[
+            ("apt-get", "", "", Ok(0)),
+            ("dpkg-query", "s\tinstall ok installed\n", "", Ok(0)),
+            ("mkdir", "", "", Err("the guest is gone")),
+        ],
+        &[
+            ("apt-get", "", "", Ok(0)),
+            ("dpkg-query", "s\tinstall ok installed\n", "", Ok(0)),
+            ("mkdir", "", "", Ok(0)),
+            ("debian/tests/a", "begun", "", Err("the guest is gone")),
+        ],
+    ] {
+        let (result, _) = scripted("Tests: a\n", steps).await;
+        assert_eq!(result, Err(Trouble::TestbedFailure("the guest is gone".into())));
+    }
+}
+
+#[tokio::test]
+async fn the_sources_own_package_is_installed_when_another_provides_it() {
+    let (result, commands) = scripted(
+        "Tests: a\n",
+        &[
+            ("apt-get", "", "", Ok(0)),
+            ("dpkg-query", "", "dpkg-query: no packages found matching s\n", Ok(1)),
+            ("apt-get", "", "", Ok(0)),
+            ("mkdir", "", "", Ok(0)),
+            ("debian/tests/a", "", "", Ok(0)),
+        ],
+    )
+    .await;
+    assert_eq!(result.unwrap().status, TestStatus::Pass);
+    assert!(commands[0].contains(" satisfy s "), "{}", commands[0]);
+    assert!(commands[2].contains(" install s "), "{}", commands[2]);
+}
