@@ -1,0 +1,234 @@
+//! Runs one command of a stream: its process, its output in order against credit, its end. One thread pumps output and
+//! waits for the process, another feeds standard input.
+
+use std::ffi::OsString;
+use std::io::{self, Write};
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::ffi::OsStringExt;
+use std::os::unix::process::ExitStatusExt;
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::signal::{Signal, kill, killpg};
+use nix::unistd::{Gid, Pid, Uid};
+use preflight_guest_protocol::Channel;
+use preflight_guest_protocol::message::{ExecRequest, ExitStatus, FailureKind, Leftovers, SignalTo, ToHost};
+
+use crate::cgroup::Cgroup;
+use crate::failure::Refusal;
+use crate::stream::Stream;
+use crate::{sys, users};
+
+/// What Debian's own login programs set for root and, here, for everyone: maintainer scripts expect the sbin folders.
+const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+/// After a command's end, output of processes that it left behind is read until none came for so long …
+const QUIET: u16 = 500;
+/// … and no longer than this.
+const LINGER: Duration = Duration::from_secs(5);
+/// Read at once from a pipe; a pipe holds as much.
+const CHUNK: usize = 64 * 1024;
+
+/// A running command, for signals.
+pub(crate) struct Process {
+    leader: Option<Pid>,
+    group: Pid,
+    cgroup: Option<Cgroup>,
+}
+
+impl Process {
+    /// Sends a signal. A process that is gone needs none.
+    pub(crate) fn signal(&self, signal: i32, to: SignalTo) {
+        let Ok(signal) = Signal::try_from(signal) else { return };
+        let _ = match (to, self.leader) {
+            (SignalTo::Everything, _) => {
+                self.kill_everything();
+                Ok(())
+            }
+            (SignalTo::Leader, Some(leader)) => kill(leader, signal),
+            // Once the leader was waited for, the group's number may be another's.
+            (SignalTo::Group, Some(_)) => killpg(self.group, signal),
+            (SignalTo::Leader | SignalTo::Group, None) => Ok(()),
+        };
+    }
+
+    /// Kills every process that the command started, as far as they can be found.
+    pub(crate) fn kill_everything(&self) {
+        if let Some(cgroup) = &self.cgroup {
+            cgroup.kill();
+        }
+        if self.leader.is_some() {
+            let _ = killpg(self.group, Signal::SIGKILL);
+        }
+    }
+}
+
+/// Runs the command to its end and tells the daemon.
+pub(crate) fn run(stream: &Arc<Stream>, request: ExecRequest) -> Result<(), Refusal> {
+    let leftovers = request.leftovers;
+    let (mut child, cgroup) = spawn(stream, request)?;
+    let pid = child.id();
+    let leader = Pid::from_raw(pid.cast_signed());
+    // Before anything else can fail: from here on an abort kills it.
+    stream.set_process(Process {
+        leader: Some(leader),
+        group: leader,
+        cgroup,
+    });
+    let result = pump(stream, &mut child, leftovers);
+    if result.is_err() {
+        stream.with_process(|process| process.kill_everything());
+    }
+    let status = reap(stream, &mut child)?;
+    result?;
+    stream.tell(&ToHost::Exited(status))
+}
+
+fn spawn(stream: &Stream, request: ExecRequest) -> Result<(Child, Option<Cgroup>), Refusal> {
+    let mut argv = request.argv.into_iter().map(OsString::from_vec);
+    let program = argv
+        .next()
+        .ok_or_else(|| Refusal::plain(FailureKind::Unsuitable, "a command without a program"))?;
+    let user = request.user.as_deref().map(users::find).transpose()?;
+    let mut command = Command::new(&program);
+    command.args(argv).env_clear().env("PATH", PATH).env("LANG", "C.UTF-8");
+    match &user {
+        Some(user) => command
+            .env("HOME", &user.home)
+            .env("USER", &user.name)
+            .env("LOGNAME", &user.name),
+        None => command.env("HOME", "/root").env("USER", "root").env("LOGNAME", "root"),
+    };
+    command.env("SHELL", user.as_ref().map_or("/bin/sh", |user| user.shell.as_str()));
+    command.envs(
+        request
+            .env
+            .into_iter()
+            .map(|(key, value)| (OsString::from_vec(key), OsString::from_vec(value))),
+    );
+    command.current_dir(match (request.cwd, &user) {
+        (Some(cwd), _) => OsString::from_vec(cwd),
+        (None, Some(user)) if std::path::Path::new(&user.home).is_dir() => OsString::from(&user.home),
+        (None, _) => OsString::from("/"),
+    });
+    command.stdin(if request.stdin { Stdio::piped() } else { Stdio::null() });
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+
+    let cgroup = Cgroup::create(&format!("exec-{}-{}", stream.session(), stream.id()));
+    let identity = user
+        .filter(|user| user.uid != nix::unistd::geteuid().as_raw())
+        .map(|user| sys::Identity {
+            uid: Uid::from_raw(user.uid),
+            gid: Gid::from_raw(user.gid),
+            groups: user.groups.into_iter().map(Gid::from_raw).collect(),
+        });
+    let procs = cgroup.as_ref().and_then(Cgroup::procs);
+    let child = sys::spawn(&mut command, procs, identity)
+        .map_err(Refusal::io(format!("starting {}", program.to_string_lossy())))?;
+    Ok((child, cgroup))
+}
+
+/// Passes output on until the process has ended and its output too.
+fn pump(stream: &Arc<Stream>, child: &mut Child, leftovers: Leftovers) -> Result<(), Refusal> {
+    let ended = sys::pidfd_open(child.id()).map_err(Refusal::io("watching the process"))?;
+    stream.tell(&ToHost::Started { pid: child.id() })?;
+    if let Some(stdin) = child.stdin.take() {
+        let stream = Arc::clone(stream);
+        crate::serve::thread("stdin", move || feed(&stream, stdin)).map_err(Refusal::io("starting a thread"))?;
+    }
+    let mut pipes = [
+        child.stdout.take().map(|pipe| Pipe {
+            channel: Channel::Stdout,
+            fd: pipe.into(),
+        }),
+        child.stderr.take().map(|pipe| Pipe {
+            channel: Channel::Stderr,
+            fd: pipe.into(),
+        }),
+    ];
+    let mut buffer = vec![0; CHUNK];
+    let mut ended_at: Option<Instant> = None;
+    while pipes.iter().any(Option::is_some) || ended_at.is_none() {
+        let mut fds: Vec<PollFd<'_>> = pipes
+            .iter()
+            .flatten()
+            .map(|pipe| PollFd::new(pipe.fd.as_fd(), PollFlags::POLLIN))
+            .collect();
+        if ended_at.is_none() {
+            fds.push(PollFd::new(ended.as_fd(), PollFlags::POLLIN));
+        }
+        let timeout = if ended_at.is_some() {
+            PollTimeout::from(QUIET)
+        } else {
+            PollTimeout::NONE
+        };
+        match poll(&mut fds, timeout) {
+            Ok(0) => break,
+            Ok(_) | Err(nix::errno::Errno::EINTR) => {}
+            Err(error) => return Err(Refusal::io("waiting for output")(error.into())),
+        }
+        let ready: Vec<bool> = fds.iter().map(|fd| fd.any().unwrap_or(false)).collect();
+        drop(fds);
+        let mut ready = ready.into_iter();
+        for slot in &mut pipes {
+            if slot.is_some() && ready.next() == Some(true) {
+                pass_on(stream, slot, &mut buffer)?;
+            }
+        }
+        if ended_at.is_none() && ready.next() == Some(true) {
+            ended_at = Some(Instant::now());
+            if leftovers == Leftovers::Kill {
+                stream.with_process(|process| process.kill_everything());
+            }
+        }
+        if ended_at.is_some_and(|at| at.elapsed() > LINGER) {
+            break;
+        }
+    }
+    Ok(())
+}
+
+struct Pipe {
+    channel: Channel,
+    fd: OwnedFd,
+}
+
+fn pass_on(stream: &Stream, slot: &mut Option<Pipe>, buffer: &mut [u8]) -> Result<(), Refusal> {
+    let Some(pipe) = slot else { return Ok(()) };
+    match nix::unistd::read(&pipe.fd, buffer) {
+        Ok(0) => *slot = None,
+        Ok(length) => stream.send_data(pipe.channel, &buffer[..length])?,
+        Err(nix::errno::Errno::EINTR | nix::errno::Errno::EAGAIN) => {}
+        Err(error) => return Err(Refusal::io("reading output")(error.into())),
+    }
+    Ok(())
+}
+
+/// Waits for the process, with nobody sending signals to a number that is no longer its own.
+fn reap(stream: &Stream, child: &mut Child) -> Result<ExitStatus, Refusal> {
+    if let Ok(ended) = sys::pidfd_open(child.id()) {
+        let mut fds = [PollFd::new(ended.as_fd(), PollFlags::POLLIN)];
+        while poll(&mut fds, PollTimeout::NONE) == Err(nix::errno::Errno::EINTR) {}
+    }
+    let status = stream.with_process(|process| {
+        process.leader = None;
+        child.wait()
+    });
+    let status = status
+        .unwrap_or_else(|| Err(io::ErrorKind::NotFound.into()))
+        .map_err(Refusal::io("waiting"))?;
+    Ok(match (status.code(), status.signal()) {
+        (Some(code), _) => ExitStatus::Code(code),
+        (None, signal) => ExitStatus::Signal(signal.unwrap_or(0)),
+    })
+}
+
+/// Writes what the daemon sends to the command's standard input, and closes it at the end.
+fn feed(stream: &Stream, mut stdin: ChildStdin) {
+    let mut open = true;
+    while let Ok(Some(bytes)) = stream.receive() {
+        // A command that has closed its input early is no error; the rest is taken so that the daemon's sender ends.
+        open = open && stdin.write_all(&bytes).is_ok();
+    }
+}

@@ -1,0 +1,112 @@
+//! The sending half of both ports: frames of the current session, one whole frame after the other. A write blocks while the
+//! host does not read; whoever must not wait does not send.
+
+use std::io::Write;
+use std::sync::mpsc::Receiver;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use preflight_guest_protocol::message::{ToHost, to_payload};
+use preflight_guest_protocol::{Channel, Kind, Outbound, SessionId, StreamId};
+
+use crate::failure::Refusal;
+
+/// Both ports' sending halves.
+pub(crate) struct Link {
+    pub(crate) control: Sender,
+    pub(crate) bulk: Sender,
+}
+
+/// One port's sending half.
+pub(crate) struct Sender {
+    sink: Mutex<Sink>,
+}
+
+struct Sink {
+    writers: Receiver<Box<dyn Write + Send>>,
+    writer: Option<Box<dyn Write + Send>>,
+    outbound: Option<Outbound>,
+    buffer: Vec<u8>,
+}
+
+impl Sender {
+    /// Sends over the newest of these writers.
+    pub(crate) fn new(writers: Receiver<Box<dyn Write + Send>>) -> Self {
+        Self {
+            sink: Mutex::new(Sink {
+                writers,
+                writer: None,
+                outbound: None,
+                buffer: Vec::new(),
+            }),
+        }
+    }
+
+    /// Answers a hello: from now on frames of this session are sent, and of no other.
+    pub(crate) fn open(&self, session: SessionId, hello: &[u8]) {
+        let mut sink = self.lock();
+        let Ok((outbound, opening)) = Outbound::opening(session, hello) else {
+            return;
+        };
+        while let Ok(writer) = sink.writers.try_recv() {
+            sink.writer = Some(writer);
+        }
+        sink.outbound = Some(outbound);
+        sink.write(&opening);
+    }
+
+    /// Stops sending in this session.
+    pub(crate) fn close(&self, session: SessionId) {
+        let mut sink = self.lock();
+        if sink
+            .outbound
+            .as_ref()
+            .is_some_and(|outbound| outbound.session() == session)
+        {
+            sink.outbound = None;
+        }
+    }
+
+    /// Sends one frame.
+    pub(crate) fn send(
+        &self,
+        session: SessionId,
+        stream: StreamId,
+        kind: Kind,
+        channel: Channel,
+        payload: &[u8],
+    ) -> Result<(), Refusal> {
+        let mut sink = self.lock();
+        let mut buffer = std::mem::take(&mut sink.buffer);
+        buffer.clear();
+        let outbound = sink.outbound.as_mut().filter(|outbound| outbound.session() == session);
+        let sent = outbound.ok_or(Refusal::Aborted).and_then(|outbound| {
+            outbound
+                .encode(stream, kind, channel, payload, &mut buffer)
+                .map_err(|_| Refusal::Aborted)
+        });
+        if sent.is_ok() {
+            sink.write(&buffer);
+        }
+        sink.buffer = buffer;
+        sent
+    }
+
+    /// Sends a message.
+    pub(crate) fn tell(&self, session: SessionId, stream: StreamId, message: &ToHost) -> Result<(), Refusal> {
+        self.send(session, stream, Kind::Message, Channel::Main, &to_payload(message))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Sink> {
+        self.sink.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Sink {
+    fn write(&mut self, bytes: &[u8]) {
+        let written = self.writer.as_mut().map(|writer| writer.write_all(bytes));
+        if !matches!(written, Some(Ok(()))) {
+            // The host is gone (a socket says so, a port blocks instead): it comes back with a session of its own.
+            self.outbound = None;
+        }
+    }
+}

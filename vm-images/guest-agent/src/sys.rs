@@ -1,0 +1,123 @@
+//! The few system calls for which neither std nor nix has a safe function. Each wrapper here is safe to call; nothing else
+//! of the agent is unsafe.
+#![expect(
+    unsafe_code,
+    reason = "pidfd_open, pre_exec and ioctls have no safe wrapper in std or nix"
+)]
+
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::os::unix::process::CommandExt;
+use std::process::{Child, Command};
+
+use nix::fcntl::OFlag;
+use nix::sys::stat::Mode;
+use nix::unistd::{Gid, Uid, setgid, setgroups, setsid, setuid};
+
+/// Who a command becomes between fork and exec.
+pub(crate) struct Identity {
+    pub(crate) uid: Uid,
+    pub(crate) gid: Gid,
+    pub(crate) groups: Vec<Gid>,
+}
+
+/// Starts a command in a session of its own, in a cgroup (by its open `cgroup.procs`) and as a user.
+pub(crate) fn spawn(command: &mut Command, cgroup: Option<OwnedFd>, identity: Option<Identity>) -> io::Result<Child> {
+    let become_it = move || {
+        setsid()?;
+        if let Some(procs) = &cgroup {
+            nix::unistd::write(procs.as_fd(), b"0")?;
+        }
+        // The agent itself must survive a lack of memory; what it runs must not be spared for that.
+        if let Ok(score) = nix::fcntl::open(c"/proc/self/oom_score_adj", OFlag::O_WRONLY, Mode::empty()) {
+            let _ = nix::unistd::write(score, b"0");
+        }
+        if let Some(who) = &identity {
+            setgroups(&who.groups)?;
+            setgid(who.gid)?;
+            setuid(who.uid)?;
+        }
+        Ok(())
+    };
+    // SAFETY: between fork and exec of a process with threads only async-signal-safe calls are allowed; the closure makes
+    // plain system calls on what was allocated before, and allocates nothing.
+    unsafe { command.pre_exec(become_it) };
+    command.spawn()
+}
+
+/// A descriptor that is readable once the process has ended. The process must not have been waited for.
+pub(crate) fn pidfd_open(pid: u32) -> io::Result<OwnedFd> {
+    // SAFETY: pidfd_open takes two integers and returns a new descriptor or -1.
+    let fd = unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) };
+    if fd < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    let fd = i32::try_from(fd).map_err(|_| io::Error::from_raw_os_error(libc::EBADF))?;
+    // SAFETY: the kernel has just made this descriptor and nobody else has it.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+/// What RNDADDENTROPY takes: `struct rand_pool_info` with a buffer of fixed size.
+#[repr(C)]
+struct Entropy {
+    bits: libc::c_int,
+    bytes: libc::c_int,
+    buffer: [u8; ENTROPY_CHUNK],
+}
+
+/// Bytes that one [`add_entropy`] takes.
+pub(crate) const ENTROPY_CHUNK: usize = 64;
+
+nix::ioctl_write_ptr_bad!(rnd_add_entropy, nix::request_code_write!(b'R', 3, 8), Entropy);
+nix::ioctl_none!(rnd_reseed_crng, b'R', 7);
+
+/// Adds bytes to the kernel's pool, counted as full entropy.
+pub(crate) fn add_entropy(random: &File, bytes: &[u8]) -> io::Result<()> {
+    for chunk in bytes.chunks(ENTROPY_CHUNK) {
+        let length = i32::try_from(chunk.len()).unwrap_or(0);
+        let mut entropy = Entropy {
+            bits: length * 8,
+            bytes: length,
+            buffer: [0; ENTROPY_CHUNK],
+        };
+        entropy.buffer[..chunk.len()].copy_from_slice(chunk);
+        // SAFETY: the structure has the layout that the request wants and its own length in `bytes`.
+        unsafe { rnd_add_entropy(random.as_raw_fd(), &raw const entropy) }?;
+    }
+    Ok(())
+}
+
+/// Makes the kernel derive new keys from its pool at once.
+pub(crate) fn reseed(random: &File) -> io::Result<()> {
+    // SAFETY: the request takes no argument.
+    unsafe { rnd_reseed_crng(random.as_raw_fd()) }?;
+    Ok(())
+}
+
+nix::ioctl_readwrite_bad!(get_interface_flags, libc::SIOCGIFFLAGS, libc::ifreq);
+nix::ioctl_write_ptr_bad!(set_interface_flags, libc::SIOCSIFFLAGS, libc::ifreq);
+
+/// Brings a network interface up. `socket` is any socket of the internet family.
+pub(crate) fn interface_up(socket: BorrowedFd<'_>, name: &str) -> io::Result<()> {
+    let mut request = interface_request(name)?;
+    // SAFETY: both requests take an ifreq with a terminated name; the union holds the flags after the first.
+    unsafe {
+        get_interface_flags(socket.as_raw_fd(), &raw mut request)?;
+        request.ifr_ifru.ifru_flags |= libc::IFF_UP as libc::c_short;
+        set_interface_flags(socket.as_raw_fd(), &raw const request)?;
+    }
+    Ok(())
+}
+
+fn interface_request(name: &str) -> io::Result<libc::ifreq> {
+    if name.len() >= libc::IFNAMSIZ {
+        return Err(io::Error::from_raw_os_error(libc::EINVAL));
+    }
+    // SAFETY: all zeros is a valid ifreq: an empty name and a union of plain numbers.
+    let mut request: libc::ifreq = unsafe { std::mem::zeroed() };
+    for (to, from) in request.ifr_name.iter_mut().zip(name.bytes()) {
+        *to = from.cast_signed();
+    }
+    Ok(request)
+}
