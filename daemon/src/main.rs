@@ -1,2 +1,3 @@
-//! To be written.
+//! `preflightd`: everything is in the library.
+
 fn main() {}

@@ -1,0 +1,186 @@
+//! What can be asked of the state: by owners, by executors, by the daemon's own start and timers. Plain data.
+
+use std::path::PathBuf;
+
+use crate::ids::{Attempt, ImageId, JobId, Series, TicketId};
+use crate::image::ImageRecord;
+use crate::job::{Ending, JobState};
+use crate::result::{Artifact, LockEntry, TestResult};
+use crate::ticket::{Options, Signature, TicketStatus};
+
+/// A source package upload of a ticket that is to be made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewSubticket {
+    /// The source package's name.
+    pub source: String,
+    /// The source package's version.
+    pub version: String,
+    /// Where it was submitted from.
+    pub origin: PathBuf,
+    /// Its signature.
+    pub signature: Signature,
+    /// Where its files were put, relative to the ticket's folder.
+    pub staged: PathBuf,
+    /// Whether a job must make a source package of it first.
+    pub needs_source_package: bool,
+    /// Places of the subtickets that are built before this one; each is less than its own place.
+    pub build_after: Vec<usize>,
+}
+
+/// A ticket that is to be made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewTicket {
+    /// Its title.
+    pub title: String,
+    /// What the change is about.
+    pub description: String,
+    /// The bug that it fixes.
+    pub bug: Option<String>,
+    /// Who makes it.
+    pub owner: String,
+    /// The series that it is checked on.
+    pub series: Series,
+    /// How its jobs are to be done.
+    pub options: Options,
+    /// Its sources in the order in which they are built; none for one that just makes base images.
+    pub subtickets: Vec<NewSubticket>,
+    /// Whether a job makes the series' base images first.
+    pub base_image: bool,
+    /// Make it, but do not queue it.
+    pub wait: bool,
+    /// What the owner should know.
+    pub warnings: Vec<String>,
+}
+
+/// A change of a ticket's own fields. What is missing stays.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Edit {
+    /// The new title.
+    pub title: Option<String>,
+    /// The new description.
+    pub description: Option<String>,
+    /// The new bug.
+    pub bug: Option<String>,
+    /// The new owner.
+    pub owner: Option<String>,
+}
+
+/// What an executor says of an attempt.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Report {
+    /// A test ended.
+    Test(TestResult),
+    /// A file was made.
+    Artifact(Artifact),
+    /// All that it fetched.
+    Lock(Vec<LockEntry>),
+    /// A warning for the owner.
+    Warning(String),
+    /// An image was made.
+    Image(ImageRecord),
+    /// The attempt has ended.
+    Finished(Ending),
+}
+
+/// What is asked of the state.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Command {
+    /// Make a ticket.
+    Create(Box<NewTicket>),
+    /// Change a ticket's own fields.
+    Edit {
+        /// The ticket.
+        ticket: TicketId,
+        /// What changes.
+        edit: Edit,
+    },
+    /// Put a waiting ticket in the queue.
+    Queue {
+        /// The ticket.
+        ticket: TicketId,
+    },
+    /// End a ticket.
+    Cancel {
+        /// The ticket.
+        ticket: TicketId,
+    },
+    /// Start the next attempt of a queued job whose needs are met.
+    Start {
+        /// The job.
+        job: JobId,
+    },
+    /// What an executor says of a job's attempt.
+    Report {
+        /// The job.
+        job: JobId,
+        /// Which run of it.
+        attempt: Attempt,
+        /// What it says.
+        report: Report,
+    },
+    /// Take note that the daemon that ran this job is gone.
+    Interrupt {
+        /// The job.
+        job: JobId,
+        /// One line for the attempt's record.
+        reason: String,
+    },
+    /// Take note of an image that was removed.
+    ForgetImage {
+        /// The image.
+        id: ImageId,
+    },
+}
+
+/// Why a command is refused. The state stays as it is.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// No such ticket.
+    #[error("there is no ticket {0}")]
+    NoTicket(TicketId),
+    /// No such job.
+    #[error("there is no job {0}")]
+    NoJob(JobId),
+    /// No such image.
+    #[error("there is no image {0}")]
+    NoImage(ImageId),
+    /// The ticket has neither sources nor base images to make.
+    #[error("a ticket needs at least one source")]
+    NothingToDo,
+    /// A subticket is to be built after one that does not come before it.
+    #[error("source {place} is to be built after source {after}, which does not come before it")]
+    BadOrder {
+        /// The subticket's place.
+        place: usize,
+        /// The place that it names.
+        after: usize,
+    },
+    /// The ticket has ended.
+    #[error("ticket {0} has ended")]
+    Ended(TicketId),
+    /// The ticket is queued already.
+    #[error("ticket {0} is not waiting: it is {status}", status = match .1 {
+        TicketStatus::Waiting => "waiting",
+        TicketStatus::Queued => "queued",
+        TicketStatus::Running => "running",
+        TicketStatus::Complete => "complete",
+        TicketStatus::Failed => "failed",
+        TicketStatus::Cancelled => "cancelled",
+    })]
+    NotWaiting(TicketId, TicketStatus),
+    /// The job cannot start: it is not queued, its ticket is not in the queue, or a job that it needs has not passed.
+    #[error("job {0} cannot start: it is {1:?}, or what it needs has not passed")]
+    NotReady(JobId, JobState),
+    /// The report is of an attempt that is not the one that runs.
+    #[error("attempt {1} of job {0} does not run")]
+    Stale(JobId, Attempt),
+    /// An open ticket uses the image.
+    #[error("image {0} is used by ticket {1}")]
+    InUse(ImageId, TicketId),
+    /// Another image is an overlay of it.
+    #[error("image {0} is what image {1} was made from")]
+    HasChild(ImageId, ImageId),
+    /// There is more of it than one ticket may have.
+    #[error("job {0} has reported more than {1} {2}")]
+    TooMany(JobId, usize, &'static str),
+}

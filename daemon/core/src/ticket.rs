@@ -1,0 +1,178 @@
+//! A ticket: one change, its subtickets and jobs, and where it stands in the workflow. Plain data.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::exit::ExitCode;
+use crate::ids::{ImageId, JobId, Moment, Series, SubticketId, TicketId};
+use crate::job::Job;
+use crate::result::{ArtifactRecord, Outcome, TestRecord};
+
+/// Where a ticket stands; the numbers are the Ubuntu CI Engine's. In order: a ticket never goes back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum WorkflowStep {
+    /// 100
+    Queued,
+    /// 200
+    PackageBuilding,
+    /// 300
+    ImageBuilding,
+    /// 400
+    ImageTesting,
+    /// 500
+    PackagePublishing,
+    /// 999
+    Failed,
+    /// 1000
+    Complete,
+}
+
+/// What is happening to a ticket now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum TicketStatus {
+    /// Made, but not to be queued until its owner says so.
+    Waiting,
+    /// In the queue.
+    Queued,
+    /// One of its jobs has started.
+    Running,
+    /// Ended at step 1000.
+    Complete,
+    /// Ended at step 999.
+    Failed,
+    /// Ended by its owner.
+    Cancelled,
+}
+
+impl TicketStatus {
+    /// Whether nothing more will happen to the ticket by itself.
+    #[must_use]
+    pub fn is_final(self) -> bool {
+        matches!(self, Self::Complete | Self::Failed | Self::Cancelled)
+    }
+}
+
+/// How a source package's signature was judged.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Signature {
+    /// There is none, or the policy is to ignore it.
+    None,
+    /// Made by a key of a configured keyring.
+    Good {
+        /// The key's user ID.
+        signer: String,
+        /// The key's fingerprint in upper-case hexadecimal digits.
+        fingerprint: String,
+    },
+    /// There is one, but not by a known key, or it does not verify.
+    Unverified {
+        /// Why it could not be verified.
+        reason: String,
+    },
+}
+
+/// One source package upload of a ticket.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Subticket {
+    /// Its number.
+    pub id: SubticketId,
+    /// The source package's name.
+    pub source: String,
+    /// The source package's version.
+    pub version: String,
+    /// Where it was submitted from: a folder, a `.dsc` or a `.changes`.
+    pub origin: PathBuf,
+    /// Its signature.
+    pub signature: Signature,
+    /// Where its files were put, relative to the ticket's folder.
+    pub staged: PathBuf,
+    /// Whether a job must make a source package of it first: it was submitted as a folder.
+    pub needs_source_package: bool,
+}
+
+/// How a ticket's jobs are to be done.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Options {
+    /// Packages that the image gets besides the ticket's own.
+    pub add_packages: Vec<String>,
+    /// Packages that are removed from the image.
+    pub remove_packages: Vec<String>,
+    /// Refuse to fetch anything from the network.
+    pub offline: bool,
+    /// After how long one test is ended, where the owner said so.
+    pub test_timeout: Option<Duration>,
+    /// After how long a build is ended, where the owner said so.
+    pub build_timeout: Option<Duration>,
+}
+
+/// How a ticket ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TicketEnd {
+    /// How.
+    pub outcome: Outcome,
+    /// autopkgtest's exit code, OR-ed over the sources.
+    pub exit_code: ExitCode,
+    /// One line that says why it failed.
+    pub reason: Option<String>,
+    /// When.
+    pub at: Moment,
+}
+
+/// A ticket with all that belongs to it, locks excepted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ticket {
+    /// Its number.
+    pub id: TicketId,
+    /// Its title.
+    pub title: String,
+    /// What the change is about.
+    pub description: String,
+    /// The bug that it fixes, as the owner wrote it.
+    pub bug: Option<String>,
+    /// Who made it.
+    pub owner: String,
+    /// The series that it is checked on.
+    pub series: Series,
+    /// How its jobs are to be done.
+    pub options: Options,
+    /// Where it stands.
+    pub step: WorkflowStep,
+    /// What is happening to it.
+    pub status: TicketStatus,
+    /// When it was made.
+    pub created_at: Moment,
+    /// When it was put in the queue; the queue is in this order.
+    pub queued_at: Option<Moment>,
+    /// Its place in the queue, counted from 1, while queued.
+    pub queue_position: Option<u32>,
+    /// When its first job started.
+    pub started_at: Option<Moment>,
+    /// How and when it ended.
+    pub end: Option<TicketEnd>,
+    /// Its source packages.
+    pub subtickets: Vec<Subticket>,
+    /// Its jobs in the order in which they run.
+    pub jobs: Vec<Job>,
+    /// The results of its jobs' newest attempts, in the order of jobs, then as they were reported.
+    pub tests: Vec<TestRecord>,
+    /// What its jobs' newest attempts have made.
+    pub artifacts: Vec<ArtifactRecord>,
+    /// The image that its tests run on.
+    pub image: Option<ImageId>,
+    /// Warnings for the owner.
+    pub warnings: Vec<String>,
+}
+
+impl Ticket {
+    /// One of its jobs.
+    #[must_use]
+    pub fn job(&self, id: JobId) -> Option<&Job> {
+        self.jobs.iter().find(|job| job.id == id)
+    }
+
+    /// One of its subtickets.
+    #[must_use]
+    pub fn subticket(&self, id: SubticketId) -> Option<&Subticket> {
+        self.subtickets.iter().find(|subticket| subticket.id == id)
+    }
+}

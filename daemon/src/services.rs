@@ -1,0 +1,168 @@
+//! The traits by which dispatcher and server meet what does the work: executor, intake, images and the host's doctor.
+//! Both sides are written and tested apart; nothing here knows how either is made.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use preflight_core::{Attempt, ImageId, ImageRecord, JobId, JobKind, Series, Signature, SubticketId, Ticket};
+use preflight_protocol::error::RpcError;
+use preflight_protocol::health::Check;
+use preflight_protocol::image::ImageFiles;
+use preflight_protocol::method;
+use preflight_store::TicketFolder;
+use tokio_util::sync::CancellationToken;
+
+pub use crate::reports::{JobReport, Reports};
+pub use crate::staging::Staging;
+
+/// All that does the work.
+#[derive(Clone)]
+pub struct Services {
+    /// Runs jobs.
+    pub executor: Arc<dyn Executor>,
+    /// Judges what is submitted.
+    pub intake: Arc<dyn Intake>,
+    /// Keeps images.
+    pub images: Arc<dyn Images>,
+    /// Looks at the host.
+    pub doctor: Arc<dyn HostDoctor>,
+}
+
+/// One attempt of a job, as the dispatcher orders it.
+#[derive(Debug, Clone)]
+pub struct JobOrder {
+    /// The ticket as it stands when the attempt starts: its options, subtickets, artifacts of earlier jobs, image.
+    pub ticket: Arc<Ticket>,
+    /// The job.
+    pub job: JobId,
+    /// Which run of it.
+    pub attempt: Attempt,
+    /// What is to be done.
+    pub kind: JobKind,
+    /// The subticket to do it for, where it is done for one.
+    pub subticket: Option<SubticketId>,
+    /// The ticket's folder: staged sources, artifacts, result stream.
+    pub folder: TicketFolder,
+    /// The log, for [`preflight_store::LogWriter::create`]; neither it nor its side file exists yet.
+    pub log: PathBuf,
+    /// The log's side file.
+    pub index: PathBuf,
+    /// How long such a job took before: the median of those that passed.
+    pub estimate: Option<Duration>,
+    /// Cancelled when the ticket is, or when the daemon stops: within 3 s the machine must be gone and `Finished`
+    /// reported; after that the dispatcher takes the attempt for ended.
+    pub cancel: CancellationToken,
+}
+
+/// Runs jobs.
+#[async_trait]
+pub trait Executor: Send + Sync {
+    /// Starts an attempt and returns at once; what becomes of it is told by `reports`.
+    ///
+    /// The last report must be [`JobReport::Finished`]. When all clones of `reports` are gone without one (the task
+    /// has panicked, say), the attempt ends as `testbed broken`.
+    fn start(&self, order: JobOrder, reports: Reports);
+
+    /// Removes every machine and overlay that an earlier daemon has left behind. Called once at start, before
+    /// anything is scheduled: interrupted jobs run again as new attempts, so that nothing that is found is of use,
+    /// except what `live` names.
+    ///
+    /// # Errors
+    /// Where the hypervisor cannot be asked. The daemon goes on, and says so in its status.
+    async fn reconcile(&self, live: &[(JobId, Attempt)]) -> Result<(), RpcError>;
+}
+
+/// One source of what is submitted, verified.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ExaminedSource {
+    /// The source package's name.
+    pub name: String,
+    /// The source package's version.
+    pub version: String,
+    /// Where it was submitted from.
+    pub origin: PathBuf,
+    /// How its signature was judged.
+    pub signature: Signature,
+    /// Where its files are, relative to the staging folder.
+    pub staged: PathBuf,
+    /// Whether it is a folder, of which a job must make a source package first.
+    pub needs_source_package: bool,
+    /// Places in [`Examined::sources`] of those that must be built before this one; each is less than its own place.
+    pub build_after: Vec<usize>,
+}
+
+/// What is submitted, in order: nothing is stored of it yet but the staged files.
+#[derive(Debug)]
+pub struct Examined {
+    /// The sources in the order in which they are built.
+    pub sources: Vec<ExaminedSource>,
+    /// The series to check on.
+    pub series: Series,
+    /// What the owner should know.
+    pub warnings: Vec<String>,
+    /// The staged files; gone with this value unless a ticket adopts them.
+    pub staging: Staging,
+}
+
+/// Judges what is submitted.
+#[async_trait]
+pub trait Intake: Send + Sync {
+    /// Verifies and stages the sources of a request. `owner` is who will own the ticket.
+    ///
+    /// # Errors
+    /// [`preflight_protocol::error::ErrorCode::InvalidParams`] with what is wrong and where; nothing is kept then.
+    async fn examine(&self, request: &method::TicketCreate, owner: &str) -> Result<Examined, RpcError>;
+}
+
+/// Keeps images.
+#[async_trait]
+pub trait Images: Send + Sync {
+    /// All images that are there, in a stable order.
+    ///
+    /// # Errors
+    /// Where the cache cannot be read.
+    async fn list(&self) -> Result<Vec<ImageRecord>, RpcError>;
+
+    /// Writes an image to `output` as a qcow2 file without a backing file, kernel and initrd beside it.
+    ///
+    /// # Errors
+    /// Where there is no such image, or it cannot be written.
+    async fn get(&self, id: &ImageId, output: &std::path::Path) -> Result<ImageFiles, RpcError>;
+
+    /// Removes an image. The caller has made sure that no ticket uses it.
+    ///
+    /// # Errors
+    /// Where there is no such image, or it cannot be removed.
+    async fn remove(&self, id: &ImageId) -> Result<(), RpcError>;
+
+    /// Whether a job must make a series' base images before anything else.
+    ///
+    /// # Errors
+    /// [`preflight_protocol::error::ErrorCode::InvalidParams`] where there is no recipe for the series.
+    async fn missing(&self, series: &Series) -> Result<bool, RpcError>;
+}
+
+/// The host in a few words, for `daemon/status`; no more than what is known without waiting.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct HostDescription {
+    /// `kvm`, `tcg`, or `unknown` before the probe.
+    pub accelerator: String,
+    /// libvirt's URI.
+    pub hypervisor: String,
+    /// Machines that run now.
+    pub machines: u32,
+    /// What is wrong, for the owner.
+    pub warnings: Vec<String>,
+}
+
+/// Looks at the host.
+#[async_trait]
+pub trait HostDoctor: Send + Sync {
+    /// What Preflight needs and how it was found. `fresh` probes again, whatever is remembered.
+    async fn checks(&self, fresh: bool) -> Vec<Check>;
+
+    /// The host as far as it is known now.
+    fn describe(&self) -> HostDescription;
+}

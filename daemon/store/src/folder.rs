@@ -1,0 +1,87 @@
+//! Where a ticket's files are. It names paths and makes folders; what is in the files is others' matter.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use preflight_core::{LogName, TicketId};
+
+/// The folder of all tickets, below the state folder.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TicketsFolder(PathBuf);
+
+impl TicketsFolder {
+    /// `state` is the daemon's state folder.
+    #[must_use]
+    pub fn below(state: &Path) -> Self {
+        Self(state.join("tickets"))
+    }
+
+    /// The folder itself.
+    #[must_use]
+    pub fn root(&self) -> &Path {
+        &self.0
+    }
+
+    /// A ticket's folder.
+    #[must_use]
+    pub fn ticket(&self, id: TicketId) -> TicketFolder {
+        TicketFolder(self.0.join(id.to_string()))
+    }
+
+    /// Where intake stages what may become a ticket: on the same file system, so that adopting is a rename.
+    #[must_use]
+    pub fn staging(&self) -> PathBuf {
+        self.0.join("staging")
+    }
+}
+
+/// A ticket's folder.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TicketFolder(PathBuf);
+
+impl TicketFolder {
+    /// The folder itself; what intake staged lies in it, at each subticket's `staged`.
+    #[must_use]
+    pub fn root(&self) -> &Path {
+        &self.0
+    }
+
+    /// The folder of the logs.
+    #[must_use]
+    pub fn logs(&self) -> PathBuf {
+        self.0.join("logs")
+    }
+
+    /// A log.
+    #[must_use]
+    pub fn log(&self, name: &LogName) -> PathBuf {
+        self.logs().join(name.as_str())
+    }
+
+    /// A log's side file, as the protocol specifies it.
+    #[must_use]
+    pub fn index(&self, name: &LogName) -> PathBuf {
+        self.logs().join(format!("{name}.idx"))
+    }
+
+    /// The folder of the artifacts.
+    #[must_use]
+    pub fn artifacts(&self) -> PathBuf {
+        self.0.join("artifacts")
+    }
+
+    /// The ticket's subunit v2 stream.
+    #[must_use]
+    pub fn result_stream(&self) -> PathBuf {
+        self.0.join("results.subunit")
+    }
+
+    /// Makes the folders for logs and artifacts.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn create(&self) -> io::Result<()> {
+        std::fs::create_dir_all(self.logs())?;
+        std::fs::create_dir_all(self.artifacts())
+    }
+}
