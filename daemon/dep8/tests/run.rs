@@ -1,4 +1,5 @@
 //! The runner on a local process and on machines that fail.
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 mod local;
 
@@ -133,10 +134,7 @@ async fn a_missing_test_is_a_bad_package() {
 }
 
 /// Answers each command from a list: (a word of the command, stdout, stderr, how it ends).
-struct Scripted(
-    Mutex<Vec<(&'static str, &'static str, &'static str, Result<i32, &'static str>)>>,
-    Mutex<Vec<String>>,
-);
+struct Scripted(Mutex<Vec<Step>>, Mutex<Vec<String>>);
 
 #[async_trait]
 impl TestMachine for Scripted {
