@@ -1,0 +1,329 @@
+//! The keeper itself: one loop over the control socket, its connections and the signals. It owns the grace period
+//! after which machines without a daemon are taken down; how that is done belongs to `machines` and `libvirt_daemon`.
+
+use std::fs::File;
+use std::io::{self, Write};
+use std::os::fd::AsFd;
+use std::os::unix::net::UnixListener;
+use std::time::{Duration, Instant};
+
+use nix::errno::Errno;
+use nix::fcntl::{Flock, FlockArg};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::prctl::set_child_subreaper;
+use nix::sys::signal::{SigSet, Signal};
+use nix::sys::signalfd::{SfdFlags, SignalFd};
+use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
+use nix::unistd::{Pid, User, geteuid, getpid, setsid};
+
+use crate::arguments::{Arguments, LibvirtKind};
+use crate::control::{Client, Received, Request};
+use crate::home::Home;
+use crate::libvirt_daemon::LibvirtDaemon;
+use crate::machines;
+
+/// How often a starting libvirt daemon is asked whether it answers.
+const READY_POLL: Duration = Duration::from_millis(50);
+/// How long a libvirt daemon may take until it answers.
+const LONGEST_START: Duration = Duration::from_secs(60);
+/// A private libvirt daemon that died is started again not sooner than this.
+const RESTART_PAUSE: Duration = Duration::from_secs(1);
+
+struct Supervisor {
+    arguments: Arguments,
+    /// Whose processes may be killed as machines; nobody's in particular where libvirt is not ours.
+    machine_uid: Option<u32>,
+    listener: UnixListener,
+    signals: SignalFd,
+    clients: Vec<Client>,
+    libvirt: LibvirtDaemon,
+    libvirt_deadline: Option<Instant>,
+    restart_at: Option<Instant>,
+    /// When the machines will be taken down, counted from the last daemon's end.
+    grace_ends: Option<Instant>,
+    stopping: bool,
+}
+
+/// Is the keeper until a `stop`, a signal, or the end of the grace period.
+pub(crate) fn run(arguments: &Arguments) -> io::Result<()> {
+    // A keeper that is run by hand leads its own group already.
+    let _ = setsid();
+    let home = Home::create(&arguments.home)?;
+    let _lock = match Flock::lock(home.lock_file()?, FlockArg::LockExclusiveNonblock) {
+        Ok(lock) => lock,
+        Err((_, Errno::EWOULDBLOCK)) => return announce("running"),
+        Err((_, error)) => return Err(error.into()),
+    };
+    match Supervisor::prepare(arguments, &home) {
+        Ok(mut supervisor) => {
+            eprintln!("keeper {} of installation {}", getpid(), arguments.installation);
+            announce("ready")?;
+            supervisor.watch();
+            let _ = supervisor.take_down();
+            let _ = std::fs::remove_file(home.control_socket());
+            Ok(())
+        }
+        Err(error) => {
+            announce(&error.to_string().replace('\n', " "))?;
+            Err(error)
+        }
+    }
+}
+
+/// Tells `start` what became of us, then lets go of its pipe.
+fn announce(word: &str) -> io::Result<()> {
+    let mut output = io::stdout();
+    let _ = writeln!(output, "{word}");
+    let _ = output.flush();
+    let nowhere = File::options().write(true).open("/dev/null")?;
+    nix::unistd::dup2_stdout(nowhere)?;
+    Ok(())
+}
+
+impl Supervisor {
+    fn prepare(arguments: &Arguments, home: &Home) -> io::Result<Self> {
+        set_child_subreaper(true)?;
+        let mut mask = SigSet::empty();
+        for signal in [Signal::SIGCHLD, Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP] {
+            mask.add(signal);
+        }
+        mask.thread_block()?;
+        let signals = SignalFd::with_flags(&mask, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)?;
+        let machine_uid = machine_uid(arguments)?;
+        let libvirt = LibvirtDaemon::prepare(arguments, home)?;
+        // We hold the lock: a socket that is there is a dead keeper's.
+        let _ = std::fs::remove_file(home.control_socket());
+        let listener = UnixListener::bind(home.control_socket())?;
+        listener.set_nonblocking(true)?;
+        Ok(Self {
+            arguments: arguments.clone(),
+            machine_uid,
+            listener,
+            signals,
+            clients: Vec::new(),
+            libvirt,
+            libvirt_deadline: None,
+            restart_at: None,
+            grace_ends: Some(Instant::now() + arguments.grace),
+            stopping: false,
+        })
+    }
+
+    fn watch(&mut self) {
+        while !self.stopping {
+            let (listening, signalled, spoken) = self.wait();
+            if signalled {
+                self.take_signals();
+            }
+            self.hear(&spoken);
+            if listening {
+                match Client::accept(&self.listener) {
+                    Ok(client) => self.clients.extend(client),
+                    Err(error) => eprintln!("cannot accept: {error}"),
+                }
+            }
+            self.look_after_libvirt();
+            self.count_daemons();
+        }
+    }
+
+    /// Waits for input or the next deadline: a connection to accept, a signal, the indices of clients that spoke.
+    fn wait(&self) -> (bool, bool, Vec<usize>) {
+        let now = Instant::now();
+        let polled = self.libvirt_deadline.map(|_| now + READY_POLL);
+        let next = [polled, self.restart_at, self.grace_ends].into_iter().flatten().min();
+        let timeout = next.map_or(PollTimeout::NONE, |at| {
+            // A millisecond more, or the wait ends just before the deadline and spins.
+            PollTimeout::try_from(at.saturating_duration_since(now) + Duration::from_millis(1))
+                .unwrap_or(PollTimeout::MAX)
+        });
+        let mut fds = vec![
+            PollFd::new(self.listener.as_fd(), PollFlags::POLLIN),
+            PollFd::new(self.signals.as_fd(), PollFlags::POLLIN),
+        ];
+        fds.extend(
+            self.clients
+                .iter()
+                .map(|client| PollFd::new(client.stream.as_fd(), PollFlags::POLLIN)),
+        );
+        if poll(&mut fds, timeout).unwrap_or(0) <= 0 {
+            return (false, false, Vec::new());
+        }
+        let ready: Vec<bool> = fds.iter().map(|fd| fd.any().unwrap_or(true)).collect();
+        let spoken = (0..self.clients.len()).filter(|index| ready[index + 2]).collect();
+        (ready[0], ready[1], spoken)
+    }
+
+    fn take_signals(&mut self) {
+        while let Ok(Some(signal)) = self.signals.read_signal() {
+            if signal.ssi_signo != Signal::SIGCHLD as u32 {
+                eprintln!("signal {}: stopping", signal.ssi_signo);
+                self.stopping = true;
+            }
+        }
+        self.reap();
+    }
+
+    fn reap(&mut self) {
+        loop {
+            let pid = match waitpid(None::<Pid>, Some(WaitPidFlag::WNOHANG)) {
+                Ok(WaitStatus::Exited(pid, _) | WaitStatus::Signaled(pid, _, _)) => pid,
+                Ok(WaitStatus::StillAlive) | Err(_) => return,
+                Ok(_) => continue,
+            };
+            if self.libvirt.reaped(pid.as_raw()) {
+                eprintln!("libvirt's daemon {pid} ended");
+                // A session daemon ends when it is idle, and is started again when somebody asks for it.
+                if self.libvirt.is_private() {
+                    self.restart_at = Some(Instant::now() + RESTART_PAUSE);
+                }
+            }
+        }
+    }
+
+    fn hear(&mut self, spoken: &[usize]) {
+        let mut gone = Vec::new();
+        for &index in spoken {
+            match self.clients[index].receive() {
+                Received::Gone => gone.push(index),
+                Received::Requests(requests) => {
+                    for request in requests {
+                        self.serve(index, request);
+                    }
+                }
+            }
+        }
+        for index in gone.into_iter().rev() {
+            self.clients.remove(index);
+        }
+    }
+
+    fn serve(&mut self, index: usize, request: Option<Request>) {
+        let answer = match request {
+            None => Err("no such request".to_owned()),
+            Some(Request::Attach) => {
+                self.clients[index].attached = true;
+                Ok(getpid().to_string())
+            }
+            Some(Request::Libvirt) => {
+                if let Err(error) = self.libvirt.start() {
+                    Err(error.to_string())
+                } else {
+                    self.clients[index].awaits_libvirt = true;
+                    self.libvirt_deadline = Some(Instant::now() + LONGEST_START);
+                    return;
+                }
+            }
+            Some(Request::List) => Ok(names(&self.machines())),
+            Some(Request::Kill(name)) => {
+                let wanted: Vec<_> = self
+                    .machines()
+                    .into_iter()
+                    .filter(|machine| machine.name == name)
+                    .collect();
+                self.kill(&wanted)
+            }
+            Some(Request::Status) => Ok(format!(
+                "pid={} installation={} daemons={} libvirt={} machines={}",
+                getpid(),
+                self.arguments.installation,
+                self.clients.iter().filter(|client| client.attached).count(),
+                self.libvirt.answering().unwrap_or_else(|| "none".into()),
+                names(&self.machines())
+            )),
+            Some(Request::Stop) => {
+                self.stopping = true;
+                let killed = self.take_down();
+                self.clients[index].answer(&killed);
+                return;
+            }
+        };
+        self.clients[index].answer(&answer);
+    }
+
+    fn machines(&self) -> Vec<machines::Machine> {
+        machines::running(&self.arguments.installation, self.machine_uid)
+    }
+
+    fn kill(&mut self, wanted: &[machines::Machine]) -> Result<String, String> {
+        let left = machines::kill(wanted, &self.arguments.installation, self.machine_uid);
+        self.reap();
+        if left.is_empty() {
+            Ok(wanted.len().to_string())
+        } else {
+            Err(format!("still running: {}", left.join(",")))
+        }
+    }
+
+    /// Answers those who wait for libvirt, and starts a private daemon again that died.
+    fn look_after_libvirt(&mut self) {
+        if self.restart_at.is_some_and(|at| at <= Instant::now()) {
+            self.restart_at = None;
+            if let Err(error) = self.libvirt.start() {
+                eprintln!("cannot start libvirt's daemon again: {error}");
+                self.restart_at = Some(Instant::now() + RESTART_PAUSE);
+            }
+        }
+        let Some(deadline) = self.libvirt_deadline else { return };
+        let answer = match self.libvirt.answering() {
+            Some(uri) => Ok(uri),
+            None if !self.libvirt.is_running() && self.restart_at.is_none() => {
+                Err("libvirt's daemon ended at its start; keeper.log and libvirt/log say why".to_owned())
+            }
+            None if deadline <= Instant::now() => Err("libvirt's daemon does not answer".to_owned()),
+            None => return,
+        };
+        self.libvirt_deadline = None;
+        for client in self.clients.iter_mut().filter(|client| client.awaits_libvirt) {
+            client.awaits_libvirt = false;
+            client.answer(&answer);
+        }
+    }
+
+    fn count_daemons(&mut self) {
+        if self.clients.iter().any(|client| client.attached) {
+            self.grace_ends = None;
+        } else if let Some(ends) = self.grace_ends {
+            if ends <= Instant::now() {
+                eprintln!("no daemon came back: taking down {}", names(&self.machines()));
+                self.stopping = true;
+            }
+        } else {
+            self.grace_ends = Some(Instant::now() + self.arguments.grace);
+        }
+    }
+
+    fn take_down(&mut self) -> Result<String, String> {
+        let wanted = self.machines();
+        let killed = self.kill(&wanted);
+        if let Err(error) = &killed {
+            eprintln!("{error}");
+        }
+        self.libvirt.stop();
+        killed
+    }
+}
+
+/// Whose processes this keeper may kill as machines.
+fn machine_uid(arguments: &Arguments) -> io::Result<Option<u32>> {
+    match arguments.libvirt {
+        LibvirtKind::Private => {
+            let user = User::from_name(&arguments.qemu_user)?
+                .ok_or_else(|| io::Error::other(format!("there is no user {}", arguments.qemu_user)))?;
+            if user.uid.is_root() {
+                return Err(io::Error::other("QEMU never runs as root"));
+            }
+            Ok(Some(user.uid.as_raw()))
+        }
+        LibvirtKind::Session => Ok(Some(geteuid().as_raw())),
+        LibvirtKind::None => Ok((!geteuid().is_root()).then(|| geteuid().as_raw())),
+    }
+}
+
+fn names(machines: &[machines::Machine]) -> String {
+    machines
+        .iter()
+        .map(|machine| machine.name.as_str())
+        .collect::<Vec<_>>()
+        .join(",")
+}
