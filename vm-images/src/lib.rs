@@ -1,1 +1,51 @@
-//! To be written.
+//! Base images for Preflight's testbeds: recipes as data, and how a recipe becomes an immutable disk, kernel and initrd.
+//!
+//! Builds without root where the host allows it, in namespaces of its own. Knows no libvirt, no daemon and no content
+//! store: whoever calls hands over mirrors, a proxy and a folder.
+//!
+//! ```no_run
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! use preflight_vm_images::{BuildRequest, Catalogue, ImageStore, SourceSet, Variant, build, read_host_sources};
+//!
+//! let catalogue = Catalogue::load(None)?;
+//! let recipe = catalogue.find("bookworm")?;
+//! let host = read_host_sources("/etc/apt".as_ref());
+//! let sources = SourceSet::resolve(recipe, &Default::default(), &host)?;
+//! let store = ImageStore::open("images".into()).await?;
+//! let request = BuildRequest { recipe: recipe.clone(), sources, variants: Variant::ALL.to_vec(), proxy: None };
+//! let images = build(&store, &request, &|step| eprintln!("{}", step.message), &Default::default()).await?;
+//! # drop(images);
+//! # Ok(())
+//! # }
+//! ```
+
+mod boot;
+mod build;
+mod catalogue;
+mod host_apt;
+mod identity;
+mod image;
+mod initrd;
+mod mirrors;
+mod progress;
+mod recipe;
+mod store;
+mod word;
+mod workshop;
+
+pub use boot::{BootOptions, kernel_command_line};
+pub use build::{BuildError, BuildRequest, build, host_architecture};
+pub use catalogue::Catalogue;
+pub use host_apt::{HostSource, read_host_sources};
+pub use identity::{BadDigest, ImageId, ReleaseFile, Sha256};
+pub use image::{BaseImage, DiskFormat, IMAGE_FORMAT, ImageError, ImageMetadata, InstalledPackage, KernelModule};
+pub use initrd::{InitrdError, compose_initrd};
+pub use mirrors::{ArchiveSource, MirrorChoice, MirrorError, Mirrors, SourceSet};
+pub use progress::{Phase, Progress};
+pub use recipe::{
+    MirrorKind, RECIPE_FORMAT, Recipe, RecipeArchive, RecipeError, RecipeName, RecipePackages, RecipeUnits, RecipeUser,
+    Variant,
+};
+pub use store::{ImageStore, StoreError};
+pub use word::{NameError, PackageName, SuiteName, UnitName, UserName, Word};
+pub use workshop::{WorkshopError, check_host};

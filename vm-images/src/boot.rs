@@ -1,0 +1,39 @@
+//! The kernel's command line for an image: what `/init` must know, and what makes the start quick without changing what
+//! a test sees.
+
+use crate::image::BaseImage;
+
+/// How the machine will run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BootOptions {
+    /// QEMU's own emulation instead of KVM.
+    pub emulated: bool,
+    /// Let kernel and init talk on the serial console, and a login wait there: for people who look for a fault.
+    pub verbose: bool,
+}
+
+/// The command line that goes with [`crate::initrd::compose_initrd`].
+#[must_use]
+pub fn kernel_command_line(image: &BaseImage, options: BootOptions) -> String {
+    let console = if image.metadata.architecture.as_str() == "arm64" {
+        "ttyAMA0"
+    } else {
+        "ttyS0"
+    };
+    let mut words = vec![
+        "preflight.root=/dev/vda".to_owned(),
+        "preflight.rootfstype=ext4".to_owned(),
+        format!("console={console}"),
+        // A guest that panics ends, and QEMU tells of it at once.
+        "panic=-1".to_owned(),
+        "net.ifnames=0".to_owned(),
+    ];
+    if !options.verbose {
+        words.extend(["quiet", "systemd.show_status=no", "systemd.getty_auto=no"].map(str::to_owned));
+    }
+    if options.emulated {
+        // An emulated timer that misses a tick while the host is busy is no broken timer.
+        words.push("no_timer_check".to_owned());
+    }
+    words.join(" ")
+}
