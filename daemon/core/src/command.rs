@@ -87,17 +87,14 @@ pub enum Report {
 pub enum Command {
     /// Make a ticket.
     Create(Box<NewTicket>),
-    /// Change a ticket's own fields.
-    Edit {
+    /// Change a ticket's own fields, and put a waiting one in the queue.
+    Update {
         /// The ticket.
         ticket: TicketId,
         /// What changes.
         edit: Edit,
-    },
-    /// Put a waiting ticket in the queue.
-    Queue {
-        /// The ticket.
-        ticket: TicketId,
+        /// Whether to queue it.
+        queue: bool,
     },
     /// End a ticket.
     Cancel {
@@ -141,9 +138,6 @@ pub enum Refusal {
     /// No such job.
     #[error("there is no job {0}")]
     NoJob(JobId),
-    /// No such image.
-    #[error("there is no image {0}")]
-    NoImage(ImageId),
     /// The ticket has neither sources nor base images to make.
     #[error("a ticket needs at least one source")]
     NothingToDo,

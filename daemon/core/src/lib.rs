@@ -1,17 +1,32 @@
-//! What a ticket is and how it goes on: plain data and pure functions. No I/O, no clock, no serialization.
+//! What a ticket is and how it goes on.
+//!
+//! [`decide`] turns a [`Command`] into [`Event`]s, [`State::apply`] turns events into the next [`State`], and
+//! [`schedule::next`] says which job's turn it is. All of it is pure: no I/O, no clock, no serialization. Who stores
+//! events, runs jobs and answers clients lives elsewhere and imports this crate; it imports nobody.
 
 mod command;
+mod decide;
+mod estimate;
+mod event;
 mod exit;
+mod graph;
 mod ids;
 mod image;
 mod job;
 mod result;
+pub mod schedule;
+mod state;
+mod text;
 mod ticket;
 
 pub use command::{Command, Edit, NewSubticket, NewTicket, Refusal, Report};
+pub use decide::decide;
+pub use estimate::estimate;
+pub use event::Event;
 pub use exit::ExitCode;
 pub use ids::{Attempt, ImageId, JobId, LogName, Moment, Sequence, Series, Sha256, Sha256Error, SubticketId, TicketId};
 pub use image::{ImageKind, ImageRecord};
 pub use job::{AttemptRecord, Ending, FirstError, Job, JobKind, JobState};
 pub use result::{Artifact, ArtifactRecord, LockEntry, Outcome, TestRecord, TestResult, TestStatus};
+pub use state::State;
 pub use ticket::{Options, Signature, Subticket, Ticket, TicketEnd, TicketStatus, WorkflowStep};

@@ -1,0 +1,180 @@
+//! What has happened: the only way in which the state changes. Each event is about one ticket or one image and is
+//! complete in itself, so that a store can write it without knowing the state before.
+
+use crate::command::Edit;
+use crate::ids::{Attempt, ImageId, JobId, LogName, Moment, TicketId};
+use crate::image::ImageRecord;
+use crate::job::Ending;
+use crate::result::{ArtifactRecord, LockEntry, TestRecord};
+use crate::ticket::{Ticket, TicketEnd, TicketStatus, WorkflowStep};
+
+/// A state change.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Event {
+    /// A ticket was made, with its subtickets and jobs.
+    TicketCreated(Box<Ticket>),
+    /// A ticket's own fields changed.
+    TicketEdited {
+        /// The ticket.
+        ticket: TicketId,
+        /// What changed.
+        edit: Edit,
+    },
+    /// A waiting ticket was put in the queue.
+    TicketQueued {
+        /// The ticket.
+        ticket: TicketId,
+        /// When.
+        at: Moment,
+    },
+    /// A ticket's place in the queue changed.
+    QueuePlaced {
+        /// The ticket.
+        ticket: TicketId,
+        /// Its new place, counted from 1.
+        position: u32,
+    },
+    /// A ticket runs, at this step.
+    TicketAdvanced {
+        /// The ticket.
+        ticket: TicketId,
+        /// The step.
+        step: WorkflowStep,
+        /// When.
+        at: Moment,
+    },
+    /// A ticket ended.
+    TicketEnded {
+        /// The ticket.
+        ticket: TicketId,
+        /// Complete, failed or cancelled.
+        status: TicketStatus,
+        /// How.
+        end: TicketEnd,
+    },
+    /// An attempt of a job started.
+    JobStarted {
+        /// The ticket.
+        ticket: TicketId,
+        /// The job.
+        job: JobId,
+        /// Which run of it.
+        attempt: Attempt,
+        /// Its log.
+        log: LogName,
+        /// When.
+        at: Moment,
+    },
+    /// An attempt ended, and with it the job, unless that was cancelled before.
+    AttemptEnded {
+        /// The ticket.
+        ticket: TicketId,
+        /// The job.
+        job: JobId,
+        /// Which run of it.
+        attempt: Attempt,
+        /// How.
+        ending: Ending,
+        /// When.
+        at: Moment,
+    },
+    /// An attempt ended with its daemon; the job waits for its next attempt, unless it was cancelled before.
+    AttemptInterrupted {
+        /// The ticket.
+        ticket: TicketId,
+        /// The job.
+        job: JobId,
+        /// Which run of it.
+        attempt: Attempt,
+        /// What interrupted it.
+        reason: String,
+        /// When that was noticed.
+        at: Moment,
+    },
+    /// A job will not run.
+    JobSkipped {
+        /// The ticket.
+        ticket: TicketId,
+        /// The job.
+        job: JobId,
+        /// Why.
+        reason: String,
+    },
+    /// A job was cancelled, be it queued or running.
+    JobCancelled {
+        /// The ticket.
+        ticket: TicketId,
+        /// The job.
+        job: JobId,
+    },
+    /// A test ended.
+    TestRecorded {
+        /// The ticket.
+        ticket: TicketId,
+        /// The result and where it comes from.
+        test: TestRecord,
+    },
+    /// A file was stored.
+    ArtifactStored {
+        /// The ticket.
+        ticket: TicketId,
+        /// The file and where it comes from. It takes the place of one of the same name.
+        artifact: ArtifactRecord,
+    },
+    /// What an attempt has fetched; it takes the place of what was recorded for the attempt before.
+    LockRecorded {
+        /// The ticket.
+        ticket: TicketId,
+        /// The job.
+        job: JobId,
+        /// Which run of it.
+        attempt: Attempt,
+        /// The entries, sorted, none twice.
+        entries: Vec<LockEntry>,
+    },
+    /// A warning for the owner.
+    WarningRaised {
+        /// The ticket.
+        ticket: TicketId,
+        /// The warning.
+        text: String,
+    },
+    /// An image was made. One of the kind `Ticket` is from now on its ticket's.
+    ImageAdded {
+        /// The ticket whose job made it.
+        ticket: TicketId,
+        /// The image.
+        image: ImageRecord,
+    },
+    /// An image was removed.
+    ImageRemoved {
+        /// The image.
+        id: ImageId,
+    },
+}
+
+impl Event {
+    /// The ticket that it is about.
+    #[must_use]
+    pub fn ticket(&self) -> Option<TicketId> {
+        match self {
+            Self::TicketCreated(ticket) => Some(ticket.id),
+            Self::TicketEdited { ticket, .. }
+            | Self::TicketQueued { ticket, .. }
+            | Self::QueuePlaced { ticket, .. }
+            | Self::TicketAdvanced { ticket, .. }
+            | Self::TicketEnded { ticket, .. }
+            | Self::JobStarted { ticket, .. }
+            | Self::AttemptEnded { ticket, .. }
+            | Self::AttemptInterrupted { ticket, .. }
+            | Self::JobSkipped { ticket, .. }
+            | Self::JobCancelled { ticket, .. }
+            | Self::TestRecorded { ticket, .. }
+            | Self::ArtifactStored { ticket, .. }
+            | Self::LockRecorded { ticket, .. }
+            | Self::WarningRaised { ticket, .. }
+            | Self::ImageAdded { ticket, .. } => Some(*ticket),
+            Self::ImageRemoved { .. } => None,
+        }
+    }
+}
