@@ -102,15 +102,29 @@ impl TestResult {
     }
 }
 
-/// The result as a line of the summary: `%-20s %s`.
+/// The result as a line of the summary.
 impl fmt::Display for TestResult {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(out, "{:<20} {}", self.name, self.status.word())?;
-        match (self.status, &self.reason) {
-            (TestStatus::PassSuperficial, _) => out.write_str(" (superficial)"),
-            (_, Some(reason)) => write!(out, " {reason}"),
-            (_, None) => Ok(()),
-        }
+        let reason = self.reason.as_ref().map(|reason| reason as &dyn fmt::Display);
+        write_result(out, &self.name, self.status, reason)
+    }
+}
+
+/// A line of autopkgtest's summary, without the newline: `%-20s %s`.
+///
+/// # Errors
+/// Those of `out`.
+pub fn write_result(
+    out: &mut dyn fmt::Write,
+    name: &str,
+    status: TestStatus,
+    reason: Option<&dyn fmt::Display>,
+) -> fmt::Result {
+    write!(out, "{name:<20} {}", status.word())?;
+    match (status, reason) {
+        (TestStatus::PassSuperficial, _) => out.write_str(" (superficial)"),
+        (_, Some(reason)) => write!(out, " {reason}"),
+        (_, None) => Ok(()),
     }
 }
 
