@@ -191,7 +191,7 @@ async fn ours(tree: &str, scratch: &Path) -> (Vec<String>, u8) {
                     },
                     artifacts: None,
                 };
-                run_test(&local::LocalMachine::default(), &run, &mut |_| {})
+                run_test(&local::LocalMachine::with_env(&[]), &run, &mut |_| {})
                     .await
                     .unwrap()
             }

@@ -63,7 +63,7 @@ async fn environment_artifacts_and_lines() {
     let command = "echo $DEB_BUILD_OPTIONS $LANG; echo made > $AUTOPKGTEST_ARTIFACTS/file; \
         [ $ADTTMP = $AUTOPKGTEST_TMP ]; [ $ADT_ARTIFACTS = $AUTOPKGTEST_ARTIFACTS ]; [ -n \"$HOME\" ]; [ $USER = $(id -nu) ]";
     let test = test(&format!("Test-Command: {command}\nDepends:\nFeatures: test-name=env\n"));
-    let (result, lines, output) = run(&local::LocalMachine::default(), &test, folder.path(), LONG).await;
+    let (result, lines, output) = run(&local::LocalMachine::with_env(&[]), &test, folder.path(), LONG).await;
     assert_eq!(result.unwrap().status, TestStatus::Pass);
     assert_eq!(output, [(Stream::Stdout, "parallel=3 C.UTF-8\n".to_owned())]);
     assert_eq!(
@@ -83,37 +83,51 @@ async fn environment_artifacts_and_lines() {
     );
 }
 
+/// Says something and hangs when the test runs; remembers that it was told to kill.
+#[derive(Default)]
+struct Hangs(Mutex<Vec<&'static str>>);
+
+#[async_trait]
+impl TestMachine for Hangs {
+    async fn exec(&self, command: &Exec<'_>, on_output: OnOutput<'_>) -> Result<ExitStatus, MachineError> {
+        if command.argv[0] == "bash" {
+            on_output(Stream::Stdout, b"waiting\n");
+            std::future::pending::<()>().await;
+        }
+        Ok(ExitStatus::Code(0))
+    }
+
+    async fn kill_all(&self) -> Result<(), MachineError> {
+        self.0.lock().unwrap().push("kill");
+        Err(MachineError::Lost("it took the machine with it".into()))
+    }
+
+    async fn pull_tree(&self, _: &str, _: &Path) -> Result<(), MachineError> {
+        self.0.lock().unwrap().push("pull");
+        Err(MachineError::Lost("no answer".into()))
+    }
+}
+
 #[tokio::test]
 async fn a_test_that_hangs_is_killed_and_its_output_kept() {
-    let folder = tempfile::tempdir().unwrap();
-    let marker = folder.path().join("pid");
-    let test = test(&format!(
-        "Test-Command: echo $$ > {}; echo waiting; sleep 1000\nDepends:\n",
-        marker.display()
-    ));
-    let (result, _, output) = run(
-        &local::LocalMachine::default(),
-        &test,
-        folder.path(),
-        Duration::from_secs(2),
-    )
-    .await;
+    let machine = Hangs::default();
+    let test = test("Test-Command: sleep 1000\nDepends:\n");
+    let (result, lines, output) = run(&machine, &test, Path::new("/nowhere"), Duration::from_millis(20)).await;
     let result = result.unwrap();
     assert_eq!(
         (result.status, result.reason),
         (TestStatus::Fail, Some(Reason::TimedOut))
     );
     assert_eq!(output, [(Stream::Stdout, "waiting\n".to_owned())]);
-    let pid = fs::read_to_string(marker).unwrap();
-    let state = fs::read_to_string(format!("/proc/{}/stat", pid.trim())).unwrap_or_default();
-    assert!(state.is_empty() || state.contains(") Z "), "still there: {state}");
+    assert_eq!(*machine.0.lock().unwrap(), ["kill", "pull"]);
+    assert_eq!(lines.last().unwrap(), "command1             FAIL timed out");
 }
 
 #[tokio::test]
 async fn a_missing_test_is_a_bad_package() {
     let folder = tempfile::tempdir().unwrap();
     let (result, lines, _) = run(
-        &local::LocalMachine::default(),
+        &local::LocalMachine::with_env(&[]),
         &test("Tests: gone\nDepends:\nRestrictions: skip-not-installable\n"),
         folder.path(),
         LONG,

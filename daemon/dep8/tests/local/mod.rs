@@ -6,10 +6,22 @@ use async_trait::async_trait;
 use preflight_dep8::machine::{Exec, ExitStatus, MachineError, OnOutput, Stream, TestMachine};
 use tokio::{io::AsyncReadExt, process::Command};
 
-/// Runs commands here. What apt would do is done by nobody: tests that use it have no dependencies.
+/// Runs commands here. apt would change this machine: tests have no dependencies, or an apt of their own by `env`.
 #[derive(Default)]
 pub(crate) struct LocalMachine {
+    /// Set for every command.
+    env: Vec<(String, String)>,
     groups: Mutex<Vec<u32>>,
+}
+
+impl LocalMachine {
+    pub(crate) fn with_env(env: &[(&str, &str)]) -> Self {
+        let env = env
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+            .collect();
+        Self { env, ..Self::default() }
+    }
 }
 
 fn lost(error: std::io::Error) -> MachineError {
@@ -21,7 +33,7 @@ impl TestMachine for LocalMachine {
     async fn exec(&self, command: &Exec<'_>, on_output: OnOutput<'_>) -> Result<ExitStatus, MachineError> {
         let mut child = Command::new(&command.argv[0])
             .args(&command.argv[1..])
-            .envs(command.env.iter().map(|(name, value)| (name, value)))
+            .envs(command.env.iter().chain(&self.env).map(|(name, value)| (name, value)))
             .current_dir(command.cwd)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())

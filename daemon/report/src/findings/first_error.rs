@@ -74,6 +74,15 @@ static OWN_LINE: LazyLock<Regex> = LazyLock::new(|| {
     Regex::new(r"^(?:\s*\d+s )?autopkgtest \[\d\d:\d\d:\d\d\]: (.*)$").expect("a valid pattern")
 });
 
+/// A test's result.
+static RESULT: LazyLock<Regex> = LazyLock::new(|| {
+    #[expect(
+        clippy::expect_used,
+        reason = "a constant pattern that every test of this module compiles"
+    )]
+    Regex::new(r"^\S+ +(PASS|FAIL|SKIP|FLAKY)(?: |$)").expect("a valid pattern")
+});
+
 /// Where in the log of a dep8 test.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Place {
@@ -99,6 +108,8 @@ struct Search<'a> {
     job: JobKind,
     ending: Ending<'a>,
     place: Place,
+    /// A test is known to have failed: what comes after it does not count.
+    settled: bool,
     traceback: Traceback,
     /// The causes before the traceback that has just ended, in case another follows from it.
     cause_before: Option<FirstError>,
@@ -117,6 +128,7 @@ impl<'a> Search<'a> {
             job,
             ending,
             place: Place::Before,
+            settled: false,
             traceback: Traceback::No,
             cause_before: None,
             pointed_at: None,
@@ -129,11 +141,23 @@ impl<'a> Search<'a> {
     }
 
     fn look(&mut self, number: u64, line: &str) {
+        if self.settled {
+            return;
+        }
         if let Some(own) = OWN_LINE.captures(line) {
             self.enter(own.get(1).map_or("", |message| message.as_str()));
             return;
         }
-        if line.trim().is_empty() || self.place == Place::After {
+        // A test's dependencies are installed before it: no part of its output, but of the other story.
+        let beside = if self.ending == Ending::NotInstalled {
+            Place::Inside
+        } else {
+            Place::After
+        };
+        if self.place == Place::After {
+            self.learn_result(line);
+        }
+        if line.trim().is_empty() || self.place == beside || self.settled {
             return;
         }
         let error = |category| FirstError {
@@ -150,18 +174,33 @@ impl<'a> Search<'a> {
         }
     }
 
-    /// A test's dependencies are installed before it, and its result reported after it: neither is its output.
+    /// Follows autopkgtest's marks around a test's output.
     fn enter(&mut self, message: &str) {
-        if self.ending == Ending::NotInstalled {
-            return;
-        }
         if message.ends_with(": [-----------------------") {
-            if self.place == Place::Before {
+            if self.place == Place::Before && self.ending != Ending::NotInstalled {
                 *self = Self::new(self.job, self.ending);
             }
             self.place = Place::Inside;
         } else if message.ends_with(": -----------------------]") {
             self.place = Place::After;
+        }
+    }
+
+    /// The result after a test's output tells whether that output is what we look for.
+    fn learn_result(&mut self, line: &str) {
+        match RESULT
+            .captures(line)
+            .and_then(|parts| parts.get(1))
+            .map(|status| status.as_str())
+        {
+            Some("FAIL") => self.settled = true,
+            Some(_) => {
+                *self = Self {
+                    place: Place::After,
+                    ..Self::new(self.job, self.ending)
+                }
+            }
+            None => {}
         }
     }
 
@@ -372,6 +411,34 @@ mod tests {
             1,
             fetch,
             Category::Network,
+        );
+    }
+
+    #[test]
+    fn of_several_tests_the_one_that_failed() {
+        let one = "autopkgtest [10:00:00]: test one: [-----------------------\nFAIL: not really\n\
+            autopkgtest [10:00:01]: test one: -----------------------]\n\
+            one                  PASS\nautopkgtest [10:00:01]: test two: preparing testbed\nE: Unable to locate package x\n";
+        let after = TEST_LOG
+            .replace("two", "three")
+            .replace("checking the rest", "hello.c:1:1: error: of the third");
+        let log = format!("{one}{TEST_LOG}{after}");
+        check(
+            &log,
+            JobKind::Test,
+            Ending::Failed,
+            11,
+            "checking the rest",
+            Category::LastLine,
+        );
+        let missing = "E: Unable to locate package x";
+        check(
+            &format!("{one}two                  FAIL badpkg\n"),
+            JobKind::Test,
+            Ending::NotInstalled,
+            6,
+            missing,
+            Category::Dependency,
         );
     }
 
