@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use nix::sys::signal::Signal;
+use nix::sys::signal::{SigSet, Signal};
 
 use crate::arguments::{Arguments, LibvirtKind};
 use crate::home::{Home, create_folder};
@@ -79,13 +79,17 @@ impl LibvirtDaemon {
         };
         let log = self.home.log_file()?;
         eprintln!("starting {command:?}");
-        let child = command
+        command
             .current_dir("/")
             .stdin(Stdio::null())
             .stdout(log.try_clone()?)
-            .stderr(log)
-            .spawn()?;
-        self.child = Some(child);
+            .stderr(log);
+        // A child inherits what this process holds back for its signalfd: libvirt's daemon would never hear SIGTERM.
+        let held_back = SigSet::thread_get_mask()?;
+        SigSet::empty().thread_set_mask()?;
+        let child = command.spawn();
+        held_back.thread_set_mask()?;
+        self.child = Some(child?);
         Ok(())
     }
 

@@ -46,6 +46,7 @@ struct Supervisor {
 
 /// Is the keeper until a `stop`, a signal, or the end of the grace period.
 pub(crate) fn run(arguments: &Arguments) -> io::Result<()> {
+    let_go_of_inherited_files();
     // A keeper that is run by hand leads its own group already.
     let _ = setsid();
     let home = Home::create(&arguments.home)?;
@@ -67,6 +68,21 @@ pub(crate) fn run(arguments: &Arguments) -> io::Result<()> {
             announce(&error.to_string().replace('\n', " "))?;
             Err(error)
         }
+    }
+}
+
+/// Whatever the daemon, or a shell above it, left open across exec would be held as long as this process lives: a
+/// pipe whose reader waits for its end, a lock.
+fn let_go_of_inherited_files() {
+    let Ok(folder) = std::fs::read_dir("/proc/self/fd") else {
+        return;
+    };
+    let open: Vec<i32> = folder
+        .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
+        .collect();
+    for fd in open.into_iter().filter(|fd| *fd > 2) {
+        // The listing's own descriptor is in the list and closed already.
+        let _ = nix::unistd::close(fd);
     }
 }
 
@@ -115,6 +131,8 @@ impl Supervisor {
             if signalled {
                 self.take_signals();
             }
+            // Not only after SIGCHLD: one that arrives while a child is being started is not held for us.
+            self.reap();
             self.hear(&spoken);
             if listening {
                 match Client::accept(&self.listener) {
@@ -161,7 +179,6 @@ impl Supervisor {
                 self.stopping = true;
             }
         }
-        self.reap();
     }
 
     fn reap(&mut self) {

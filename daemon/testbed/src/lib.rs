@@ -1,1 +1,16 @@
-//! To be written.
+//! Machines: the throw-away guests in which jobs run, behind the trait [`Hypervisor`].
+//!
+//! *Invariants.* Only the room `libvirt` knows libvirt; the rooms above see [`Hypervisor`] alone. A domain that does
+//! not carry this installation's name is never touched. QEMU never runs as root. No disk's format is ever probed.
+
+pub mod hypervisor;
+pub mod keeper;
+pub mod lease;
+pub mod libvirt;
+pub mod machine;
+pub mod reach;
+
+pub use hypervisor::{
+    EndReason, HostDescription, Hypervisor, HypervisorError, HypervisorEvent, MachineInfo, MachineState,
+};
+pub use machine::{Accelerator, Disk, DiskFormat, InstallationId, Label, MachineFolder, MachineId, MachineSpec, MiB};

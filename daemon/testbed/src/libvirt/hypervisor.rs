@@ -1,0 +1,474 @@
+//! [`Hypervisor`] by libvirt: one connection, two threads that call, one that hears events, opens the connection again
+//! when it ends, and watches the console logs. It knows how machines start and end, not what they are for.
+
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt, chown};
+use std::path::Path;
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::{Duration, Instant};
+
+use async_trait::async_trait;
+use tokio::sync::broadcast;
+use virt::connect::Connect;
+use virt::domain::Domain;
+use virt::error::Error;
+use virt::sys;
+
+use super::access::{Access, Configuration};
+use super::capabilities;
+use super::console_watch::{LARGEST_CONSOLE_LOG, flooded};
+use super::events::{self, Raw, Watched};
+use super::known::KnownMachines;
+use super::worker::Worker;
+use super::xml::{self, Platform};
+use crate::hypervisor::{
+    EndReason, HostDescription, Hypervisor, HypervisorError, HypervisorEvent, MachineInfo, MachineState,
+};
+use crate::keeper::Keeper;
+use crate::machine::{Accelerator, InstallationId, MachineId, MachineSpec};
+
+/// How many events a receiver may lag behind.
+const EVENTS_KEPT: usize = 1024;
+/// How long libvirt may take to destroy a machine before the keeper is asked instead.
+const LONGEST_DESTROY: Duration = Duration::from_secs(2);
+/// How long a call waits for a connection that is being opened again.
+const LONGEST_WAIT: Duration = Duration::from_secs(5);
+/// Between two looks at the console logs, and between two attempts to connect.
+const TICK: Duration = Duration::from_secs(1);
+
+/// Machines by libvirt.
+pub struct LibvirtHypervisor {
+    shared: Arc<Shared>,
+    starts: Worker,
+    calls: Worker,
+}
+
+struct Shared {
+    installation: InstallationId,
+    access: Access,
+    platform: Platform,
+    host: HostDescription,
+    connection: Mutex<Link>,
+    restored: Condvar,
+    known: Mutex<KnownMachines>,
+    events: broadcast::Sender<HypervisorEvent>,
+    messages: mpsc::Sender<Raw>,
+}
+
+/// The connection, and how many there have been.
+struct Link {
+    current: Option<Arc<Watched>>,
+    generation: u64,
+}
+
+impl LibvirtHypervisor {
+    /// Chooses a libvirt, starts what has to be started, and connects. Machines of this installation that run already
+    /// are found, and their ends will be told.
+    ///
+    /// # Errors
+    /// No libvirt can be used; the error says what to do about it.
+    pub async fn connect(configuration: Configuration) -> Result<Self, HypervisorError> {
+        tokio::task::spawn_blocking(move || Self::connect_blocking(&configuration))
+            .await
+            .map_err(|error| HypervisorError::Libvirt(error.to_string()))?
+    }
+
+    fn connect_blocking(configuration: &Configuration) -> Result<Self, HypervisorError> {
+        events::start_loop().map_err(HypervisorError::Libvirt)?;
+        let access = Access::choose(configuration)?;
+        let connect = access.open()?;
+        let platform = capabilities::platform(&connect)?;
+        let host = HostDescription {
+            uri: connect.uri().map_err(failed)?,
+            libvirt_version: capabilities::version(connect.lib_version().map_err(failed)?),
+            qemu_version: capabilities::version(connect.hyp_version().map_err(failed)?),
+            emulator: platform.emulator.clone().into(),
+            machine_type: platform.machine_type.clone(),
+            accelerator: configuration.accelerator.unwrap_or(Accelerator::Tcg),
+        };
+        let (messages, heard) = mpsc::channel();
+        let watched = Watched::new(connect, messages.clone(), 0).map_err(failed)?;
+        let present = ours(watched.connect(), &configuration.installation)?;
+        let mut known = KnownMachines::default();
+        let _ = known.compare(&present.iter().map(|(id, _)| id.clone()).collect::<Vec<_>>());
+        let shared = Arc::new(Shared {
+            installation: configuration.installation.clone(),
+            access,
+            platform,
+            host,
+            connection: Mutex::new(Link {
+                current: Some(Arc::new(watched)),
+                generation: 0,
+            }),
+            restored: Condvar::new(),
+            known: Mutex::new(known),
+            events: broadcast::channel(EVENTS_KEPT).0,
+            messages,
+        });
+        let weak = Arc::downgrade(&shared);
+        std::thread::Builder::new()
+            .name("libvirt-watch".into())
+            .spawn(move || watch(&weak, &heard))
+            .map_err(|source| HypervisorError::File {
+                what: "the thread libvirt-watch".into(),
+                source,
+            })?;
+        Ok(Self {
+            shared,
+            starts: Worker::start("libvirt-starts")?,
+            calls: Worker::start("libvirt-calls")?,
+        })
+    }
+
+    /// The keeper: a daemon that stops for good may stop it, too.
+    #[must_use]
+    pub fn keeper(&self) -> &Keeper {
+        &self.shared.access.keeper
+    }
+}
+
+impl Drop for LibvirtHypervisor {
+    fn drop(&mut self) {
+        // A call that hangs in libvirt would keep this process attached, and its machines alive, for nobody.
+        self.shared.access.keeper.detach();
+    }
+}
+
+#[async_trait]
+impl Hypervisor for LibvirtHypervisor {
+    async fn start(&self, spec: &MachineSpec) -> Result<(), HypervisorError> {
+        spec.check()?;
+        let (shared, spec) = (self.shared.clone(), spec.clone());
+        self.starts.run(move || shared.start(&spec)).await
+    }
+
+    async fn destroy(&self, id: &MachineId) -> Result<(), HypervisorError> {
+        let (shared, wanted) = (self.shared.clone(), id.clone());
+        let asked = self.calls.run(move || shared.destroy(&wanted));
+        let problem = match tokio::time::timeout(LONGEST_DESTROY, asked).await {
+            Ok(Ok(())) => return Ok(()),
+            Ok(Err(error)) => error.to_string(),
+            Err(_) => "libvirt did not answer in time".to_owned(),
+        };
+        tracing::warn!(%id, problem, "the keeper kills a machine that libvirt did not");
+        let (keeper, wanted) = (self.shared.access.keeper.clone(), id.clone());
+        let killed = tokio::task::spawn_blocking(move || keeper.kill(&wanted)).await;
+        match killed {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(error)) => Err(HypervisorError::Destroy {
+                id: id.clone(),
+                message: format!("{problem}; {error}"),
+            }),
+            Err(error) => Err(HypervisorError::Destroy {
+                id: id.clone(),
+                message: format!("{problem}; {error}"),
+            }),
+        }
+    }
+
+    async fn list(&self) -> Result<Vec<MachineInfo>, HypervisorError> {
+        let shared = self.shared.clone();
+        self.calls.run(move || shared.list()).await
+    }
+
+    fn events(&self) -> broadcast::Receiver<HypervisorEvent> {
+        self.shared.events.subscribe()
+    }
+
+    fn host(&self) -> HostDescription {
+        self.shared.host.clone()
+    }
+}
+
+impl Shared {
+    fn start(&self, spec: &MachineSpec) -> Result<(), HypervisorError> {
+        let refused = |message| HypervisorError::Start {
+            id: spec.id.clone(),
+            message,
+        };
+        let text = xml::domain(spec, &self.platform).map_err(refused)?;
+        let link = self.connection(LONGEST_WAIT)?;
+        if !lock(&self.known).starting(&spec.id, &spec.folder) {
+            return Err(HypervisorError::Exists(spec.id.clone()));
+        }
+        let created = self.prepare(spec).and_then(|()| {
+            link.connect()
+                .create_domain_xml(&text, sys::VIR_DOMAIN_START_VALIDATE)
+                .map_err(|error| {
+                    if matches!(link.connect().is_alive(), Ok(true)) {
+                        HypervisorError::Start {
+                            id: spec.id.clone(),
+                            message: error.message().to_owned(),
+                        }
+                    } else {
+                        HypervisorError::Disconnected(error.message().to_owned())
+                    }
+                })
+        });
+        if let Err(error) = created {
+            lock(&self.known).not_started(&spec.id);
+            if matches!(error, HypervisorError::Disconnected(_))
+                && let Err(error) = self.access.keeper.kill(&spec.id)
+            {
+                tracing::warn!(id = %spec.id, %error, "a machine may have been left by a start that was cut off");
+            }
+            return Err(error);
+        }
+        let ended = lock(&self.known).started(&spec.id);
+        if let Some(reason) = ended {
+            self.tell(HypervisorEvent::Ended {
+                id: spec.id.clone(),
+                reason,
+            });
+        }
+        Ok(())
+    }
+
+    /// Makes the folder and gives QEMU's user what it needs, and nothing else of ours.
+    fn prepare(&self, spec: &MachineSpec) -> Result<(), HypervisorError> {
+        let doing = |what: String| move |source| HypervisorError::File { what, source };
+        let folder = spec.folder.path();
+        std::fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(folder)
+            .map_err(doing(format!("creating {}", folder.display())))?;
+        let console = spec.folder.console_log();
+        std::fs::OpenOptions::new()
+            .create(true)
+            .append(true)
+            .mode(0o640)
+            .open(&console)
+            .map_err(doing(format!("creating {}", console.display())))?;
+        if let Some(account) = self.access.account.as_ref().filter(|_| self.access.gives_files) {
+            let give = |path: &Path, uid| {
+                chown(path, uid, Some(account.gid)).map_err(doing(format!(
+                    "giving {} to {}",
+                    path.display(),
+                    account.user
+                )))
+            };
+            give(folder, None)?;
+            std::fs::set_permissions(folder, std::fs::Permissions::from_mode(0o750))
+                .map_err(doing(format!("opening {}", folder.display())))?;
+            give(&console, Some(account.uid))?;
+            if let Some(disk) = &spec.disk {
+                give(&disk.path, Some(account.uid))?;
+            }
+        }
+        self.check_reach(spec)
+    }
+
+    fn check_reach(&self, spec: &MachineSpec) -> Result<(), HypervisorError> {
+        let Some(account) = &self.access.account else {
+            return Ok(());
+        };
+        if let Some(boot) = &spec.boot {
+            account.check(&boot.kernel, 0o4)?;
+            account.check(&boot.initrd, 0o4)?;
+        }
+        if let Some(disk) = &spec.disk {
+            // A system's libvirt gives the disk to QEMU's user itself; the folders above it are left as they are.
+            account.check(&disk.path, if self.access.gives_files { 0o6 } else { 0 })?;
+            for (path, _) in &disk.backing {
+                account.check(path, 0o4)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn destroy(&self, id: &MachineId) -> Result<(), HypervisorError> {
+        self.retried(LONGEST_DESTROY, |connect| {
+            let gone = |error: &Error| error.code().to_raw() == sys::VIR_ERR_NO_DOMAIN;
+            let domain = match connect.lookup_domain_by_name(&id.to_string()) {
+                Ok(domain) => domain,
+                Err(error) if gone(&error) => return Ok(()),
+                Err(error) => return Err(failed(error)),
+            };
+            match domain.destroy() {
+                Ok(()) => Ok(()),
+                // It ended by itself between the two calls.
+                Err(error) if gone(&error) || !domain.is_active().unwrap_or(false) => Ok(()),
+                Err(error) => Err(HypervisorError::Destroy {
+                    id: id.clone(),
+                    message: error.message().to_owned(),
+                }),
+            }
+        })
+    }
+
+    fn list(&self) -> Result<Vec<MachineInfo>, HypervisorError> {
+        self.retried(LONGEST_WAIT, |connect| {
+            let found = ours(connect, &self.installation)?;
+            Ok(found
+                .into_iter()
+                .filter_map(|(id, domain)| describe(id, &domain))
+                .collect())
+        })
+    }
+
+    /// Does something that may be done twice, and does it again on the next connection if this one ends meanwhile.
+    fn retried<T>(
+        &self,
+        longest: Duration,
+        work: impl Fn(&Connect) -> Result<T, HypervisorError>,
+    ) -> Result<T, HypervisorError> {
+        let deadline = Instant::now() + longest;
+        loop {
+            let link = self.connection(deadline.saturating_duration_since(Instant::now()))?;
+            let done = work(link.connect());
+            if done.is_ok() || matches!(link.connect().is_alive(), Ok(true)) {
+                return done;
+            }
+            self.abandon(&link);
+        }
+    }
+
+    /// The connection; waits for it while it is being opened again.
+    fn connection(&self, longest: Duration) -> Result<Arc<Watched>, HypervisorError> {
+        let (link, _) = self
+            .restored
+            .wait_timeout_while(lock(&self.connection), longest, |link| link.current.is_none())
+            .unwrap_or_else(PoisonError::into_inner);
+        link.current
+            .clone()
+            .ok_or_else(|| HypervisorError::Disconnected("the connection has ended".into()))
+    }
+
+    /// A call has found this connection dead, perhaps before libvirt's close callback.
+    fn abandon(&self, dead: &Arc<Watched>) {
+        let mut link = lock(&self.connection);
+        if link.current.as_ref().is_some_and(|current| Arc::ptr_eq(current, dead)) {
+            link.current = None;
+            let _ = self.messages.send(Raw::Closed {
+                generation: link.generation,
+            });
+        }
+    }
+
+    fn tell(&self, event: HypervisorEvent) {
+        // Nobody listening is nobody's fault.
+        let _ = self.events.send(event);
+    }
+
+    fn hear(&self, raw: Raw) -> bool {
+        match raw {
+            Raw::Life { name, event, detail } => {
+                let Ok(id) = name.parse::<MachineId>() else { return true };
+                if *id.installation() != self.installation {
+                    return true;
+                }
+                let ended = lock(&self.known).life(&id, event, detail);
+                if let Some(reason) = ended {
+                    self.tell(HypervisorEvent::Ended { id, reason });
+                }
+                true
+            }
+            Raw::Closed { generation } => {
+                let mut link = lock(&self.connection);
+                if link.generation != generation {
+                    return true;
+                }
+                link.current = None;
+                false
+            }
+        }
+    }
+
+    /// Tries once to open the connection again, and tells what was missed.
+    fn reopen(&self) -> Result<(), HypervisorError> {
+        let connect = self.access.open()?;
+        let generation = lock(&self.connection).generation + 1;
+        let watched = Watched::new(connect, self.messages.clone(), generation).map_err(failed)?;
+        let present: Vec<MachineId> = ours(watched.connect(), &self.installation)?
+            .into_iter()
+            .map(|(id, _)| id)
+            .collect();
+        let mut link = lock(&self.connection);
+        link.generation = generation;
+        link.current = Some(Arc::new(watched));
+        drop(link);
+        self.restored.notify_all();
+        self.tell(HypervisorEvent::ConnectionRestored);
+        let gone = lock(&self.known).compare(&present);
+        for (id, reason) in gone {
+            self.tell(HypervisorEvent::Ended { id, reason });
+        }
+        Ok(())
+    }
+
+    fn stop_floods(&self) {
+        let folders = lock(&self.known).folders();
+        for id in flooded(folders, LARGEST_CONSOLE_LOG) {
+            tracing::warn!(%id, "destroyed: its console log is larger than {LARGEST_CONSOLE_LOG} bytes");
+            lock(&self.known).because(&id, EndReason::ConsoleFlood);
+            if let Err(error) = self.destroy(&id) {
+                tracing::error!(%id, %error, "a machine that floods its console could not be destroyed");
+            }
+        }
+    }
+}
+
+/// The life of the thread that hears events.
+fn watch(shared: &Weak<Shared>, heard: &mpsc::Receiver<Raw>) {
+    let mut connected = true;
+    loop {
+        let message = heard.recv_timeout(TICK);
+        let Some(shared) = shared.upgrade() else { return };
+        match message {
+            Ok(raw) => {
+                if !shared.hear(raw) && connected {
+                    connected = false;
+                    tracing::warn!("the connection to libvirt has ended; opening another");
+                    shared.tell(HypervisorEvent::ConnectionClosed);
+                }
+            }
+            Err(RecvTimeoutError::Timeout) => shared.stop_floods(),
+            Err(RecvTimeoutError::Disconnected) => return,
+        }
+        if !connected {
+            match shared.reopen() {
+                Ok(()) => connected = true,
+                Err(error) => tracing::warn!(%error, "libvirt can't be reached yet"),
+            }
+        }
+    }
+}
+
+/// The domains of this installation that exist.
+fn ours(connect: &Connect, installation: &InstallationId) -> Result<Vec<(MachineId, Domain)>, HypervisorError> {
+    let domains = connect
+        .list_all_domains(sys::VIR_CONNECT_LIST_DOMAINS_ACTIVE)
+        .map_err(failed)?;
+    Ok(domains
+        .into_iter()
+        .filter_map(|domain| Some((domain.name().ok()?.parse::<MachineId>().ok()?, domain)))
+        .filter(|(id, _)| id.installation() == installation)
+        .collect())
+}
+
+/// A domain in our words; `None` when it has ended meanwhile.
+fn describe(id: MachineId, domain: &Domain) -> Option<MachineInfo> {
+    let state = match domain.state().ok()?.0.to_raw() {
+        sys::VIR_DOMAIN_RUNNING | sys::VIR_DOMAIN_BLOCKED => MachineState::Running,
+        sys::VIR_DOMAIN_PAUSED => MachineState::Paused,
+        _ => MachineState::Ending,
+    };
+    let element = i32::try_from(sys::VIR_DOMAIN_METADATA_ELEMENT).ok()?;
+    let metadata = domain.metadata(element, Some(xml::NAMESPACE), 0).unwrap_or_default();
+    Some(MachineInfo {
+        id,
+        label: xml::label(&metadata).unwrap_or_default(),
+        state,
+    })
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "it is what map_err wants")]
+fn failed(error: Error) -> HypervisorError {
+    HypervisorError::Libvirt(error.message().to_owned())
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // What is held here is whole after any panic: each change is one assignment or one call into a map.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,189 @@
+//! Which machines are there, as far as has been told, and what to tell next: each machine's end exactly once, whatever
+//! libvirt says twice, too early, or not at all. Pure; the connection's thread feeds it.
+
+use std::collections::HashMap;
+
+use virt::sys;
+
+use crate::hypervisor::EndReason;
+use crate::machine::{MachineFolder, MachineId};
+
+/// A machine whose end is to be told.
+#[derive(Debug)]
+struct Known {
+    folder: Option<MachineFolder>,
+    /// Between libvirt's call and its return: an end is told only if the call succeeds.
+    starting: bool,
+    ended: Option<EndReason>,
+    /// A reason that libvirt can't know and that stands above its own.
+    because: Option<EndReason>,
+}
+
+/// All machines whose ends are to be told.
+#[derive(Debug, Default)]
+pub(super) struct KnownMachines(HashMap<MachineId, Known>);
+
+impl KnownMachines {
+    /// A start is about to be tried; false when the machine is known already.
+    pub(super) fn starting(&mut self, id: &MachineId, folder: &MachineFolder) -> bool {
+        if self.0.contains_key(id) {
+            return false;
+        }
+        let known = Known {
+            folder: Some(folder.clone()),
+            starting: true,
+            ended: None,
+            because: None,
+        };
+        self.0.insert(id.clone(), known);
+        true
+    }
+
+    /// The start succeeded; an end that came before is told now.
+    #[must_use]
+    pub(super) fn started(&mut self, id: &MachineId) -> Option<EndReason> {
+        let known = self.0.get_mut(id)?;
+        known.starting = false;
+        let ended = known.ended?;
+        self.0.remove(id);
+        Some(ended)
+    }
+
+    /// The start failed: nobody is told of an end.
+    pub(super) fn not_started(&mut self, id: &MachineId) {
+        self.0.remove(id);
+    }
+
+    /// The machine is about to be destroyed for a reason of ours.
+    pub(super) fn because(&mut self, id: &MachineId, reason: EndReason) {
+        if let Some(known) = self.0.get_mut(id) {
+            known.because.get_or_insert(reason);
+        }
+    }
+
+    /// libvirt says that a domain's life went on; answers with the end that is to be told.
+    #[must_use]
+    pub(super) fn life(&mut self, id: &MachineId, event: u32, detail: u32) -> Option<EndReason> {
+        let known = self.0.get_mut(id)?;
+        match event {
+            sys::VIR_DOMAIN_EVENT_CRASHED => {
+                known.because.get_or_insert(EndReason::Panicked);
+                None
+            }
+            sys::VIR_DOMAIN_EVENT_STOPPED => {
+                let reason = known.because.unwrap_or(match detail {
+                    sys::VIR_DOMAIN_EVENT_STOPPED_SHUTDOWN => EndReason::Shutdown,
+                    sys::VIR_DOMAIN_EVENT_STOPPED_DESTROYED => EndReason::Destroyed,
+                    sys::VIR_DOMAIN_EVENT_STOPPED_CRASHED => EndReason::Panicked,
+                    _ => EndReason::Failed,
+                });
+                if known.starting {
+                    known.ended = Some(reason);
+                    return None;
+                }
+                self.0.remove(id);
+                Some(reason)
+            }
+            _ => None,
+        }
+    }
+
+    /// These are all the machines there are: takes note of new ones, and answers with those that are gone.
+    #[must_use]
+    pub(super) fn compare(&mut self, present: &[MachineId]) -> Vec<(MachineId, EndReason)> {
+        for id in present {
+            let found = || Known {
+                folder: None,
+                starting: false,
+                ended: None,
+                because: None,
+            };
+            self.0.entry(id.clone()).or_insert_with(found);
+        }
+        let gone: Vec<MachineId> = self
+            .0
+            .iter()
+            .filter(|(id, known)| !known.starting && !present.contains(id))
+            .map(|(id, _)| id.clone())
+            .collect();
+        gone.into_iter()
+            .filter_map(|id| {
+                let known = self.0.remove(&id)?;
+                Some((id, known.because.unwrap_or(EndReason::WhileDisconnected)))
+            })
+            .collect()
+    }
+
+    /// The folders of running machines, for the watch over their console logs.
+    pub(super) fn folders(&self) -> Vec<(MachineId, MachineFolder)> {
+        self.0
+            .iter()
+            .filter_map(|(id, known)| Some((id.clone(), known.folder.clone()?)))
+            .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::machine::InstallationId;
+
+    const STOPPED: u32 = sys::VIR_DOMAIN_EVENT_STOPPED;
+    const DESTROYED: u32 = sys::VIR_DOMAIN_EVENT_STOPPED_DESTROYED;
+
+    fn id(number: u64) -> MachineId {
+        MachineId::new(InstallationId::new("t").unwrap(), number)
+    }
+
+    fn folder() -> MachineFolder {
+        MachineFolder::new(Path::new("/run/m")).unwrap()
+    }
+
+    #[test]
+    fn an_end_is_told_once() {
+        let mut known = KnownMachines::default();
+        assert!(known.starting(&id(1), &folder()));
+        assert!(!known.starting(&id(1), &folder()));
+        assert_eq!(known.started(&id(1)), None);
+        assert_eq!(known.life(&id(1), STOPPED, DESTROYED), Some(EndReason::Destroyed));
+        assert_eq!(known.life(&id(1), STOPPED, DESTROYED), None);
+        assert_eq!(known.compare(&[]), []);
+    }
+
+    #[test]
+    fn an_end_during_the_start_waits_for_its_outcome() {
+        let mut known = KnownMachines::default();
+        for succeeds in [true, false] {
+            assert!(known.starting(&id(1), &folder()));
+            assert_eq!(known.life(&id(1), STOPPED, sys::VIR_DOMAIN_EVENT_STOPPED_FAILED), None);
+            if succeeds {
+                assert_eq!(known.started(&id(1)), Some(EndReason::Failed));
+            } else {
+                known.not_started(&id(1));
+            }
+            assert_eq!(known.compare(&[]), []);
+        }
+    }
+
+    #[test]
+    fn what_ended_unseen_is_told_by_comparing() {
+        let mut known = KnownMachines::default();
+        assert_eq!(known.compare(&[id(1), id(2)]), []);
+        assert!(known.starting(&id(3), &folder()));
+        assert_eq!(known.compare(&[id(2)]), [(id(1), EndReason::WhileDisconnected)]);
+        assert_eq!(known.life(&id(1), STOPPED, DESTROYED), None);
+        assert_eq!(known.life(&id(2), STOPPED, DESTROYED), Some(EndReason::Destroyed));
+    }
+
+    #[test]
+    fn our_own_reasons_and_a_panic_stand_first() {
+        let mut known = KnownMachines::default();
+        assert_eq!(known.compare(&[id(1), id(2)]), []);
+        known.because(&id(1), EndReason::ConsoleFlood);
+        assert_eq!(known.life(&id(1), STOPPED, DESTROYED), Some(EndReason::ConsoleFlood));
+        assert_eq!(known.life(&id(2), sys::VIR_DOMAIN_EVENT_CRASHED, 0), None);
+        assert_eq!(known.life(&id(2), STOPPED, DESTROYED), Some(EndReason::Panicked));
+    }
+}
