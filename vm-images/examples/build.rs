@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use preflight_vm_images::{
-    BootOptions, BuildRequest, Catalogue, ImageStore, Mirrors, SourceSet, Variant, build, compose_initrd,
+    BootOptions, BuildRequest, Catalogue, ImageStore, Mirrors, ReleaseDates, SourceSet, Variant, build, compose_initrd,
     kernel_command_line, read_host_sources,
 };
 
@@ -49,6 +49,7 @@ async fn build_by_hand(
         sources,
         variants,
         proxy,
+        release_dates: ReleaseDates::of_host().await,
     };
     let store = ImageStore::open(folder).await?;
     let show = |step: preflight_vm_images::Progress| eprintln!("{:3.0} % {}", step.fraction * 100.0, step.message);

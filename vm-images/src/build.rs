@@ -10,6 +10,7 @@ use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
+use crate::host_apt::ReleaseDates;
 use crate::identity::{BadDigest, ImageId, Sha256, image_digest, parse_archive_state};
 use crate::image::{BaseImage, IMAGE_FORMAT, ImageMetadata, KernelModule, METADATA_FILE, is_module_name};
 use crate::mirrors::{ArchiveSource, SourceSet};
@@ -17,7 +18,7 @@ use crate::progress::{Progress, Reader};
 use crate::recipe::{Recipe, RecipeName, Variant};
 use crate::store::{ImageStore, StoreError};
 use crate::word::Word;
-use crate::workshop::{self, Work, WorkshopError};
+use crate::workshop::{self, Place, Work, WorkshopError};
 
 /// Without these in kernel or initrd, no root file system and no agent.
 const MODULES_NEEDED: &str = "virtio_pci virtio_blk virtio_console ext4";
@@ -42,6 +43,8 @@ pub struct BuildRequest {
     /// An http proxy on the loopback by which all fetches go (the daemon's content store). It leaves no trace in
     /// the image. With it, all sources are asked by http: the proxy speaks TLS where the origin wants it.
     pub proxy: Option<Url>,
+    /// Whether apt refuses an archive whose Release file has expired.
+    pub release_dates: ReleaseDates,
 }
 
 /// Why no image came of it.
@@ -122,7 +125,6 @@ pub async fn build(
         .kernel
         .get(&architecture)
         .ok_or_else(|| no_kernel(architecture.to_string()))?;
-    workshop::check_host().await?;
     let building = store.building()?;
     let result = make(
         store,
@@ -150,26 +152,32 @@ async fn make(
 ) -> Result<Vec<BaseImage>, BuildError> {
     let recipe = &request.recipe;
     let both = request.variants.contains(&Variant::Build);
-    let work = folder.join("work");
-    fs::create_dir(&work).map_err(at(&work))?;
+    let place = Place::find().await?;
     let guest_lines = apt_lines(&request.sources.sources, |source| &source.uri);
     let host_lines = if request.proxy.is_some() {
         guest_lines.clone()
     } else {
         apt_lines(&request.sources.sources, |source| &source.origin)
     };
-    for (name, text) in [("sources.guest", &guest_lines), ("sources.host", &host_lines)] {
-        let file = folder.join(name);
-        fs::write(&file, text).map_err(at(&file))?;
-    }
-    let in_memory = available_memory().is_some_and(|bytes| bytes >= MEMORY_FOR_TREE);
+    let in_memory = available_memory().is_none_or(|bytes| bytes >= MEMORY_FOR_TREE);
+    let on_disk = if in_memory || place == Place::Streamed {
+        OsString::new()
+    } else {
+        let work = folder.join("work");
+        fs::create_dir(&work).map_err(at(&work))?;
+        work.into_os_string()
+    };
+    let mount_point = workshop::mount_point(folder)
+        .ok_or_else(|| BuildError::Result("neither /mnt nor /media nor /srv can be mounted on".to_owned()))?;
     let joined = |words: Vec<&str>| OsString::from(words.join(" "));
     let variables = vec![
-        ("PF_OUT", folder.into()),
-        ("PF_WORK", work.clone().into()),
-        ("PF_IN_MEMORY", if in_memory { "yes" } else { "no" }.into()),
+        ("PF_MOUNT_POINT", mount_point.into()),
+        ("PF_ON_DISK", on_disk),
         ("PF_ARCHITECTURE", architecture.as_str().into()),
         ("PF_SUITE", recipe.series.as_str().into()),
+        ("PF_SOURCES_HOST", host_lines.into()),
+        ("PF_SOURCES_GUEST", guest_lines.into()),
+        ("PF_RELEASE_DATES", request.release_dates.as_str().into()),
         ("PF_KEYRING", request.sources.keyring.clone().into()),
         (
             "PF_KEYRINGS",
@@ -200,7 +208,6 @@ async fn make(
         ),
         ("PF_CUSTOMIZE", workshop::CUSTOMIZE.into()),
         ("PF_EXTEND", workshop::EXTEND.into()),
-        ("HOME", work.into()),
     ];
     let log = folder.join("build.log");
     let mut reader = Reader::new(both);
@@ -211,8 +218,10 @@ async fn make(
     };
     workshop::run(
         Work {
+            place,
             variables,
             log: &log,
+            result: folder,
             cancel,
         },
         &mut on_line,

@@ -4,7 +4,38 @@
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
+use tokio::process::Command;
 use url::Url;
+
+/// Whether apt refuses an archive whose Release file has expired or lies in the future.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ReleaseDates {
+    /// As apt does by itself.
+    Judged,
+    /// The archive is pinned, and whoever pinned it has judged.
+    Ignored,
+}
+
+impl ReleaseDates {
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Judged => "judged",
+            Self::Ignored => "ignored",
+        }
+    }
+
+    /// What the host's own apt does: its owner may have turned the check off for an archive of snapshots.
+    pub async fn of_host() -> Self {
+        let mut command = Command::new("apt-config");
+        command
+            .args(["shell", "VALUE", "Acquire::Check-Valid-Until/b"])
+            .kill_on_drop(true);
+        match command.output().await {
+            Ok(output) if output.stdout == b"VALUE='false'\n" => Self::Ignored,
+            _ => Self::Judged,
+        }
+    }
+}
 
 /// One binary source of the host's apt: a mirror and the suites that are read from it.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -5,14 +5,18 @@
 //!
 //! ```no_run
 //! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
-//! use preflight_vm_images::{BuildRequest, Catalogue, ImageStore, SourceSet, Variant, build, read_host_sources};
+//! use preflight_vm_images::{
+//!     BuildRequest, Catalogue, ImageStore, ReleaseDates, SourceSet, Variant, build, read_host_sources,
+//! };
 //!
 //! let catalogue = Catalogue::load(None)?;
 //! let recipe = catalogue.find("bookworm")?;
 //! let host = read_host_sources("/etc/apt".as_ref());
 //! let sources = SourceSet::resolve(recipe, &Default::default(), &host)?;
 //! let store = ImageStore::open("images".into()).await?;
-//! let request = BuildRequest { recipe: recipe.clone(), sources, variants: Variant::ALL.to_vec(), proxy: None };
+//! let release_dates = ReleaseDates::of_host().await;
+//! let variants = Variant::ALL.to_vec();
+//! let request = BuildRequest { recipe: recipe.clone(), sources, variants, proxy: None, release_dates };
 //! let images = build(&store, &request, &|step| eprintln!("{}", step.message), &Default::default()).await?;
 //! # drop(images);
 //! # Ok(())
@@ -36,7 +40,7 @@ mod workshop;
 pub use boot::{BootOptions, kernel_command_line};
 pub use build::{BuildError, BuildRequest, build, host_architecture};
 pub use catalogue::Catalogue;
-pub use host_apt::{HostSource, read_host_sources};
+pub use host_apt::{HostSource, ReleaseDates, read_host_sources};
 pub use identity::{BadDigest, ImageId, ReleaseFile, Sha256};
 pub use image::{BaseImage, DiskFormat, IMAGE_FORMAT, ImageError, ImageMetadata, InstalledPackage, KernelModule};
 pub use initrd::{InitrdError, compose_initrd};

@@ -57,8 +57,14 @@ pub(crate) struct Reader {
     phase: Phase,
     both: bool,
     fraction: f64,
+    /// The share of the phase that is done when the current run of apt begins, and what that run is worth.
+    done: f64,
+    worth: f64,
+    /// Lines that this run of apt will print, and has printed.
     expected: u32,
     seen: u32,
+    /// Packages of this run of apt.
+    packages: u32,
 }
 
 impl Reader {
@@ -68,8 +74,11 @@ impl Reader {
             phase: Phase::Downloading,
             both,
             fraction: 0.0,
+            done: 0.0,
+            worth: 1.0,
             expected: 0,
             seen: 0,
+            packages: 0,
         }
     }
 
@@ -81,12 +90,19 @@ impl Reader {
                 "disk-test" => self.enter(Phase::WritingTestDisk, "writing the test image"),
                 "build-tools" => self.enter(Phase::AddingBuildTools, "adding the build tools"),
                 "disk-build" => self.enter(Phase::WritingBuildDisk, "writing the build image"),
+                "handing-over" => self.publishing(),
                 _ => None,
             };
         }
         if let Some(info) = line.strip_prefix("I: ") {
-            return if info.starts_with("extracting archives") || info.starts_with("installing ") {
-                self.enter(Phase::Installing, info.trim_end_matches('.'))
+            return if info.starts_with("extracting archives") {
+                let step = self.enter(Phase::Installing, "extracting the first packages");
+                self.run(0.0, 0.4, self.packages.saturating_mul(2));
+                step
+            } else if info.starts_with("installing remaining packages") {
+                let step = self.step(0.0, "installing the other packages".to_owned());
+                self.run(0.4, 0.6, 0);
+                step
             } else if info.starts_with("running --customize-hook") && self.phase < Phase::Customising {
                 self.enter(Phase::Customising, "adding kernel, user and settings")
             } else {
@@ -97,22 +113,23 @@ impl Reader {
             .split_once(" newly installed")
             .and_then(|(before, _)| before.rsplit(' ').next())
         {
-            self.expected = count.parse().unwrap_or(0);
-            self.seen = 0;
+            self.packages = count.parse().unwrap_or(0);
+            // Only the first packages are fetched in a phase of their own; the others are fetched, unpacked and set up.
+            let lines = if self.phase == Phase::Downloading { 1 } else { 3 };
+            self.run(self.done, self.worth, self.packages.saturating_mul(lines));
             return None;
         }
-        // Get: once while loading, Unpacking and Setting up once each while installing.
-        let (steps, verb, rest) = if let Some(rest) = line.strip_prefix("Get:") {
-            (1, "fetching", rest.split_once(' ')?.1)
+        let (verb, rest) = if let Some(rest) = line.strip_prefix("Get:") {
+            ("fetching", rest.split_once(' ')?.1)
         } else if let Some(rest) = line.strip_prefix("Unpacking ") {
-            (2, "unpacking", rest)
+            ("unpacking", rest)
         } else {
-            (2, "setting up", line.strip_prefix("Setting up ")?)
+            ("setting up", line.strip_prefix("Setting up ")?)
         };
         self.seen += 1;
-        let share = f64::from(self.seen) / f64::from(self.expected.max(self.seen).max(1) * steps);
+        let share = f64::from(self.seen.min(self.expected)) / f64::from(self.expected.max(1));
         let what: String = rest.chars().filter(|c| !c.is_control()).take(100).collect();
-        self.step(share.min(1.0), format!("{verb} {what}"))
+        self.step(self.worth.mul_add(share, self.done), format!("{verb} {what}"))
     }
 
     /// The last phase, which no tool tells of.
@@ -122,8 +139,12 @@ impl Reader {
 
     fn enter(&mut self, phase: Phase, message: &str) -> Option<Progress> {
         self.phase = self.phase.max(phase);
-        self.seen = 0;
+        self.run(0.0, 1.0, 0);
         self.step(0.0, message.to_owned())
+    }
+
+    fn run(&mut self, done: f64, worth: f64, expected: u32) {
+        (self.done, self.worth, self.expected, self.seen) = (done, worth, expected, 0);
     }
 
     fn step(&mut self, share: f64, message: String) -> Option<Progress> {

@@ -264,15 +264,9 @@ impl Recipe {
                 "at least one file is needed, or packages could not be trusted".to_owned(),
             ));
         }
-        if let Some(relative) = self
-            .keyrings
-            .iter()
-            .find(|path| !path.is_absolute() || path.to_str().is_none())
-        {
-            return Err((
-                "keyrings",
-                format!("{} is no absolute path in UTF-8", relative.display()),
-            ));
+        if let Some(odd) = self.keyrings.iter().find(|path| !is_plain_path(path)) {
+            let rule = "an absolute path of letters, digits and `/._+-` is expected, as apt's sources can hold it";
+            return Err(("keyrings", format!("{}: {rule}", odd.display())));
         }
         if !(256..=1 << 20).contains(&self.memory_mib) {
             return Err((
@@ -318,6 +312,14 @@ impl Recipe {
     }
 }
 
+fn is_plain_path(path: &std::path::Path) -> bool {
+    let plain = |text: &str| {
+        text.bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"/._+-".contains(&byte))
+    };
+    path.is_absolute() && path.to_str().is_some_and(plain)
+}
+
 /// The line on which a key is first set, counted from 1.
 fn line_of(text: &str, field: &str) -> Option<usize> {
     text.lines()
@@ -358,7 +360,11 @@ mod tests {
                 "disk_gib = \"big\"",
                 &["mine.toml", "line 9", "disk_gib", "u32"],
             ),
-            ("\"kmod\"", "\"kmod; rm -rf /\"", &["mine.toml", "line 29", "test = ", "kmod; rm", "package name"]),
+            (
+                "\"kmod\"",
+                "\"kmod; rm -rf /\"",
+                &["mine.toml", "line 29", "test = ", "kmod; rm", "package name"],
+            ),
             ("uid = 1000", "uid = 0", &["mine.toml", "uid", "expected 1000"]),
             ("format = 1", "format = 2", &["mine.toml", "line 2", "format"]),
             ("mirror = \"security\"", "mirror = \"moon\"", &["mine.toml", "moon"]),

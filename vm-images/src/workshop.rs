@@ -25,8 +25,8 @@ const TOOLS: [(&str, &str); 7] = [
     ("mmdebstrap", "mmdebstrap"),
     ("mke2fs", "e2fsprogs"),
     ("unshare", "util-linux"),
-    ("fallocate", "util-linux"),
     ("mount", "mount"),
+    ("tar", "tar"),
     ("chroot", "coreutils"),
     ("sha256sum", "coreutils"),
 ];
@@ -83,20 +83,77 @@ fn system(what: impl Into<String>) -> impl FnOnce(std::io::Error) -> WorkshopErr
     move |source| WorkshopError::System { what, source }
 }
 
-/// A command in namespaces of its own: mounts, processes, and for an ordinary user the users of /etc/subuid.
-fn unshared(program: &str) -> Command {
-    let mut command = Command::new("unshare");
-    if !nix::unistd::Uid::effective().is_root() {
-        command.args(["--user", "--map-root-user", "--map-auto"]);
+/// How this user gets namespaces in which it is root.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// By unshare(1), with the user itself as the namespace's root: the result is written in place.
+    Direct,
+    /// By mmdebstrap, which Ubuntu's AppArmor lets make user namespaces where it does not let unshare(1). The
+    /// namespace's root is another user, so the result is streamed out.
+    Streamed,
+}
+
+impl Place {
+    /// A command in namespaces of its own: mounts, processes, and for an ordinary user the users of /etc/subuid.
+    fn command(self, program: &str) -> Command {
+        let mut command = match self {
+            Self::Direct => {
+                let mut command = Command::new("unshare");
+                if !nix::unistd::Uid::effective().is_root() {
+                    command.args(["--user", "--map-root-user", "--map-auto"]);
+                }
+                command.args(["--mount", "--pid", "--fork", "--kill-child", "--"]);
+                command
+            }
+            Self::Streamed => {
+                let mut command = Command::new("mmdebstrap");
+                command.arg("--unshare-helper");
+                command
+            }
+        };
+        command.arg(program).env_clear().env("PATH", PATH);
+        command
+            .env("LC_ALL", "C.UTF-8")
+            .env("DEBIAN_FRONTEND", "noninteractive")
+            .kill_on_drop(true);
+        command
     }
-    command.args(["--mount", "--pid", "--fork", "--kill-child", "--", program]);
-    command
-        .env_clear()
-        .env("PATH", PATH)
-        .env("LC_ALL", "C.UTF-8")
-        .env("DEBIAN_FRONTEND", "noninteractive");
-    command.kill_on_drop(true);
-    command
+
+    /// Whether it works here; if not, what the tool said last.
+    async fn probe(self) -> Result<Result<(), String>, WorkshopError> {
+        let mut probe = self.command("sh");
+        probe.args(["-c", "mount -t tmpfs preflight /mnt"]).stdin(Stdio::null());
+        let output = probe.output().await.map_err(system("cannot start unshare"))?;
+        if output.status.success() {
+            return Ok(Ok(()));
+        }
+        let said = String::from_utf8_lossy(&output.stderr);
+        Ok(Err(said
+            .lines()
+            .last()
+            .unwrap_or("it failed without a word")
+            .trim()
+            .to_owned()))
+    }
+
+    /// The way that works on this host.
+    pub(crate) async fn find() -> Result<Self, WorkshopError> {
+        for (tool, package) in TOOLS {
+            if !PATH.split(':').any(|folder| Path::new(folder).join(tool).is_file()) {
+                return Err(WorkshopError::ToolMissing { tool, package });
+            }
+        }
+        let Err(detail) = Self::Direct.probe().await? else {
+            return Ok(Self::Direct);
+        };
+        if !nix::unistd::Uid::effective().is_root() && Self::Streamed.probe().await?.is_ok() {
+            return Ok(Self::Streamed);
+        }
+        Err(WorkshopError::NoNamespace {
+            hint: namespace_hint(&detail),
+            detail,
+        })
+    }
 }
 
 /// Whether images can be built here: tools are there, and namespaces work.
@@ -104,28 +161,17 @@ fn unshared(program: &str) -> Command {
 /// # Errors
 /// [`WorkshopError::ToolMissing`] or [`WorkshopError::NoNamespace`], with what to install or do.
 pub async fn check_host() -> Result<(), WorkshopError> {
-    for (tool, package) in TOOLS {
-        if !PATH.split(':').any(|folder| Path::new(folder).join(tool).is_file()) {
-            return Err(WorkshopError::ToolMissing { tool, package });
-        }
-    }
-    let mut probe = unshared("sh");
-    probe.args(["-c", "mount -t tmpfs preflight /mnt"]).stdin(Stdio::null());
-    let output = probe.output().await.map_err(system("cannot start unshare"))?;
-    if output.status.success() {
-        return Ok(());
-    }
-    let said = String::from_utf8_lossy(&output.stderr);
-    let detail = said
-        .lines()
-        .last()
-        .unwrap_or("unshare failed without a word")
-        .trim()
-        .to_owned();
-    Err(WorkshopError::NoNamespace {
-        hint: namespace_hint(&detail),
-        detail,
-    })
+    Place::find().await.map(drop)
+}
+
+/// A folder on which the work can be mounted, seen by its processes alone: one that every Unix has, has a plain name,
+/// and hides nothing of `needed`.
+pub(crate) fn mount_point(needed: &Path) -> Option<&'static Path> {
+    let needed = needed.canonicalize().ok()?;
+    ["/mnt", "/media", "/srv"]
+        .map(Path::new)
+        .into_iter()
+        .find(|point| point.is_dir() && !needed.starts_with(point))
 }
 
 fn namespace_hint(detail: &str) -> &'static str {
@@ -143,24 +189,31 @@ fn namespace_hint(detail: &str) -> &'static str {
 
 /// What the script is told, and where its output goes.
 pub(crate) struct Work<'a> {
+    pub(crate) place: Place,
     /// `PF_*` variables.
     pub(crate) variables: Vec<(&'static str, OsString)>,
-    /// Gets all output.
+    /// Gets what the tools say.
     pub(crate) log: &'a Path,
+    /// Gets the result.
+    pub(crate) result: &'a Path,
     /// Ends the work.
     pub(crate) cancel: &'a CancellationToken,
 }
 
 /// Runs the script to its end.
 pub(crate) async fn run(work: Work<'_>, on_line: &mut (dyn FnMut(&str) + Send)) -> Result<(), WorkshopError> {
+    run_script(SCRIPT, work, on_line).await
+}
+
+async fn run_script(script: &str, work: Work<'_>, on_line: &mut (dyn FnMut(&str) + Send)) -> Result<(), WorkshopError> {
     let mut log = tokio::fs::File::create(work.log)
         .await
         .map_err(system("cannot write the build log"))?;
-    let mut command = unshared("sh");
+    let mut command = work.place.command("sh");
     // The script starts itself once more under its own watch; see its head.
     command
-        .args(["-c", SCRIPT])
-        .env("PF_WORKSHOP", SCRIPT)
+        .args(["-c", script])
+        .env("PF_WORKSHOP", script)
         .envs(work.variables);
     for name in ["http_proxy", "https_proxy", "no_proxy"] {
         // The host's way out; a proxy of the daemon's comes by apt's configuration, which wins.
@@ -168,39 +221,53 @@ pub(crate) async fn run(work: Work<'_>, on_line: &mut (dyn FnMut(&str) + Send)) 
             command.env(name, value);
         }
     }
-    command
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped());
-    let mut child = command.spawn().map_err(system("cannot start unshare"))?;
+    let mut unpacking = match work.place {
+        Place::Direct => {
+            command.env("PF_RESULT", work.result).stdout(Stdio::null());
+            None
+        }
+        Place::Streamed => {
+            let mut tar = Command::new("tar");
+            tar.args(["--extract", "--sparse", "--directory"])
+                .arg(work.result)
+                .stdin(Stdio::piped());
+            let mut tar = tar.kill_on_drop(true).spawn().map_err(system("cannot start tar"))?;
+            let pipe = tar
+                .stdin
+                .take()
+                .ok_or_else(|| std::io::Error::other("no pipe"))
+                .and_then(|pipe| pipe.into_owned_fd());
+            command.stdout(pipe.map_err(system("cannot start tar"))?);
+            Some(tar)
+        }
+    };
+    let mut child = {
+        // The command holds tar's pipe: it must go, or tar would wait for more.
+        let mut command = command;
+        command.stdin(Stdio::piped()).stderr(Stdio::piped());
+        command.spawn().map_err(system("cannot start the workshop"))?
+    };
     let lifeline = child.stdin.take();
-    let (Some(stdout), Some(stderr)) = (child.stdout.take(), child.stderr.take()) else {
-        return Err(system("no pipes to the workshop")(std::io::Error::other(
-            "they were asked for",
+    let Some(stderr) = child.stderr.take() else {
+        return Err(system("no pipe from the workshop")(std::io::Error::other(
+            "it was asked for",
         )));
     };
-    let mut stdout = BufReader::new(stdout);
     let mut stderr = BufReader::new(stderr);
     let mut tail = VecDeque::new();
-    let (mut out_line, mut err_line) = (Vec::new(), Vec::new());
-    let (mut out_open, mut err_open) = (true, true);
-    while out_open || err_open {
-        // Each reader keeps its own half line, so that losing the race loses nothing.
-        let line = tokio::select! {
+    loop {
+        let mut line = Vec::new();
+        let more = tokio::select! {
             () = work.cancel.cancelled() => {
                 drop(lifeline);
                 end(&mut child).await;
                 return Err(WorkshopError::Cancelled);
             }
-            read = read_line(&mut stdout, &mut out_line), if out_open => {
-                out_open = read.map_err(system("reading from the workshop"))?;
-                std::mem::take(&mut out_line)
-            }
-            read = read_line(&mut stderr, &mut err_line), if err_open => {
-                err_open = read.map_err(system("reading from the workshop"))?;
-                std::mem::take(&mut err_line)
-            }
+            read = read_line(&mut stderr, &mut line) => read.map_err(system("reading from the workshop"))?,
         };
+        if !more {
+            break;
+        }
         log.write_all(&line)
             .await
             .map_err(system("cannot write the build log"))?;
@@ -215,7 +282,13 @@ pub(crate) async fn run(work: Work<'_>, on_line: &mut (dyn FnMut(&str) + Send)) 
         }
     }
     log.flush().await.map_err(system("cannot write the build log"))?;
-    let status = child.wait().await.map_err(system("waiting for the workshop"))?;
+    let mut status = child.wait().await.map_err(system("waiting for the workshop"))?;
+    if let Some(tar) = &mut unpacking {
+        let unpacked = tar.wait().await.map_err(system("waiting for tar"))?;
+        if status.success() {
+            status = unpacked;
+        }
+    }
     if status.success() {
         Ok(())
     } else {
@@ -231,8 +304,7 @@ async fn read_line(
     reader: &mut (impl tokio::io::AsyncBufRead + Unpin + Send),
     line: &mut Vec<u8>,
 ) -> std::io::Result<bool> {
-    let room = LONGEST_LINE.saturating_sub(line.len() as u64);
-    Ok(reader.take(room).read_until(b'\n', line).await? > 0)
+    Ok(reader.take(LONGEST_LINE).read_until(b'\n', line).await? > 0)
 }
 
 /// The lifeline is cut; whatever does not go by itself is killed, and the namespace's end takes the rest along.
@@ -249,7 +321,8 @@ pub(crate) async fn remove_tree(folder: PathBuf) -> Result<(), WorkshopError> {
     let what = format!("cannot remove {}", folder.display());
     match tokio::fs::remove_dir_all(&folder).await {
         Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => {
-            let status = unshared("rm")
+            let status = Place::Direct
+                .command("rm")
                 .args(["-rf", "--"])
                 .arg(&folder)
                 .stdin(Stdio::null())

@@ -2,8 +2,9 @@
 # so that it is root over the tree, leaves no mount behind, and dies with its first process.
 #
 # Standard input is the lifeline: when the daemon closes it, or dies, this shell ends, and with it all that it started.
-# All that it is told comes in PF_* variables, whose values the daemon has checked: words without spaces or quotes,
-# lists with single spaces, absolute paths. A line `PF: WORD` on standard output tells the phase.
+# Standard error takes what the tools say, and lines `PF: WORD` that tell the phase; standard output is for the result
+# where it cannot be written in place. All that the script is told comes in PF_* variables, whose values the daemon has
+# checked: words without spaces or quotes, lists with single spaces, lines of apt sources, absolute paths.
 set -eu
 
 if [ "${1:-}" != workshop ]; then
@@ -15,17 +16,22 @@ if [ "${1:-}" != workshop ]; then
     wait $!
     exit
 fi
+exec 4>&1 >&2
 
-tree=$PF_WORK/tree
-export TMPDIR=$PF_WORK/tmp
-apt_config=$PF_WORK/apt.conf
-export apt_config
-
-if [ "$PF_IN_MEMORY" = yes ]; then
-    mount -t tmpfs -o mode=0755,size=90% preflight "$PF_WORK"
+# The work happens below a folder that every user may enter and whose name no tool stumbles over.
+work=$PF_MOUNT_POINT
+if [ -n "$PF_ON_DISK" ]; then
+    mount --bind "$PF_ON_DISK" "$work"
+    chmod 0755 "$work"
+else
+    mount -t tmpfs -o mode=0755,size=90% preflight "$work"
 fi
+tree=$work/tree
+export HOME="$work" TMPDIR="$work/tmp" apt_config="$work/apt.conf"
 mkdir -p "$TMPDIR"
 chmod 1777 "$TMPDIR"
+result=${PF_RESULT:-$work/result}
+mkdir -p "$result"
 
 in_tree() {
     chroot "$tree" "$@"
@@ -42,7 +48,7 @@ finish_tree() {
     printf 'Acquire::Languages "none";\n' >"$tree/etc/apt/apt.conf.d/90preflight"
     printf 'force-unsafe-io\n' >"$tree/etc/dpkg/dpkg.cfg.d/preflight"
 
-    if [ -s "$PF_OUT/sources.guest" ]; then
+    if [ -n "$PF_SOURCES_GUEST" ]; then
         signed=
         for keyring in $PF_KEYRINGS; do
             if [ -e "$tree$keyring" ]; then
@@ -51,7 +57,7 @@ finish_tree() {
             fi
         done
         rm -f "$tree"/etc/apt/sources.list.d/*
-        sed "s|^deb |deb $signed|" "$PF_OUT/sources.guest" >"$tree/etc/apt/sources.list"
+        printf '%s' "$PF_SOURCES_GUEST" | sed "s|^deb |deb $signed|" >"$tree/etc/apt/sources.list"
     fi
 
     printf 'testbed\n' >"$tree/etc/hostname"
@@ -71,7 +77,7 @@ finish_tree() {
 
 # The disk and what stands beside it: $1 is the variant.
 write_image() {
-    out=$PF_OUT/$1
+    out=$result/$1
     mkdir -p "$out/modules"
     finish_tree
 
@@ -97,17 +103,25 @@ write_image() {
 
     echo "PF: disk-$1"
     truncate --size "${PF_DISK_GIB}G" "$out/root.raw"
-    # Inode tables and journal written now: the kernel would otherwise do it in each testbed, behind the test's back.
+    # The file is new and all holes: what mke2fs discards and counts as zero is zero, so that neither it nor the kernel, in
+    # each testbed and behind the test's back, writes empty inode tables.
     mke2fs -q -F -t ext4 -d "$tree" -L root -m 0 -J size=64 \
-        -E lazy_itable_init=0,lazy_journal_init=0,nodiscard,root_owner=0:0 "$out/root.raw"
-    fallocate --dig-holes "$out/root.raw"
+        -E lazy_itable_init=0,lazy_journal_init=1,root_owner=0:0 "$out/root.raw"
 }
+
+# Files of a Release that has expired may be wanted all the same: whoever pinned an archive has judged them.
+dates=
+if [ "$PF_RELEASE_DATES" = ignored ]; then
+    dates='Acquire::Check-Valid-Until "false"; Acquire::Check-Date "false";'
+fi
 
 echo "PF: bootstrap"
 set --
 while read -r line; do
-    set -- "$@" "$line"
-done <"$PF_OUT/sources.host"
+    [ -z "$line" ] || set -- "$@" "$line"
+done <<END
+$PF_SOURCES_HOST
+END
 # --verbose tells what apt and dpkg do, which the progress is read from. The merged-usr hook does as debootstrap and
 # the installers do; without it, bookworm would get a full perl for usrmerge.
 mmdebstrap --mode=root --format=directory --variant=minbase --verbose \
@@ -115,29 +129,33 @@ mmdebstrap --mode=root --format=directory --variant=minbase --verbose \
     --hook-dir=/usr/share/mmdebstrap/hooks/maybe-merged-usr \
     --keyring="$PF_KEYRING" \
     --aptopt='Acquire::Languages "none"' \
+    ${dates:+"--aptopt=$dates"} \
     ${PF_PROXY:+"--aptopt=Acquire::http::Proxy \"$PF_PROXY\""} \
     --dpkgopt=force-unsafe-io \
     --include="$(printf '%s' "$PF_TEST_PACKAGES" | tr ' ' ',')" \
     --skip=cleanup/apt \
     --customize-hook="$PF_CUSTOMIZE" \
-    "$PF_SUITE" "$tree" "$@" 2>&1
+    "$PF_SUITE" "$tree" "$@"
 write_image test
 
 case " $PF_VARIANTS " in
 *" build "*)
     echo "PF: build-tools"
-    if [ -s "$PF_OUT/sources.guest" ]; then
-        cp "$PF_OUT/sources.host" "$tree/etc/apt/sources.list"
+    if [ -n "$PF_SOURCES_HOST" ]; then
+        printf '%s' "$PF_SOURCES_HOST" >"$tree/etc/apt/sources.list"
     fi
     mmdebstrap --mode=root --format=directory --variant=custom --verbose \
         --architectures="$PF_ARCHITECTURE" \
         --skip=check/empty,setup,update,cleanup/apt,cleanup/mmdebstrap \
         --customize-hook="$PF_EXTEND" \
-        "$PF_SUITE" "$tree" 2>&1
+        "$PF_SUITE" "$tree"
     write_image build
     ;;
 esac
-if [ "$PF_IN_MEMORY" != yes ]; then
-    rm -rf "$tree"
+if [ -z "${PF_RESULT:-}" ]; then
+    echo "PF: handing-over"
+    tar --create --sparse --directory="$result" . >&4
 fi
-echo "PF: done"
+if [ -n "$PF_ON_DISK" ]; then
+    rm -rf "$tree" "$TMPDIR"
+fi
