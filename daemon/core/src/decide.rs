@@ -292,7 +292,11 @@ impl Draft<'_> {
             // The outcome is what was meant where the two do not fit together.
             let fits = ending.exit_code.outcome() == ending.outcome;
             Ending {
-                exit_code: if fits { ending.exit_code } else { ExitCode::of(ending.outcome) },
+                exit_code: if fits {
+                    ending.exit_code
+                } else {
+                    ExitCode::of(ending.outcome)
+                },
                 reason: ending.reason.map(|reason| clean(&reason, LONGEST_LINE)),
                 first_error: ending.first_error.map(|mut error| {
                     error.text = clean(&error.text, LONGEST_LINE);

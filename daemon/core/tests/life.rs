@@ -1,5 +1,7 @@
 //! The life of tickets, transition by transition.
 
+#![expect(clippy::unwrap_used, reason = "what fails in a test's helper fails the test")]
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 

@@ -3,8 +3,18 @@
 //! [`Store`] owns the only connection that writes, in a thread of its own; SQL lives nowhere else. [`LogWriter`]
 //! appends to a log and its side file; [`TicketsFolder`] and [`TicketFolder`] name where files are.
 
+mod error;
 mod folder;
+mod load;
 mod log;
+mod rows;
+mod schema;
+mod store;
+mod words;
 
+pub use error::StoreError;
 pub use folder::{TicketFolder, TicketsFolder};
+pub use load::Loaded;
 pub use log::{INDEX_RECORD, LogStream, LogWriter};
+pub use rows::Written;
+pub use store::Store;

@@ -1,0 +1,397 @@
+//! The daemon's configuration: one TOML file, every value typed, with its unit in its name or type. Unknown keys are
+//! refused with their place. Nothing is read from anywhere else.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use preflight_protocol::method::SignaturePolicy;
+use serde::{Deserialize, Serialize};
+
+/// All that can be configured. What is missing in the file has the value that [`Config::default`] has.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// What tickets get that do not say otherwise.
+    pub ticket: TicketConfig,
+    /// What may run at once.
+    pub scheduler: SchedulerConfig,
+    /// Where machines run.
+    pub hypervisor: HypervisorConfig,
+    /// What a machine gets.
+    pub testbed: TestbedConfig,
+    /// After how long something is ended.
+    pub timeout: TimeoutConfig,
+    /// Where packages come from.
+    pub archive: ArchiveConfig,
+    /// How source packages are judged.
+    pub intake: IntakeConfig,
+    /// What the daemon writes of itself.
+    pub log: LogConfig,
+}
+
+/// What tickets get that do not say otherwise.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct TicketConfig {
+    /// The series of sources whose changelogs name none, such as `debian-bookworm`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub series: Option<String>,
+}
+
+/// What may run at once.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct SchedulerConfig {
+    /// Jobs, each with a machine of its own.
+    pub jobs: u16,
+}
+
+impl Default for SchedulerConfig {
+    fn default() -> Self {
+        Self { jobs: 1 }
+    }
+}
+
+/// Where machines run.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct HypervisorConfig {
+    /// libvirt's URI. Without it an ordinary user has `qemu:///session`, and root a libvirt of Preflight's own where
+    /// none runs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub uri: Option<String>,
+    /// The user that QEMU runs as, where Preflight has a libvirt of its own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub qemu_user: Option<String>,
+    /// `auto` uses KVM once a probe guest has answered under it.
+    pub accelerator: Accelerator,
+}
+
+/// How guests' instructions are run.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Accelerator {
+    /// KVM where a probe guest has answered under it, otherwise emulation.
+    #[default]
+    Auto,
+    /// KVM, whatever the probe says.
+    Kvm,
+    /// Emulation.
+    Tcg,
+}
+
+/// What a machine gets.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct TestbedConfig {
+    /// Virtual processors.
+    pub cpus: u16,
+    /// Memory in MiB.
+    pub memory_mib: u32,
+    /// The disk that a machine sees, in GiB; the file grows as it is written.
+    pub disk_gib: u32,
+    /// Seconds for which machines live on without a daemon, before they are reaped.
+    pub keeper_grace_s: u32,
+}
+
+impl Default for TestbedConfig {
+    fn default() -> Self {
+        Self {
+            cpus: 2,
+            memory_mib: 2048,
+            disk_gib: 20,
+            keeper_grace_s: 10,
+        }
+    }
+}
+
+/// After how long something is ended, in seconds; the defaults are autopkgtest's. They are multiplied by the measured
+/// slowness of this host, except `build_s` and `test_s`, which are the owner's to choose.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct TimeoutConfig {
+    /// Booting a machine until its agent answers.
+    pub boot_s: u32,
+    /// A short command in a guest.
+    pub short_s: u32,
+    /// Copying files to or from a guest.
+    pub copy_s: u32,
+    /// Installing packages in a guest.
+    pub install_s: u32,
+    /// One test.
+    pub test_s: u32,
+    /// A build.
+    pub build_s: u32,
+}
+
+impl Default for TimeoutConfig {
+    fn default() -> Self {
+        Self {
+            boot_s: 60,
+            short_s: 100,
+            copy_s: 300,
+            install_s: 3000,
+            test_s: 10_000,
+            build_s: 100_000,
+        }
+    }
+}
+
+impl TimeoutConfig {
+    /// [`Self::test_s`].
+    #[must_use]
+    pub fn test(&self) -> Duration {
+        Duration::from_secs(self.test_s.into())
+    }
+
+    /// [`Self::build_s`].
+    #[must_use]
+    pub fn build(&self) -> Duration {
+        Duration::from_secs(self.build_s.into())
+    }
+}
+
+/// Where packages come from.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ArchiveConfig {
+    /// Whether anything may be fetched.
+    pub network: NetworkPolicy,
+    /// An archive's URL in the place of its recipe's, by distribution, such as `debian = "http://mirror.example/debian"`.
+    pub mirrors: BTreeMap<String, String>,
+    /// The most that the content store may take, in MiB; none is no limit.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub store_mib: Option<u64>,
+}
+
+/// Whether anything may be fetched.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum NetworkPolicy {
+    /// What is missing in the content store is fetched.
+    #[default]
+    Online,
+    /// Nothing is fetched.
+    Offline,
+}
+
+/// How source packages are judged.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct IntakeConfig {
+    /// What becomes of missing, unknown and broken signatures: `ignore`, `warn` or `require`.
+    pub signatures: SignaturePolicy,
+    /// OpenPGP keyrings with the keys that are known: files, absolute.
+    pub keyrings: Vec<PathBuf>,
+}
+
+impl Default for IntakeConfig {
+    fn default() -> Self {
+        Self {
+            signatures: SignaturePolicy::Warn,
+            keyrings: vec![],
+        }
+    }
+}
+
+/// What the daemon writes of itself.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct LogConfig {
+    /// What is written to the daemon's log, as `tracing-subscriber`'s `EnvFilter` has it: `info`, or `preflightd=debug`.
+    pub filter: String,
+}
+
+impl Default for LogConfig {
+    fn default() -> Self {
+        Self {
+            filter: "info".to_owned(),
+        }
+    }
+}
+
+/// A configuration that cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// It cannot be read.
+    #[error("the configuration {path:?} cannot be read: {source}")]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// The system's error.
+        source: std::io::Error,
+    },
+    /// It cannot be understood.
+    #[error("{place}: {message}")]
+    Malformed {
+        /// Where.
+        place: Place,
+        /// What is wrong.
+        message: String,
+    },
+    /// A value that cannot be used.
+    #[error("{path:?}: `{field}` is {value}, and must be {must}")]
+    BadValue {
+        /// The file.
+        path: PathBuf,
+        /// The value's key.
+        field: &'static str,
+        /// The value.
+        value: String,
+        /// What it must be.
+        must: &'static str,
+    },
+}
+
+/// A place in the file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    /// The file.
+    pub file: PathBuf,
+    /// Line and column, counted from 1.
+    pub line: Option<(usize, usize)>,
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.file.display())?;
+        match self.line {
+            Some((line, column)) => write!(f, ":{line}:{column}"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Config {
+    /// Reads the file; one that is not there is an empty one.
+    ///
+    /// # Errors
+    /// What is wrong, and in which line.
+    pub fn read(path: &Path) -> Result<Self, ConfigError> {
+        match std::fs::read_to_string(path) {
+            Ok(text) => Self::parse(path, &text),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Self::default()),
+            Err(source) => Err(ConfigError::Unreadable {
+                path: path.to_owned(),
+                source,
+            }),
+        }
+    }
+
+    fn parse(path: &Path, text: &str) -> Result<Self, ConfigError> {
+        let config: Self = toml::from_str(text).map_err(|error| ConfigError::Malformed {
+            place: Place {
+                file: path.to_owned(),
+                line: error.span().map(|span| line_of(text, span.start)),
+            },
+            message: error.message().to_owned(),
+        })?;
+        config.check(path)?;
+        Ok(config)
+    }
+
+    /// The configuration as its file would say it.
+    #[must_use]
+    pub fn to_toml(&self) -> String {
+        toml::to_string_pretty(self).unwrap_or_default()
+    }
+
+    fn check(&self, path: &Path) -> Result<(), ConfigError> {
+        let numbers = [
+            ("scheduler.jobs", u64::from(self.scheduler.jobs), 1),
+            ("testbed.cpus", u64::from(self.testbed.cpus), 1),
+            ("testbed.memory_mib", u64::from(self.testbed.memory_mib), 256),
+            ("testbed.disk_gib", u64::from(self.testbed.disk_gib), 1),
+            ("timeout.boot_s", u64::from(self.timeout.boot_s), 1),
+            ("timeout.short_s", u64::from(self.timeout.short_s), 1),
+            ("timeout.copy_s", u64::from(self.timeout.copy_s), 1),
+            ("timeout.install_s", u64::from(self.timeout.install_s), 1),
+            ("timeout.test_s", u64::from(self.timeout.test_s), 1),
+            ("timeout.build_s", u64::from(self.timeout.build_s), 1),
+        ];
+        let bad = |field, value: String, must| {
+            Err(ConfigError::BadValue {
+                path: path.to_owned(),
+                field,
+                value,
+                must,
+            })
+        };
+        if let Some((field, value, least)) = numbers.into_iter().find(|(_, value, least)| value < least) {
+            let must = if least == 1 { "at least 1" } else { "at least 256" };
+            return bad(field, value.to_string(), must);
+        }
+        if let Some(keyring) = self.intake.keyrings.iter().find(|keyring| !keyring.is_absolute()) {
+            return bad("intake.keyrings", format!("{keyring:?}"), "absolute paths");
+        }
+        Ok(())
+    }
+}
+
+fn line_of(text: &str, offset: usize) -> (usize, usize) {
+    let before = text.get(..offset).unwrap_or(text);
+    let line = before.matches('\n').count() + 1;
+    let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
+    (line, column)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str) -> Result<Config, String> {
+        Config::parse(Path::new("/c.toml"), text).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn an_empty_file_is_the_default_and_what_is_printed_is_read() {
+        assert_eq!(parse("").unwrap(), Config::default());
+        let mut config = Config::default();
+        config.ticket.series = Some("debian-sid".into());
+        config
+            .archive
+            .mirrors
+            .insert("debian".into(), "http://mirror.example/debian".into());
+        config.intake.keyrings.push("/usr/share/keyrings/k.gpg".into());
+        assert_eq!(parse(&config.to_toml()).unwrap(), config);
+    }
+
+    #[test]
+    fn what_is_wrong_is_named_with_its_place() {
+        for (text, parts) in [
+            (
+                "[testbed]\ncpus = 2\nmemroy_mib = 1\n",
+                &["/c.toml:3:1", "memroy_mib", "memory_mib"][..],
+            ),
+            ("[nonsense]\n", &["/c.toml:1:2", "nonsense"]),
+            ("[testbed]\ncpus = \"two\"\n", &["/c.toml:2:8", "u16"]),
+            (
+                "[intake]\nsignatures = \"maybe\"\n",
+                &["/c.toml:2:14", "maybe", "require"],
+            ),
+            ("[scheduler]\njobs = 0\n", &["scheduler.jobs", "at least 1"]),
+            ("[intake]\nkeyrings = [\"k.gpg\"]\n", &["intake.keyrings", "absolute"]),
+            ("[testbed\n", &["/c.toml:1:"]),
+        ] {
+            let message = parse(text).unwrap_err();
+            for part in parts {
+                assert!(message.contains(part), "{message:?} lacks {part:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_missing_file_is_an_empty_one() {
+        let folder = tempfile::tempdir().unwrap();
+        assert_eq!(
+            Config::read(&folder.path().join("none.toml")).unwrap(),
+            Config::default()
+        );
+        assert!(matches!(
+            Config::read(folder.path()),
+            Err(ConfigError::Unreadable { .. })
+        ));
+    }
+}

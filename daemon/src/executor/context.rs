@@ -1,0 +1,132 @@
+//! One attempt of a job while it runs: its order, its log, its way to the dispatcher, and the testbeds that it has leased.
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use preflight_archive::{Lock, Session};
+use preflight_core::{FirstError, LockEntry, LogName, Sha256, Subticket};
+
+use super::failure::StepFailure;
+use super::log::JobLog;
+use super::testbed::{Remains, Testbed, TestbedSpec};
+use super::workshop::{BootImage, Workshop};
+use crate::services::{JobOrder, JobReport, Reports};
+
+/// One attempt of a job.
+pub struct JobContext {
+    /// What is to be done.
+    pub order: JobOrder,
+    /// Where its output goes.
+    pub log: JobLog,
+    /// What all jobs share.
+    pub workshop: Arc<Workshop>,
+    reports: Reports,
+    remains: Mutex<Vec<Remains>>,
+    lock: Mutex<Lock>,
+}
+
+impl JobContext {
+    /// An attempt that has leased nothing yet.
+    #[must_use]
+    pub fn new(order: JobOrder, log: JobLog, workshop: Arc<Workshop>, reports: Reports) -> Self {
+        Self { order, log, workshop, reports, remains: Mutex::default(), lock: Mutex::default() }
+    }
+
+    /// Sends a report.
+    pub fn report(&self, report: JobReport) {
+        self.reports.send(report);
+    }
+
+    /// Says what it is doing, and how much of the whole is done where that can be told.
+    pub fn phase(&self, phase: &str, fraction: Option<f32>) {
+        self.reports.send(JobReport::Progress { phase: phase.to_owned(), fraction, estimate: None });
+    }
+
+    /// Boots a testbed for this job.
+    ///
+    /// # Errors
+    /// The host cannot run it, or it does not boot.
+    pub async fn testbed(&self, image: &BootImage, session: Session) -> Result<Testbed, StepFailure> {
+        self.testbed_on(image, session, None).await
+    }
+
+    /// Boots a testbed whose disk stays.
+    ///
+    /// # Errors
+    /// The host cannot run it, or it does not boot.
+    pub async fn testbed_on(
+        &self,
+        image: &BootImage,
+        session: Session,
+        disk: Option<PathBuf>,
+    ) -> Result<Testbed, StepFailure> {
+        let order = &self.order;
+        let label = format!("ticket {} job {} ({}) attempt {}", order.ticket.id, order.job, order.kind, order.attempt);
+        let spec = TestbedSpec { image, disk, session, label };
+        Testbed::boot(&self.workshop, spec, &self.log, &self.remains).await
+    }
+
+    /// Takes down every testbed of this job, and all that is left of it.
+    pub async fn clear(&self) {
+        let remains = std::mem::take(&mut *self.remains.lock().unwrap_or_else(PoisonError::into_inner));
+        for one in remains {
+            one.clear(self.workshop.connected()).await;
+        }
+    }
+
+    /// Adds what a session has fetched to the job's lock, and reports the lock. The ticket's own repository is left out:
+    /// what it holds is named by the ticket's artifacts.
+    pub fn lock(&self, session: &Session) {
+        let lock = {
+            let mut lock = self.lock.lock().unwrap_or_else(PoisonError::into_inner);
+            *lock = std::mem::take(&mut *lock).merged(session.lock().from_archives());
+            lock.clone()
+        };
+        let entry = |entry: &preflight_archive::LockEntry| LockEntry {
+            url: entry.url.to_string(),
+            sha256: Sha256(*entry.sha256.as_bytes()),
+            size: entry.size,
+        };
+        self.report(JobReport::Lock(lock.entries().map(entry).collect()));
+    }
+
+    /// The subticket that this job works on.
+    ///
+    /// # Errors
+    /// It has none: a job of another kind was ordered.
+    pub fn subticket(&self) -> Result<&Subticket, StepFailure> {
+        let subticket = self.order.subticket.and_then(|id| self.order.ticket.subticket(id));
+        subticket.ok_or_else(|| StepFailure::Testbed("the job has no subticket".to_owned()))
+    }
+
+    /// Where the subticket's staged files are.
+    ///
+    /// # Errors
+    /// The job has no subticket.
+    pub fn staged(&self) -> Result<PathBuf, StepFailure> {
+        Ok(self.order.folder.root().join(&self.subticket()?.staged))
+    }
+
+    /// The name of this attempt's log.
+    #[must_use]
+    pub fn log_name(&self) -> LogName {
+        LogName(self.order.log.file_name().unwrap_or_default().to_string_lossy().into_owned())
+    }
+
+    /// A line of this attempt's log as what went wrong first.
+    #[must_use]
+    pub fn first_error(&self, line: u64, text: impl Into<String>) -> FirstError {
+        FirstError { log: self.log_name(), line, text: text.into() }
+    }
+
+    /// How long a build may take.
+    #[must_use]
+    pub fn build_limit(&self) -> Duration {
+        match self.order.ticket.options.build_timeout {
+            // What the owner says is meant as it is said.
+            Some(limit) => limit,
+            None => self.workshop.scaled(self.workshop.settings.build),
+        }
+    }
+}

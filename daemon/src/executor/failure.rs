@@ -1,0 +1,43 @@
+//! Why a step did not go through, and what that says of the ticket.
+
+use preflight_core::{Ending, FirstError, Outcome};
+use preflight_guest::GuestError;
+
+/// Why a step did not go through.
+#[derive(Debug)]
+pub enum StepFailure {
+    /// The testbed, the host or the archive failed, not the package.
+    Testbed(String),
+    /// The package does not build, install or parse.
+    Package {
+        /// In one line.
+        reason: String,
+        /// Where a log shows it.
+        first_error: Option<FirstError>,
+    },
+}
+
+impl StepFailure {
+    /// The package's fault, without a line that shows it.
+    #[must_use]
+    pub fn package(reason: impl Into<String>) -> Self {
+        Self::Package { reason: reason.into(), first_error: None }
+    }
+
+    /// How the attempt ends.
+    #[must_use]
+    pub fn ending(self) -> Ending {
+        match self {
+            Self::Testbed(reason) => Ending::new(Outcome::TestbedBroken, Some(reason)),
+            Self::Package { reason, first_error } => {
+                Ending { first_error, ..Ending::new(Outcome::BadPackage, Some(reason)) }
+            }
+        }
+    }
+}
+
+impl From<GuestError> for StepFailure {
+    fn from(error: GuestError) -> Self {
+        Self::Testbed(error.to_string())
+    }
+}

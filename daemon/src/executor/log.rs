@@ -1,0 +1,86 @@
+//! A job's log while the job runs: whoever works on the job writes to it, and its growth is reported.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use preflight_store::{LogStream, LogWriter};
+
+use crate::services::{JobReport, Reports};
+
+/// A log that several may write to; clones share it.
+///
+/// A log that cannot be written (a full disk) must not look like a job that said nothing: the first error is kept and
+/// ends the job.
+#[derive(Debug, Clone)]
+pub struct JobLog(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    writer: Mutex<Writer>,
+    reports: Reports,
+}
+
+#[derive(Debug)]
+struct Writer {
+    log: LogWriter,
+    failure: Option<std::io::Error>,
+}
+
+impl JobLog {
+    /// Takes over a log that was just created.
+    #[must_use]
+    pub fn new(log: LogWriter, reports: Reports) -> Self {
+        let writer = Mutex::new(Writer { log, failure: None });
+        Self(Arc::new(Shared { writer, reports }))
+    }
+
+    /// Appends output as it came.
+    pub fn output(&self, stream: LogStream, bytes: &[u8]) {
+        let size = {
+            let mut writer = self.lock();
+            let done = writer.log.append(stream, bytes);
+            writer.note(done);
+            writer.log.size()
+        };
+        self.0.reports.send(JobReport::LogSize(size));
+    }
+
+    /// Appends a line of Preflight's own and returns its number, counted from 1.
+    pub fn say(&self, text: &str) -> u64 {
+        let (line, size) = {
+            let mut writer = self.lock();
+            let done = writer.log.say(text);
+            let line = writer.note(done).unwrap_or_default();
+            (line, writer.log.size())
+        };
+        self.0.reports.send(JobReport::LogSize(size));
+        line
+    }
+
+    /// The number of the line that is written next.
+    #[must_use]
+    pub fn next_line(&self) -> u64 {
+        self.lock().log.next_line()
+    }
+
+    /// The first thing that went wrong with writing, once.
+    #[must_use]
+    pub fn failure(&self) -> Option<std::io::Error> {
+        self.lock().failure.take()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Writer> {
+        self.0.writer.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Writer {
+    fn note<T>(&mut self, done: std::io::Result<T>) -> Option<T> {
+        match done {
+            Ok(value) => Some(value),
+            Err(error) => {
+                self.failure.get_or_insert(error);
+                None
+            }
+        }
+    }
+}

@@ -1,0 +1,89 @@
+//! Runs an attempt of a job to its end, whatever happens: success, failure, cancellation, a panic. When the end is
+//! reported, nothing that the job leased is left.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use preflight_core::{Attempt, Ending, JobId, JobKind, Outcome};
+use preflight_protocol::error::RpcError;
+use preflight_store::LogWriter;
+
+use super::context::JobContext;
+use super::log::JobLog;
+use super::sweep;
+use super::workshop::Workshop;
+use crate::pipeline;
+use crate::services::{Executor, JobOrder, JobReport, Reports};
+
+/// Runs jobs by the pipeline's steps.
+pub struct PipelineExecutor(Arc<Workshop>);
+
+impl PipelineExecutor {
+    /// An executor over what all jobs share.
+    #[must_use]
+    pub fn new(workshop: Arc<Workshop>) -> Self {
+        Self(workshop)
+    }
+}
+
+#[async_trait]
+impl Executor for PipelineExecutor {
+    fn start(&self, order: JobOrder, reports: Reports) {
+        tokio::spawn(attempt(Arc::clone(&self.0), order, reports));
+    }
+
+    async fn reconcile(&self, live: &[(JobId, Attempt)]) -> Result<(), RpcError> {
+        // A machine does not outlive its daemon usefully: interrupted jobs run again from their beginning.
+        debug_assert!(live.is_empty(), "no attempt survives a daemon yet");
+        sweep::leftovers(&self.0).await
+    }
+}
+
+async fn attempt(workshop: Arc<Workshop>, order: JobOrder, reports: Reports) {
+    let log = match LogWriter::create(&order.log, &order.index) {
+        Ok(log) => JobLog::new(log, reports.clone()),
+        Err(error) => {
+            let reason = format!("the log {} cannot be written: {error}", order.log.display());
+            reports.send(JobReport::Finished(Ending::new(Outcome::TestbedBroken, Some(reason))));
+            return;
+        }
+    };
+    let (kind, cancel) = (order.kind, order.cancel.clone());
+    let context = Arc::new(JobContext::new(order, log, workshop, reports));
+    let stepping = Arc::clone(&context);
+    // A task of its own, so that a panic in a step is one attempt's end and not the clearing's.
+    let mut step = tokio::spawn(async move { run(kind, &stepping).await });
+    let ending = tokio::select! {
+        biased;
+        () = cancel.cancelled() => {
+            step.abort();
+            // Aborted, or just done: either way nothing of it runs any more.
+            let _ = (&mut step).await;
+            Ending::new(Outcome::Cancelled, None)
+        }
+        ended = &mut step => ended.unwrap_or_else(|error| {
+            Ending::new(Outcome::TestbedBroken, Some(format!("Preflight's own fault: {error}")))
+        }),
+    };
+    context.clear().await;
+    let ending = match context.log.failure() {
+        Some(error) => Ending::new(Outcome::TestbedBroken, Some(format!("the log cannot be written: {error}"))),
+        None => ending,
+    };
+    context.log.say(&match &ending.reason {
+        Some(reason) => format!("preflight: {}: {reason}", ending.outcome),
+        None => format!("preflight: {}", ending.outcome),
+    });
+    context.report(JobReport::Finished(ending));
+}
+
+async fn run(kind: JobKind, context: &JobContext) -> Ending {
+    let done = match kind {
+        JobKind::BaseImage => pipeline::base_image::run(context).await,
+        JobKind::Source => pipeline::source::run(context).await,
+        JobKind::Build => pipeline::build::run(context).await,
+        JobKind::Image => pipeline::image::run(context).await,
+        JobKind::Test => pipeline::test::run(context).await,
+    };
+    done.unwrap_or_else(super::failure::StepFailure::ending)
+}

@@ -1,0 +1,175 @@
+//! Tickets' images: an overlay of a base image with the ticket's packages installed, read-only once it is published.
+
+use std::fs;
+use std::io;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use preflight_core::{ImageId, ImageKind, ImageRecord, Moment, Series};
+use serde::{Deserialize, Serialize};
+
+const METADATA: &str = "image.json";
+const DISK: &str = "root.qcow2";
+/// The version of the metadata file that this release writes and reads.
+const FORMAT: u32 = 1;
+
+/// The folder of tickets' images.
+#[derive(Debug, Clone)]
+pub struct TicketImages(PathBuf);
+
+/// A published image of a ticket.
+#[derive(Debug, Clone)]
+pub struct TicketImage {
+    /// Its name.
+    pub id: String,
+    /// The series' recipe.
+    pub series: String,
+    /// The base image that its disk is an overlay of.
+    pub base: String,
+    /// Its disk: qcow2 on the base image's.
+    pub disk: PathBuf,
+    /// Seconds since the epoch.
+    pub created_at: i64,
+    /// Bytes that it takes on the host's disk.
+    pub size: u64,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Metadata {
+    format: u32,
+    series: String,
+    base: String,
+    created_at: i64,
+}
+
+impl TicketImages {
+    /// Opens the folder and sweeps what an interrupted build left.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn open(folder: PathBuf) -> io::Result<Self> {
+        fs::create_dir_all(&folder)?;
+        for entry in fs::read_dir(&folder)? {
+            let entry = entry?;
+            if !entry.path().join(METADATA).is_file() {
+                fs::remove_dir_all(entry.path())?;
+            }
+        }
+        Ok(Self(folder))
+    }
+
+    /// Where the disk of an image is written before it is published: on the same file system as its last place.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn begin(&self, id: &str) -> io::Result<PathBuf> {
+        let folder = self.0.join(id);
+        if folder.exists() {
+            fs::remove_dir_all(&folder)?;
+        }
+        fs::create_dir(&folder)?;
+        Ok(folder.join(DISK))
+    }
+
+    /// Publishes an image whose disk no machine writes to any more.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn publish(&self, id: &str, series: &str, base: &str, created_at: i64) -> io::Result<TicketImage> {
+        let folder = self.0.join(id);
+        let disk = folder.join(DISK);
+        // libvirt gave the disk to QEMU's user while the machine ran; from here on all may read it and nobody write.
+        std::os::unix::fs::chown(&disk, Some(nix::unistd::geteuid().as_raw()), None)?;
+        fs::set_permissions(&disk, fs::Permissions::from_mode(0o444))?;
+        let metadata = Metadata { format: FORMAT, series: series.to_owned(), base: base.to_owned(), created_at };
+        let json = serde_json::to_vec_pretty(&metadata)?;
+        // The metadata makes it an image: it comes last, and whole.
+        let aside = folder.join(".image.json");
+        fs::write(&aside, json)?;
+        fs::File::open(&aside)?.sync_all()?;
+        fs::rename(&aside, folder.join(METADATA))?;
+        self.get(id)
+    }
+
+    /// The image of that name.
+    ///
+    /// # Errors
+    /// There is none, or it was made by a newer release.
+    pub fn get(&self, id: &str) -> io::Result<TicketImage> {
+        let unknown = || io::Error::new(io::ErrorKind::NotFound, format!("there is no image {id}"));
+        if id.starts_with('.') || id.contains('/') {
+            return Err(unknown());
+        }
+        let folder = self.0.join(id);
+        let json = fs::read(folder.join(METADATA)).map_err(|_| unknown())?;
+        let metadata: Metadata = serde_json::from_slice(&json)?;
+        if metadata.format > FORMAT {
+            let message = format!("{id} has format {}, and this release reads up to {FORMAT}", metadata.format);
+            return Err(io::Error::new(io::ErrorKind::Unsupported, message));
+        }
+        let disk = folder.join(DISK);
+        let size = fs::metadata(&disk)?.blocks() * 512;
+        Ok(TicketImage {
+            id: id.to_owned(),
+            series: metadata.series,
+            base: metadata.base,
+            disk,
+            created_at: metadata.created_at,
+            size,
+        })
+    }
+
+    /// All images, in the order of their names.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn list(&self) -> io::Result<Vec<TicketImage>> {
+        let mut names: Vec<String> =
+            fs::read_dir(&self.0)?.filter_map(|entry| entry.ok()?.file_name().into_string().ok()).collect();
+        names.sort();
+        // One that is just being made has no metadata yet.
+        Ok(names.iter().filter_map(|name| self.get(name).ok()).collect())
+    }
+
+    /// Removes an image.
+    ///
+    /// # Errors
+    /// There is none, or the system's.
+    pub fn remove(&self, id: &str) -> io::Result<()> {
+        self.get(id)?;
+        let folder = self.0.join(id);
+        fs::remove_file(folder.join(METADATA))?;
+        fs::remove_dir_all(folder)
+    }
+
+    /// Whether an image is made of this base image.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn uses(&self, base: &str) -> io::Result<Vec<String>> {
+        Ok(self.list()?.into_iter().filter(|image| image.base == base).map(|image| image.id).collect())
+    }
+}
+
+impl TicketImage {
+    /// The image as the dispatcher keeps it.
+    #[must_use]
+    pub fn record(&self) -> ImageRecord {
+        ImageRecord {
+            id: ImageId(self.id.clone()),
+            series: Series(self.series.clone()),
+            kind: ImageKind::Ticket,
+            parent: Some(ImageId(self.base.clone())),
+            size: self.size,
+            created_at: Moment(self.created_at * 1_000_000),
+            path: self.disk.clone(),
+        }
+    }
+
+    /// The folder that holds it.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        self.disk.parent().unwrap_or(&self.disk)
+    }
+}

@@ -1,0 +1,300 @@
+//! What all jobs share: images, the archive, the hypervisor, and where their files go. It answers "which image" and "which
+//! archive"; what a job does with them is the pipeline's matter.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use async_trait::async_trait;
+use preflight_archive::{Archive, Mirror, Network, Session, SessionOptions, SigningKey, TicketMount};
+use preflight_core::{Series, Ticket};
+use preflight_store::TicketFolder;
+use preflight_testbed::{DiskFormat, Hypervisor, InstallationId, MachineId, MiB};
+use preflight_vm_images::{
+    ArchiveSource, BaseImage, BootOptions, Catalogue, ImageStore, Mirrors, Recipe, RecipeName, Variant, compose_initrd,
+    kernel_command_line,
+};
+use tokio::sync::OnceCell;
+
+use super::failure::StepFailure;
+use super::ticket_image::TicketImages;
+
+/// What the configuration says about jobs.
+#[derive(Debug, Clone)]
+pub struct JobSettings {
+    /// Virtual processors of a testbed.
+    pub cpus: u16,
+    /// Memory of a testbed; the recipe's where it is missing.
+    pub memory: Option<MiB>,
+    /// Whether anything may be fetched.
+    pub network: Network,
+    /// Mirrors by recipe.
+    pub mirrors: BTreeMap<String, Mirrors>,
+    /// How long a guest may take until its agent answers, unscaled.
+    pub boot: Duration,
+    /// How long a build may take, unscaled.
+    pub build: Duration,
+    /// The static agent that every guest runs.
+    pub agent: PathBuf,
+}
+
+/// Where jobs' files go.
+#[derive(Debug, Clone)]
+pub struct JobFolders {
+    /// A folder a machine: sockets and console.
+    pub machines: PathBuf,
+    /// Disks of testbeds, gone with them.
+    pub overlays: PathBuf,
+    /// Composed initrds, which can be made again.
+    pub initrds: PathBuf,
+}
+
+/// Connects to the hypervisor when the first job needs it, so that a daemon starts on a host that lacks one.
+#[async_trait]
+pub trait HypervisorSource: Send + Sync {
+    /// Connects, and starts what has to be started.
+    ///
+    /// # Errors
+    /// What is missing and what to do, for people.
+    async fn connect(&self) -> Result<Arc<dyn Hypervisor>, String>;
+
+    /// Told of each new base image, whose kernel may prove the host's acceleration.
+    async fn probe(&self, kernel: &Path, initrd: &Path);
+
+    /// How many times slower guests are here than under working hardware acceleration; 1 or more.
+    fn slowness(&self) -> f64;
+}
+
+/// What all jobs share.
+pub struct Workshop {
+    /// The base images.
+    pub images: ImageStore,
+    /// The tickets' images.
+    pub ticket_images: TicketImages,
+    /// The recipes.
+    pub catalogue: Catalogue,
+    /// Where packages come from.
+    pub archive: Archive,
+    /// Signs ticket repositories.
+    pub key: SigningKey,
+    /// What the configuration says.
+    pub settings: JobSettings,
+    /// Where files go.
+    pub folders: JobFolders,
+    hypervisor_source: Arc<dyn HypervisorSource>,
+    hypervisor: OnceCell<Arc<dyn Hypervisor>>,
+    installation: InstallationId,
+    next_machine: AtomicU64,
+}
+
+/// An image as a testbed boots it.
+#[derive(Debug, Clone)]
+pub struct BootImage {
+    /// Its disk, which no machine writes to.
+    pub disk: PathBuf,
+    /// The disk's format.
+    pub format: DiskFormat,
+    /// What the disk is an overlay of.
+    pub backing: Vec<(PathBuf, DiskFormat)>,
+    /// The base image that it is, or is made of.
+    pub base: BaseImage,
+}
+
+impl BootImage {
+    fn of_base(base: BaseImage) -> Self {
+        Self { disk: base.disk(), format: DiskFormat::Raw, backing: Vec::new(), base }
+    }
+
+    /// The unprivileged user's name.
+    #[must_use]
+    pub fn user(&self) -> &str {
+        self.base.metadata.user.name.as_str()
+    }
+
+    /// Debian's name of its architecture.
+    #[must_use]
+    pub fn architecture(&self) -> &str {
+        self.base.metadata.architecture.as_str()
+    }
+}
+
+impl Workshop {
+    /// Puts the parts together.
+    #[must_use]
+    #[expect(clippy::too_many_arguments, reason = "called once, where everything is put together")]
+    pub fn new(
+        images: ImageStore,
+        ticket_images: TicketImages,
+        catalogue: Catalogue,
+        archive: Archive,
+        key: SigningKey,
+        settings: JobSettings,
+        folders: JobFolders,
+        installation: InstallationId,
+        hypervisor_source: Arc<dyn HypervisorSource>,
+    ) -> Self {
+        // A machine's number must not come back while an earlier daemon's machine of that number may live.
+        let start = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs() % 100_000_000);
+        Self {
+            images,
+            ticket_images,
+            catalogue,
+            archive,
+            key,
+            settings,
+            folders,
+            hypervisor_source,
+            hypervisor: OnceCell::new(),
+            installation,
+            next_machine: AtomicU64::new(start * 100),
+        }
+    }
+
+    /// The hypervisor, connected to by the first who asks.
+    ///
+    /// # Errors
+    /// What the host lacks.
+    pub async fn hypervisor(&self) -> Result<&Arc<dyn Hypervisor>, StepFailure> {
+        self.hypervisor.get_or_try_init(|| self.hypervisor_source.connect()).await.map_err(StepFailure::Testbed)
+    }
+
+    /// The hypervisor, if somebody has connected.
+    #[must_use]
+    pub fn connected(&self) -> Option<&Arc<dyn Hypervisor>> {
+        self.hypervisor.get()
+    }
+
+    /// Lets a new image's kernel prove the host's acceleration.
+    pub async fn probe(&self, image: &BaseImage) {
+        match self.initrd(image) {
+            Ok(initrd) => self.hypervisor_source.probe(&image.kernel(), &initrd).await,
+            Err(error) => tracing::warn!(%error, "no probe of the acceleration"),
+        }
+    }
+
+    /// A time-out as it is meant for hardware acceleration, for this host.
+    #[must_use]
+    pub fn scaled(&self, limit: Duration) -> Duration {
+        Duration::try_from_secs_f64(limit.as_secs_f64() * self.slowness()).unwrap_or(Duration::MAX)
+    }
+
+    /// How many times slower guests are here than under working hardware acceleration.
+    #[must_use]
+    pub fn slowness(&self) -> f64 {
+        self.hypervisor_source.slowness().max(1.0)
+    }
+
+    /// A name that no machine of this installation has.
+    pub fn new_machine(&self) -> MachineId {
+        MachineId::new(self.installation.clone(), self.next_machine.fetch_add(1, Ordering::Relaxed))
+    }
+
+    /// The recipe of a series.
+    ///
+    /// # Errors
+    /// There is none (any more).
+    pub fn recipe(&self, series: &Series) -> Result<&Recipe, StepFailure> {
+        self.catalogue.find(series.as_str()).map_err(|error| StepFailure::Testbed(error.to_string()))
+    }
+
+    /// The newest base image of a series.
+    ///
+    /// # Errors
+    /// There is none, or the store cannot be read.
+    pub fn base(&self, series: &Series, variant: Variant) -> Result<BootImage, StepFailure> {
+        let name: RecipeName = self.recipe(series)?.name();
+        match self.images.newest(&name, variant) {
+            Ok(Some(image)) => Ok(BootImage::of_base(image)),
+            Ok(None) => Err(StepFailure::Testbed(format!(
+                "there is no base image of {series} ({variant}): run `preflight image build {series}`"
+            ))),
+            Err(error) => Err(StepFailure::Testbed(error.to_string())),
+        }
+    }
+
+    /// The image that a ticket's tests run on.
+    ///
+    /// # Errors
+    /// It is gone, or the base image that it is made of is.
+    pub fn ticket_image(&self, ticket: &Ticket) -> Result<BootImage, StepFailure> {
+        let gone = |error: String| StepFailure::Testbed(format!("the ticket's image cannot be used: {error}"));
+        let id = ticket.image.as_ref().ok_or_else(|| gone("none was made".into()))?;
+        let image = self.ticket_images.get(id.as_str()).map_err(|error| gone(error.to_string()))?;
+        let base = self.images.get(&image.base).map_err(|error| gone(error.to_string()))?;
+        Ok(BootImage {
+            disk: image.disk,
+            format: DiskFormat::Qcow2,
+            backing: vec![(base.disk(), DiskFormat::Raw)],
+            base,
+        })
+    }
+
+    /// The initrd with which an image boots: its modules and this release's agent.
+    ///
+    /// # Errors
+    /// The agent is missing, or the disk is full.
+    pub fn initrd(&self, image: &BaseImage) -> Result<PathBuf, StepFailure> {
+        compose_initrd(image, &self.settings.agent, &self.folders.initrds)
+            .map_err(|error| StepFailure::Testbed(error.to_string()))
+    }
+
+    /// The kernel command line with which an image boots.
+    #[must_use]
+    pub fn command_line(image: &BaseImage, emulated: bool) -> String {
+        kernel_command_line(image, BootOptions { emulated, verbose: false })
+    }
+
+    /// A session with the archive for one testbed: what the image's own apt sources name, as it was when the image was
+    /// made, and the ticket's repository where there is one.
+    ///
+    /// # Errors
+    /// The archive's folder cannot be used.
+    pub fn session(&self, image: &BaseImage, ticket: &Ticket, repository: Option<&Path>) -> Result<Session, StepFailure> {
+        let network = if ticket.options.offline { Network::Forbidden } else { self.settings.network };
+        let mut options = SessionOptions {
+            network,
+            mirrors: mirrors(&image.metadata.sources, &image.metadata.sources_list, &self.keyrings(image)),
+            state: None,
+            architecture: image.metadata.architecture.to_string(),
+            ..SessionOptions::default()
+        };
+        options.state = super::image_state::read(image.folder(), &self.images);
+        if let Some(folder) = repository {
+            options.repositories.push(TicketMount { path: ticket.id.to_string(), folder: folder.to_owned() });
+        }
+        self.archive.session(options).map_err(|error| StepFailure::Testbed(error.to_string()))
+    }
+
+    fn keyrings(&self, image: &BaseImage) -> Vec<PathBuf> {
+        let recipe = self.catalogue.find(image.metadata.recipe.as_str());
+        let all = recipe.map(|recipe| recipe.keyrings.clone()).unwrap_or_default();
+        all.into_iter().find(|file| file.is_file()).into_iter().collect()
+    }
+}
+
+/// The mirrors that an image's apt asks. Where the bootstrap tool chose them, its sources.list tells.
+pub(crate) fn mirrors(sources: &[ArchiveSource], sources_list: &str, keyrings: &[PathBuf]) -> Vec<Mirror> {
+    let mirror = |guest_url: String, upstream: Option<String>| Mirror { guest_url, upstream, keyrings: keyrings.to_vec() };
+    if !sources.is_empty() {
+        let of_source = |source: &ArchiveSource| {
+            let upstream = (source.origin != source.uri).then(|| source.origin.to_string());
+            mirror(source.uri.to_string(), upstream)
+        };
+        return sources.iter().map(of_source).collect();
+    }
+    let mut urls: Vec<&str> = sources_list
+        .lines()
+        .filter_map(|line| line.trim().strip_prefix("deb "))
+        .filter_map(|line| line.split_whitespace().find(|word| word.contains("://")))
+        .collect();
+    urls.sort_unstable();
+    urls.dedup();
+    urls.into_iter().map(|url| mirror(url.to_owned(), None)).collect()
+}
+
+/// Where a ticket's repository is published.
+pub(crate) fn repository(folder: &TicketFolder) -> PathBuf {
+    folder.root().join("repository")
+}

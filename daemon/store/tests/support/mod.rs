@@ -1,0 +1,206 @@
+//! A history that depends on its seed alone: every kind of event occurs in it.
+
+use preflight_core::schedule::{Slots, next};
+use preflight_core::*;
+use preflight_store::Written;
+
+/// Makes commands from a seed and applies what is decided.
+pub(crate) struct History {
+    pub(crate) state: State,
+    pub(crate) seq: Sequence,
+    random: u64,
+    now: i64,
+}
+
+impl History {
+    pub(crate) fn new(seed: u64) -> Self {
+        Self {
+            state: State::default(),
+            seq: Sequence(0),
+            random: seed.wrapping_mul(2) + 1,
+            now: 0,
+        }
+    }
+
+    /// xorshift64: the same everywhere.
+    fn random(&mut self, below: u64) -> u64 {
+        self.random ^= self.random << 13;
+        self.random ^= self.random >> 7;
+        self.random ^= self.random << 17;
+        (self.random >> 20) % below
+    }
+
+    /// The events of the next command that is not refused.
+    pub(crate) fn step(&mut self) -> Vec<Written> {
+        loop {
+            self.now += 1_000;
+            let command = self.command();
+            match decide(&self.state, command, Moment(self.now)) {
+                Ok(events) if !events.is_empty() => return events.into_iter().map(|event| self.take(event)).collect(),
+                _ => {}
+            }
+        }
+    }
+
+    fn take(&mut self, event: Event) -> Written {
+        self.state.apply(&event);
+        self.seq = self.seq.next();
+        Written {
+            seq: self.seq,
+            at: Moment(self.now),
+            event,
+            kind: "kind".into(),
+            json: "{}".into(),
+        }
+    }
+
+    fn command(&mut self) -> Command {
+        let tickets = self.state.tickets().count() as u64;
+        let open: Vec<(JobId, Attempt)> = self.state.open_jobs().map(|job| (job.id, job.attempt())).collect();
+        match (self.random(12), open.first()) {
+            (0, _) => self.create(),
+            (1, _) => {
+                let edit = Edit {
+                    bug: Some(format!("bug {}", self.now)),
+                    ..Edit::default()
+                };
+                let queue = self.random(2) == 0;
+                Command::Update {
+                    ticket: TicketId(1 + self.random(tickets + 1)),
+                    edit,
+                    queue,
+                }
+            }
+            (2, _) if self.random(4) == 0 => Command::Cancel {
+                ticket: TicketId(1 + self.random(tickets + 1)),
+            },
+            (3, Some(&(job, _))) if self.random(3) == 0 => Command::Interrupt {
+                job,
+                reason: "died".into(),
+            },
+            (4, _) => Command::ForgetImage {
+                id: ImageId(format!("image-{}", self.random(5))),
+            },
+            (5..=9, Some(&(job, attempt))) => Command::Report {
+                job,
+                attempt,
+                report: self.report(),
+            },
+            (_, Some(&(job, attempt))) => Command::Report {
+                job,
+                attempt,
+                report: Report::Finished(self.ending(job, attempt)),
+            },
+            (_, None) => match next(&self.state, Slots::default()) {
+                Some(job) => Command::Start { job },
+                None => self.create(),
+            },
+        }
+    }
+
+    fn create(&mut self) -> Command {
+        let signature = |place| match place {
+            0 => Signature::None,
+            1 => Signature::Good {
+                signer: "Jane <j@example.org>".into(),
+                fingerprint: "AB".into(),
+            },
+            _ => Signature::Unverified {
+                reason: "unknown key".into(),
+            },
+        };
+        let sources = self.random(4);
+        let subtickets = (0..sources)
+            .map(|place| NewSubticket {
+                source: format!("source{place}"),
+                version: "1:2~3".into(),
+                origin: "/origin/ü".into(),
+                signature: signature(place),
+                staged: "sources/x".into(),
+                needs_source_package: self.random(2) == 0,
+                build_after: (0..usize::try_from(place).unwrap())
+                    .filter(|_| self.random(2) == 0)
+                    .collect(),
+            })
+            .collect();
+        Command::Create(Box::new(NewTicket {
+            title: format!("title {}", self.now),
+            description: "two\nlines".into(),
+            bug: (self.random(2) == 0).then(|| "12".into()),
+            owner: "owner".into(),
+            series: Series("debian-bookworm".into()),
+            options: Options {
+                add_packages: vec!["b".into(), "a".into()],
+                remove_packages: vec!["c".into()],
+                offline: self.random(2) == 0,
+                test_timeout: Some(std::time::Duration::from_secs(7)),
+                build_timeout: None,
+            },
+            subtickets,
+            base_image: self.random(2) == 0,
+            wait: self.random(4) == 0,
+            warnings: vec!["unsigned".into()],
+        }))
+    }
+
+    fn report(&mut self) -> Report {
+        let number = self.random(4);
+        match self.random(5) {
+            0 => Report::Test(TestResult {
+                source: "source0".into(),
+                name: format!("test{number}"),
+                status: [TestStatus::Pass, TestStatus::Fail, TestStatus::Skip, TestStatus::Flaky]
+                    [usize::try_from(number).unwrap()],
+                reason: (number > 0).then(|| "because".into()),
+                duration: std::time::Duration::from_micros(number),
+                log_line: Some(number),
+            }),
+            1 => Report::Artifact(Artifact {
+                name: format!("file{number}"),
+                sha256: Sha256([u8::try_from(number).unwrap(); 32]),
+                size: self.random(1 << 40),
+                path: "/artifacts/file".into(),
+            }),
+            2 => {
+                let entry = |n: u64| LockEntry {
+                    url: format!("http://mirror.example/{n}"),
+                    sha256: Sha256([1; 32]),
+                    size: n,
+                };
+                Report::Lock((0..number).map(entry).collect())
+            }
+            3 => Report::Warning("beware".into()),
+            _ => Report::Image(ImageRecord {
+                id: ImageId(format!("image-{number}")),
+                series: Series("debian-bookworm".into()),
+                kind: [
+                    ImageKind::Base,
+                    ImageKind::BaseBuild,
+                    ImageKind::Ticket,
+                    ImageKind::Ticket,
+                ][usize::try_from(number).unwrap()],
+                parent: (number > 1).then(|| ImageId("image-0".into())),
+                size: number,
+                created_at: Moment(self.now),
+                path: "/images/i".into(),
+            }),
+        }
+    }
+
+    fn ending(&mut self, job: JobId, attempt: Attempt) -> Ending {
+        let codes = [0, 0, 0, 0, 2, 4, 6, 8, 12, 16];
+        let code = codes[usize::try_from(self.random(10)).unwrap()];
+        let exit_code = ExitCode::try_from(code).unwrap();
+        let log = self.state.job(job).unwrap().log_name(attempt);
+        Ending {
+            outcome: exit_code.outcome(),
+            exit_code,
+            reason: (code > 0).then(|| "reason".into()),
+            first_error: (code > 2).then(|| FirstError {
+                log,
+                line: 3,
+                text: "E: x".into(),
+            }),
+        }
+    }
+}
