@@ -10,7 +10,7 @@ use std::time::Duration;
 use preflight_guest_protocol::message::{
     BULK_PORT, CONTROL_PORT, HostHello, TUNNEL_PORT, ToHost, of_payload, to_payload,
 };
-use preflight_guest_protocol::{Frame, Inbound, Incoming, SessionId, StreamId};
+use preflight_guest_protocol::{Broken, Frame, Inbound, Incoming, SessionId, StreamId};
 
 use crate::link::{Link, Sender};
 use crate::port::{PortReader, PortSource};
@@ -186,11 +186,12 @@ impl Agent {
     }
 
     /// The session's frames can't be trusted any more: its streams end, and the daemon is told if it still listens.
-    fn break_session(&self, why: &str) {
-        if let Some(session) = self.session() {
-            console::say(&format!("session {} broke: {why}", session.id()));
-            let _ = self.link.control.tell(session.id(), StreamId::SESSION, &ToHost::Abort);
+    fn break_session(&self, id: SessionId, why: &str) {
+        if self.current(id).is_none() {
+            return;
         }
+        console::say(&format!("session {id} broke: {why}"));
+        let _ = self.link.control.tell(id, StreamId::SESSION, &ToHost::Abort);
         self.end_session();
     }
 
@@ -229,10 +230,15 @@ fn read(agent: &Arc<Agent>, port: Port, reader: &mut PortReader) -> io::Error {
                         continue;
                     };
                     if let Err(why) = requests::handle(agent, &session, port, frame) {
-                        agent.break_session(why);
+                        agent.break_session(session.id(), why);
                     }
                 }
-                Err(error) => agent.break_session(&error.to_string()),
+                Err(Broken {
+                    session: Some(session),
+                    error,
+                }) => agent.break_session(session, &error.to_string()),
+                // A port without a session hears the remains of old ones.
+                Err(Broken { session: None, .. }) => {}
             }
         }
     }

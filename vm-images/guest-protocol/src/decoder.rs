@@ -168,7 +168,10 @@ mod tests {
             bytes.truncate(cut.min(bytes.len() - 1));
             bytes.resize(bytes.len() + HEADER_LEN + MAX_PAYLOAD, 0);
             bytes.extend(bytes_of(&second));
-            prop_assert_eq!(decode_in_pieces(&bytes, 4096), vec![second]);
+            let mut found = decode_in_pieces(&bytes, 4096);
+            prop_assert_eq!(found.pop(), Some(second));
+            // The zeros may be just what was missing; then the frame is the one that was sent.
+            prop_assert!(found.is_empty() || found == [first], "{found:?}");
         }
 
         #[test]

@@ -31,5 +31,5 @@ pub mod message;
 pub use decoder::Decoder;
 pub use frame::{Channel, Frame, Kind};
 pub use ids::{Sequence, SessionId, StreamId};
-pub use link::{Inbound, Incoming, LinkError, Outbound};
+pub use link::{Broken, Inbound, Incoming, LinkError, Outbound};
 pub use message::{BULK_PORT, CONTROL_PORT};

@@ -39,6 +39,16 @@ pub enum LinkError {
     Damaged,
 }
 
+/// A session that can't go on.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("{error}")]
+pub struct Broken {
+    /// The session that was open on this port. The other port may be in a newer one already.
+    pub session: Option<SessionId>,
+    /// Why.
+    pub error: LinkError,
+}
+
 #[derive(Clone, Copy, Debug)]
 struct Open {
     session: SessionId,
@@ -84,8 +94,8 @@ impl Inbound {
     /// What comes next.
     ///
     /// # Errors
-    /// [`LinkError`]: the open session, if any, has ended; a later hello may open another.
-    pub fn next_incoming(&mut self) -> Option<Result<Incoming, LinkError>> {
+    /// [`Broken`]: the open session, if any, has ended; a later hello may open another.
+    pub fn next_incoming(&mut self) -> Option<Result<Incoming, Broken>> {
         loop {
             let frame = self.pending.take().or_else(|| self.decoder.next_frame());
             if let Some(error) = self.noise() {
@@ -98,26 +108,29 @@ impl Inbound {
         }
     }
 
-    fn noise(&mut self) -> Option<LinkError> {
+    fn noise(&mut self) -> Option<Broken> {
         let noise = self.decoder.skipped().saturating_add(self.decoder.damaged());
         let ends = match self.open {
             Some(open) => open.noise != noise,
             None => self.only.is_some() && self.decoder.damaged() > DAMAGE_BEFORE_HELLO,
         };
-        if ends {
-            self.open = None;
-        }
-        ends.then_some(LinkError::Damaged)
+        ends.then(|| self.broken(LinkError::Damaged))
     }
 
-    fn judge(&mut self, frame: Frame) -> Option<Result<Incoming, LinkError>> {
+    fn broken(&mut self, error: LinkError) -> Broken {
+        Broken {
+            session: self.open.take().map(|open| open.session),
+            error,
+        }
+    }
+
+    fn judge(&mut self, frame: Frame) -> Option<Result<Incoming, Broken>> {
         if frame.kind == Kind::Hello {
             if self.only.is_some_and(|only| only != frame.session) {
                 return None;
             }
             if frame.version != VERSION {
-                self.open = None;
-                return Some(Err(LinkError::Version { theirs: frame.version }));
+                return Some(Err(self.broken(LinkError::Version { theirs: frame.version })));
             }
             let noise = self.decoder.skipped().saturating_add(self.decoder.damaged());
             self.open = Some(Open {
@@ -133,11 +146,10 @@ impl Inbound {
             .filter(|open| open.session == frame.session && frame.version == VERSION)?;
         let expected = open.next;
         if frame.sequence != expected {
-            self.open = None;
-            return Some(Err(LinkError::Gap {
+            return Some(Err(self.broken(LinkError::Gap {
                 expected,
                 got: frame.sequence,
-            }));
+            })));
         }
         open.next = expected.next();
         Some(Ok(Incoming::Frame(frame)))
@@ -221,7 +233,7 @@ mod tests {
                 seen.push(match incoming {
                     Ok(Incoming::Hello(frame)) => format!("hello {:x}", frame.session.get()),
                     Ok(Incoming::Frame(frame)) => format!("{:x}:{}", frame.session.get(), frame.sequence),
-                    Err(error) => format!("{error:?}"),
+                    Err(broken) => format!("{:?}", broken.error),
                 });
             }
         }
