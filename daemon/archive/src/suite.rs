@@ -108,20 +108,20 @@ impl Inner {
             files: stored,
             release,
         };
-        if let Some(head) = self.head(folder)? {
-            if suite.release.date < head.release.date {
-                return Err(unverified(
-                    "the mirror's release file is older than the one taken before; it is stale or being rolled back"
-                        .to_owned(),
-                ));
-            }
+        if self
+            .head(folder)?
+            .is_some_and(|head| suite.release.date < head.release.date)
+        {
+            return Err(unverified(
+                "the mirror's release file is older than the one taken before; it is stale or being rolled back"
+                    .to_owned(),
+            ));
         }
         self.write_head(&suite).map_err(|error| Refused::store(&error))?;
         Ok(suite)
     }
 
     /// Release files by name, and the text that they sign.
-    #[expect(clippy::type_complexity, reason = "names with bytes, and the signed bytes")]
     async fn fetch_release(
         &self,
         folder: &CanonicalUrl,

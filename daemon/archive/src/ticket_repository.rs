@@ -68,7 +68,7 @@ impl TicketRepository {
             .tempdir_in(folder)
             .map_err(ArchiveError::io(folder))?;
         let root = aside.path();
-        let write = || -> io::Result<(String, Vec<(String, Vec<u8>)>)> {
+        let write = || -> io::Result<String> {
             fs::create_dir_all(root.join("pool"))?;
             let mut text = String::new();
             for (name, (package, path)) in &packages {
@@ -91,9 +91,9 @@ impl TicketRepository {
                 write_file(&root.join(name), bytes)?;
                 write_file(&by_hash.join(Sha256Digest::of(bytes).to_string()), bytes)?;
             }
-            Ok((release_text(labels, &indices, date), indices))
+            Ok(release_text(labels, &indices, date))
         };
-        let (release, _) = write().map_err(ArchiveError::io(root))?;
+        let release = write().map_err(ArchiveError::io(root))?;
         let inline = key.sign_inline(&release, date)?;
         let detached = key.sign_detached(&release, date)?;
         let name = format!("generation-{}", Sha256Digest::of(release.as_bytes()));

@@ -1,8 +1,6 @@
 //! A mirror for tests: a signed repository in a folder, served on 127.0.0.1 by a server that can be told to fail; and
 //! a private root for the host's own apt, the oracle.
 
-#![expect(dead_code, reason = "each test file uses a part of it")]
-
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::fs;

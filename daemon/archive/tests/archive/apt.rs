@@ -1,16 +1,14 @@
 //! The host's own apt, gpgv and sqv as judges: what they accept through a session or from a published repository is
 //! right.
 
-mod support;
-
 use std::path::Path;
 use std::process::Command;
 use std::time::SystemTime;
 
+use crate::support::{self, Apt, GUEST_URL, TestMirror, run};
 use preflight_archive::{LockKind, Network, RepositoryLabels, SessionOptions, TicketMount, TicketRepository};
 use preflight_debian::Sha256Digest;
 use pretty_assertions::assert_eq;
-use support::{Apt, GUEST_URL, TestMirror, run};
 
 fn labels() -> RepositoryLabels {
     RepositoryLabels {
@@ -129,7 +127,7 @@ async fn apt_installs_from_a_ticket_repository_and_shows_a_refusal() {
     let apt_files = Apt::new(None, &source);
     apt_files.succeed(&["update"]).await;
     let simulated = apt_files.succeed(&["install", "--simulate", "thing"]).await;
-    assert!(simulated.contains("Inst mine (2:1.0-1 Preflight"), "{simulated}");
+    assert!(simulated.contains("Inst mine (2:1.0-1 ticket-7:"), "{simulated}");
 
     let elsewhere = Apt::new(
         Some(&loopback.proxy_url()),
