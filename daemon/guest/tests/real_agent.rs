@@ -1,5 +1,6 @@
 //! The agent as an ordinary process, over two sockets instead of virtio-serial ports: commands, copies, tunnel and credit
 //! for real, without a virtual machine. The process is this test program itself, started again.
+#![expect(clippy::unwrap_used, reason = "a test's helpers fail by panicking")]
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
