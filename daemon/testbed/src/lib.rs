@@ -3,11 +3,16 @@
 //! *Invariants.* Only the room `libvirt` knows libvirt; the rooms above see [`Hypervisor`] alone. A domain that does
 //! not carry this installation's name is never touched. QEMU never runs as root. No disk's format is ever probed.
 
+pub mod doctor;
+#[cfg(feature = "fake")]
+pub mod fake;
 pub mod hypervisor;
 pub mod keeper;
 pub mod lease;
 pub mod libvirt;
 pub mod machine;
+pub mod overlay;
+pub mod probe;
 pub mod reach;
 
 pub use hypervisor::{
