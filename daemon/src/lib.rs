@@ -1,9 +1,18 @@
 //! Preflight's daemon.
 //!
-//! [`services`] holds the traits by which the dispatcher and the server meet what does the work.
+//! The [`dispatcher`] is the only writer of state, the [`server`] the only room that knows the clients' socket, and
+//! [`services`] holds the traits by which both meet what does the work. [`bootstrap`] puts them together.
 
 pub mod beats;
+pub mod bootstrap;
 pub mod config;
+mod convert;
+pub mod diagnostics;
+pub mod dispatcher;
+pub mod folders;
 mod reports;
+pub mod server;
 pub mod services;
 mod staging;
+#[cfg(feature = "testing")]
+pub mod testing;

@@ -4,11 +4,13 @@ use preflight_core::{Ending, FirstError, Outcome};
 use preflight_guest::GuestError;
 
 /// Why a step did not go through.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
 pub enum StepFailure {
     /// The testbed, the host or the archive failed, not the package.
+    #[error("{0}")]
     Testbed(String),
     /// The package does not build, install or parse.
+    #[error("{reason}")]
     Package {
         /// In one line.
         reason: String,

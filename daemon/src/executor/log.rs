@@ -62,6 +62,18 @@ impl JobLog {
         self.lock().log.next_line()
     }
 
+    /// The log's length in bytes.
+    #[must_use]
+    pub fn size(&self) -> u64 {
+        self.lock().log.size()
+    }
+
+    /// The number of the line that the next byte belongs to.
+    #[must_use]
+    pub fn line(&self) -> u64 {
+        self.lock().log.line()
+    }
+
     /// The first thing that went wrong with writing, once.
     #[must_use]
     pub fn failure(&self) -> Option<std::io::Error> {

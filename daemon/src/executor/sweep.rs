@@ -16,7 +16,7 @@ pub(super) async fn leftovers(workshop: &Workshop) -> Result<(), RpcError> {
     let cannot = |message: String| RpcError::new(ErrorCode::Host, format!("machines may be left behind: {message}"));
     let hypervisor = match workshop.hypervisor().await {
         Ok(hypervisor) => hypervisor,
-        Err(failure) => return Err(cannot(failure.ending().reason.unwrap_or_default())),
+        Err(failure) => return Err(cannot(failure.to_string())),
     };
     let left = hypervisor.list().await.map_err(|error| cannot(error.to_string()))?;
     for machine in &left {

@@ -1,11 +1,13 @@
 //! Makes the base images of a series: the pristine one and the one for builds, from the archive by way of the content
 //! store, so that the archive as it was then can be served to every testbed of the image.
 
+use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use preflight_archive::{Network, SessionOptions};
 use preflight_core::{Ending, ImageId, ImageKind, ImageRecord, Moment, Series};
-use preflight_vm_images::{BaseImage, BuildRequest, SourceSet, Variant, build, read_host_sources};
+use preflight_store::LogStream;
+use preflight_vm_images::{BaseImage, BuildRequest, ReleaseDates, SourceSet, Variant, build, read_host_sources};
 
 use crate::executor::{JobContext, StepFailure, mirrors, remember_state};
 use crate::services::JobReport;
@@ -58,7 +60,11 @@ pub(crate) async fn run(context: &JobContext) -> Result<Ending, StepFailure> {
         Some(loopback) => Some(loopback.proxy_url().parse().map_err(|error| broken("the archive's proxy", &error))?),
         None => None,
     };
-    let request = BuildRequest { recipe, sources, variants: wanted, proxy };
+    let tools = context.order.log.with_extension("tools");
+    // The archive's session has judged them where it serves; it may well serve an old state.
+    let release_dates = if proxy.is_some() { ReleaseDates::Ignored } else { ReleaseDates::of_host().await };
+    let request =
+        BuildRequest { recipe, sources, variants: wanted, proxy, log: Some(tools.clone()), release_dates };
     let last = AtomicU64::new(0);
     let progress = |step: preflight_vm_images::Progress| {
         #[expect(clippy::cast_possible_truncation, reason = "a fraction for a progress bar")]
@@ -70,6 +76,7 @@ pub(crate) async fn run(context: &JobContext) -> Result<Ending, StepFailure> {
     };
     let built = build(&workshop.images, &request, &progress, &context.order.cancel).await;
     context.lock(&session);
+    take_over(context, &tools);
     let built = built.map_err(|error| {
         let refused = session.refusals().last().map(|refusal| format!(" ({}: {})", refusal.url, refusal.reason));
         broken("no base image", &format!("{error}{}", refused.unwrap_or_default()))
@@ -90,6 +97,18 @@ pub(crate) async fn run(context: &JobContext) -> Result<Ending, StepFailure> {
         workshop.probe(image).await;
     }
     Ok(Ending::pass())
+}
+
+/// Makes the tools' output part of the job's log.
+fn take_over(context: &JobContext, tools: &Path) {
+    match std::fs::read(tools) {
+        Ok(output) => context.log.output(LogStream::Stdout, &output),
+        Err(error) => {
+            context.log.say(&format!("preflight: the tools' output cannot be read: {error}"));
+        }
+    }
+    // What cannot be removed is a small file in the ticket's own folder.
+    let _ = std::fs::remove_file(tools);
 }
 
 /// A base image as the dispatcher keeps it.

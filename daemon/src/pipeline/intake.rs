@@ -224,7 +224,8 @@ fn open(path: &Path, keyring: &Keyring, policy: SignaturePolicy) -> Result<Submi
         }
         Some("changes") => {
             let upload = SourceUpload::open(path, keyring, policy).map_err(refused)?;
-            let distribution = upload.changes.distributions.first().filter(|name| *name != "UNRELEASED").cloned();
+            let distribution =
+                Some(upload.changes.distribution.clone()).filter(|name| name != "UNRELEASED");
             (Submission::Package(Box::new(upload.package)), signature(&upload.signature), distribution)
         }
         _ => {

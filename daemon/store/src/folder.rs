@@ -3,7 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use preflight_core::{LogName, TicketId};
+use preflight_core::{JobId, LogName, TicketId};
 
 /// The folder of all tickets, below the state folder.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -70,10 +70,10 @@ impl TicketFolder {
         self.0.join("artifacts")
     }
 
-    /// The ticket's subunit v2 stream.
+    /// The subunit v2 stream of a test job's newest attempt.
     #[must_use]
-    pub fn result_stream(&self) -> PathBuf {
-        self.0.join("results.subunit")
+    pub fn result_stream(&self, job: JobId) -> PathBuf {
+        self.0.join("results").join(format!("{job}.subunit"))
     }
 
     /// Makes the folders for logs and artifacts.

@@ -1,0 +1,253 @@
+//! Builds a source package: dependencies by the testbed's own apt, then, sealed from the archive, `dpkg-buildpackage` as an
+//! unprivileged user. What it made is kept, and published in the ticket's repository for the builds that need it.
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use preflight_archive::{RepositoryLabels, TicketRepository};
+use preflight_core::{Artifact, Ending, Sha256};
+use preflight_debian::{BinaryPackage, PackageName, Sha256Digest};
+use preflight_guest::{Exec, ExitStatus};
+use preflight_report::findings;
+use preflight_vm_images::Variant;
+
+use super::results::{self, Part};
+use super::{apt, stage};
+use crate::executor::{JobContext, Ran, StepFailure, Testbed, describe, repository};
+use crate::services::JobReport;
+
+/// Where sources are unpacked and built in a testbed.
+pub(super) const WORK: &str = "/build";
+/// autopkgtest's time-out for copying, unscaled.
+pub(super) const COPY_LIMIT: Duration = Duration::from_secs(300);
+/// autopkgtest's time-out for installing, unscaled.
+pub(super) const INSTALL_LIMIT: Duration = Duration::from_secs(3000);
+/// The largest file that a build may leave.
+const LARGEST_ARTIFACT: u64 = 8 << 30;
+/// The most files that a build may leave; the largest sources of the archive make some hundreds.
+const MOST_ARTIFACTS: usize = 2000;
+/// `debian/control` and `debian/tests/control` are text that people write.
+const LARGEST_CONTROL: u64 = 4 << 20;
+
+/// Below a staged source: what the tests' plan is made from.
+pub(super) const CONTROL: &str = "control";
+/// Below a staged source: `debian/tests/control`, where there is one.
+pub(super) const TESTS_CONTROL: &str = "tests-control";
+
+pub(crate) async fn run(context: &JobContext) -> Result<Ending, StepFailure> {
+    let (workshop, ticket) = (&context.workshop, &context.order.ticket);
+    let image = workshop.base(&ticket.series, Variant::Build)?;
+    let repository = repository(&context.order.folder);
+    let earlier = !ticket.artifacts.is_empty();
+    let session = workshop.session(&image.base, ticket, earlier.then_some(repository.as_path()))?;
+    context.phase("starting a testbed", None);
+    let testbed = context.testbed(&image, session).await?;
+    let user = image.user();
+
+    let tree = unpack(context, &testbed, &context.staged()?, user).await?;
+    keep_control(&testbed, &tree, &context.staged()?).await?;
+    if earlier {
+        apt::add_ticket_repository(context, &testbed, ticket.id).await?;
+    }
+    install_build_dependencies(context, &testbed, &tree).await?;
+    testbed.session.seal();
+    context.lock(&testbed.session);
+
+    context.phase("building", None);
+    build(context, &testbed, &tree, user, &["--build=binary"]).await?;
+
+    context.phase("keeping what was built", Some(0.95));
+    keep_artifacts(context, &testbed).await?;
+    publish(context, &repository)?;
+    Ok(Ending::pass())
+}
+
+/// Copies a source package into the testbed and unpacks it, as the unprivileged user; answers where.
+pub(super) async fn unpack(
+    context: &JobContext,
+    testbed: &Testbed,
+    staged: &Path,
+    user: &str,
+) -> Result<String, StepFailure> {
+    let package = staged.join(stage::PACKAGE);
+    let dsc = stage::dsc(&package).map_err(|error| StepFailure::Testbed(error.to_string()))?;
+    let name = dsc.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    testbed.guest.push_tree(&package, format!("{WORK}/package"), Some(user)).await?;
+    let tree = format!("{WORK}/tree");
+    let make = format!("mkdir -p {WORK} && chown {user}: {WORK}");
+    testbed.must("making the build folder", Exec::new(["sh", "-ec", &make])).await?;
+    // Its files were verified on the host; the testbed has nobody's keys.
+    let extract = Exec::new(["dpkg-source", "--no-check", "--extract", &name, &tree])
+        .user(user)
+        .cwd(format!("{WORK}/package"))
+        .env("LC_ALL", "C.UTF-8");
+    let part = part(context);
+    match testbed.run(extract, context.workshop.scaled(COPY_LIMIT)).await? {
+        ran if ran.is_success() => Ok(tree),
+        ran => Err(StepFailure::Package {
+            reason: "dpkg-source cannot unpack the source".to_owned(),
+            first_error: results::first_error(context, findings::JobKind::Build, ending_of(ran), part),
+        }),
+    }
+}
+
+/// Installs what the source build-depends on, by the testbed's own apt.
+pub(super) async fn install_build_dependencies(
+    context: &JobContext,
+    testbed: &Testbed,
+    tree: &str,
+) -> Result<(), StepFailure> {
+    context.phase("installing build dependencies", None);
+    let part = part(context);
+    let ran = testbed.run(apt::apt_get(["build-dep", tree]), context.workshop.scaled(INSTALL_LIMIT)).await?;
+    context.lock(&testbed.session);
+    if ran.is_success() {
+        return Ok(());
+    }
+    Err(match apt::blame(testbed, "installing build dependencies", ran) {
+        StepFailure::Package { reason, .. } => StepFailure::Package {
+            reason,
+            first_error: results::first_error(context, findings::JobKind::Build, ending_of(ran), part),
+        },
+        testbed => testbed,
+    })
+}
+
+/// Runs `dpkg-buildpackage`.
+pub(super) async fn build(
+    context: &JobContext,
+    testbed: &Testbed,
+    tree: &str,
+    user: &str,
+    what: &[&str],
+) -> Result<(), StepFailure> {
+    let part = part(context);
+    let command = ["dpkg-buildpackage", "--unsigned-source", "--unsigned-changes"].iter().chain(what);
+    let exec = Exec::new(command)
+        .user(user)
+        .cwd(tree)
+        // As sbuild has it: a build that writes there would not build on the archive's machines.
+        .env("HOME", "/nonexistent")
+        .env("LC_ALL", "C.UTF-8")
+        .env("DEB_BUILD_OPTIONS", format!("parallel={}", context.workshop.settings.cpus))
+        .kill_leftovers();
+    let ran = testbed.run(exec, context.build_limit()).await?;
+    let reason = match ran {
+        Ran::Ended(ExitStatus::Code(0)) => return Ok(()),
+        Ran::Ended(status) => format!("dpkg-buildpackage: {}", describe(status)),
+        Ran::TimedOut => format!("the build took longer than {} s", context.build_limit().as_secs()),
+    };
+    let first_error = match testbed.network_attempts().first() {
+        Some(attempt) => Some(context.first_error(attempt.line, attempt.text.clone())),
+        None => results::first_error(context, findings::JobKind::Build, ending_of(ran), part),
+    };
+    Err(StepFailure::Package { reason, first_error })
+}
+
+/// The log from here on.
+pub(super) fn part(context: &JobContext) -> Part {
+    Part { offset: context.log.size(), line: context.log.line() }
+}
+
+pub(super) fn ending_of(ran: Ran) -> findings::Ending<'static> {
+    match ran {
+        Ran::Ended(_) => findings::Ending::Failed,
+        Ran::TimedOut => findings::Ending::TimedOut,
+    }
+}
+
+/// Keeps what the tests' plan will be made from.
+async fn keep_control(testbed: &Testbed, tree: &str, staged: &Path) -> Result<(), StepFailure> {
+    let control = testbed.guest.read_bytes(format!("{tree}/debian/control"), LARGEST_CONTROL).await?;
+    write(&staged.join(CONTROL), &control)?;
+    let file = staged.join(TESTS_CONTROL);
+    let there = Exec::new(["test", "-e", &format!("{tree}/debian/tests/control")]);
+    if testbed.guest.output(there).await?.is_success() {
+        let tests = testbed.guest.read_bytes(format!("{tree}/debian/tests/control"), LARGEST_CONTROL).await?;
+        write(&file, &tests)?;
+    } else if file.exists() {
+        std::fs::remove_file(&file).map_err(|error| StepFailure::Testbed(error.to_string()))?;
+    }
+    Ok(())
+}
+
+fn write(file: &Path, content: &[u8]) -> Result<(), StepFailure> {
+    std::fs::write(file, content)
+        .map_err(|error| StepFailure::Testbed(format!("{} cannot be written: {error}", file.display())))
+}
+
+/// Copies what the build left into the ticket's artifacts.
+async fn keep_artifacts(context: &JobContext, testbed: &Testbed) -> Result<(), StepFailure> {
+    let list = Exec::new(["find", WORK, "-maxdepth", "1", "-type", "f", "-printf", "%f\\0"]);
+    let listed = testbed.must("listing what was built", list).await?;
+    let mut names: Vec<String> = listed
+        .split(|&byte| byte == 0)
+        .filter_map(|name| std::str::from_utf8(name).ok())
+        .filter(|name| is_artifact(name))
+        .map(str::to_owned)
+        .collect();
+    names.sort();
+    if names.len() > MOST_ARTIFACTS {
+        return Err(StepFailure::package(format!("the build left more than {MOST_ARTIFACTS} files")));
+    }
+    if !names.iter().any(|name| name.ends_with(".deb")) {
+        return Err(StepFailure::package("the build made no package"));
+    }
+    let folder = context.order.folder.artifacts();
+    for name in names {
+        let path = folder.join(&name);
+        testbed.guest.pull_file(format!("{WORK}/{name}"), &path, LARGEST_ARTIFACT).await?;
+        if name.ends_with(".deb") {
+            BinaryPackage::open(&path)
+                .map_err(|error| StepFailure::package(format!("{name} is no package: {error}")))?;
+        }
+        let (sha256, size) = Sha256Digest::of_file(&path).map_err(|error| StepFailure::Testbed(error.to_string()))?;
+        let artifact = Artifact { name, sha256: Sha256(*sha256.as_bytes()), size, path };
+        context.report(JobReport::Artifact(artifact));
+    }
+    Ok(())
+}
+
+/// Names that dpkg gives: `package_version_architecture.deb` and its like, and nothing that could leave the folder.
+fn is_artifact(name: &str) -> bool {
+    const ENDS: [&str; 5] = [".deb", ".ddeb", ".udeb", ".buildinfo", ".changes"];
+    let package = name.split('_').next().unwrap_or_default();
+    ENDS.iter().any(|end| name.ends_with(end))
+        && package.parse::<PackageName>().is_ok()
+        && name.len() <= 255
+        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-.~_:".contains(&byte))
+}
+
+/// Publishes all packages of the ticket so far.
+fn publish(context: &JobContext, repository: &Path) -> Result<(), StepFailure> {
+    let cannot = |error: &dyn std::fmt::Display| StepFailure::Testbed(format!("the ticket's repository: {error}"));
+    let folder = context.order.folder.artifacts();
+    let mut debs: Vec<PathBuf> = std::fs::read_dir(&folder)
+        .map_err(|error| cannot(&error))?
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .filter(|path| path.extension().is_some_and(|extension| extension == "deb"))
+        .collect();
+    debs.sort();
+    let labels = RepositoryLabels {
+        origin: apt::ORIGIN.to_owned(),
+        label: format!("ticket-{}", context.order.ticket.id),
+    };
+    TicketRepository::publish(repository, &debs, &labels, &context.workshop.key, SystemTime::now())
+        .map_err(|error| cannot(&error))?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_names_that_dpkg_gives_are_artifacts() {
+        for name in ["hello_2.10-3_amd64.deb", "g++-12_12.2.0-14+deb12u1_amd64.deb", "a1_1:2~x_all.udeb", "x1_1_amd64.buildinfo"] {
+            assert!(is_artifact(name), "{name}");
+        }
+        for name in ["", "hello.tar.gz", "../x_1_all.deb", "a b_1_all.deb", ".x_1_all.deb", "x1_1\n_all.deb", "_1_all.deb", "hello"] {
+            assert!(!is_artifact(name), "{name}");
+        }
+    }
+}
