@@ -1,0 +1,121 @@
+//! The program's arguments: the root, and which commands there are. Each command's own are in its file.
+
+use clap::{Parser, Subcommand, ValueEnum};
+
+use super::{change, check, daemon, doctor, generate, image, lock, logs, results, status, ticket};
+
+/// Check Debian and Ubuntu packages before you submit them: build, rebuild the image, run the dep8 tests, offline.
+#[derive(Debug, Parser)]
+#[command(
+    name = "preflight",
+    version,
+    about,
+    long_about = "Preflight builds Debian source packages in throw-away virtual machines without a network, rebuilds the \
+                  image with the result, and runs the dep8 tests on it.\n\nWithout a command it opens the terminal UI.",
+    after_long_help = AFTER,
+    propagate_version = true,
+    disable_help_subcommand = true
+)]
+pub struct Cli {
+    /// When to use colours
+    #[arg(long, value_name = "WHEN", default_value = "auto", global = true)]
+    pub color: ColorChoice,
+
+    /// Panic after the first frame, to see that the terminal is given back
+    #[arg(long, hide = true)]
+    pub provoke_panic: bool,
+
+    /// What to do; the terminal UI where it is missing
+    #[command(subcommand)]
+    pub command: Option<Command>,
+}
+
+const CHECK_AFTER: &str = "\
+Examples:
+  preflight check
+  preflight check ../hello_2.10-3.dsc --series debian-bookworm
+  preflight check --json libfoo_1-1_source.changes bar_2-1_source.changes
+
+Ctrl-C cancels the ticket. A ticket that is left alone (--detach, a closed terminal) runs on.
+
+Exit codes:
+    0  all tests passed (autopkgtest's codes, from here to 16)
+    2  at least one test was skipped, or a flaky one failed
+    4  at least one test failed; 6 is 4 and 2
+    8  no tests, or none but superficial ones passed
+   12  the package does not build or install; 14 is 12 and 2
+   16  the testbed failed, or this host lacks something (see `preflight doctor`)
+   20  wrong usage, bad input (no ticket is made), no daemon, and all else
+  130  cancelled, or ended by Ctrl-C";
+const AFTER: &str = "\
+Examples:
+  preflight                          open the terminal UI
+  preflight check                    check the package in this folder
+  preflight logs 12 --first-error    show the failing line of ticket 12
+
+Environment:
+  PREFLIGHT_HOME      put configuration, state, cache and sockets below this folder
+  PREFLIGHT_DAEMON    the daemon's program, where it is not beside this one or on PATH
+  NO_COLOR            no colours, where --color does not say otherwise
+
+The exit codes are autopkgtest's; `preflight check --help` lists them.";
+
+/// When to use colours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ColorChoice {
+    /// On a terminal, where NO_COLOR is not set
+    Auto,
+    /// Always
+    Always,
+    /// Never
+    Never,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Check source packages: submit, follow, and exit with autopkgtest's code
+    #[command(
+        after_help = CHECK_AFTER
+    )]
+    Check(check::Args),
+    /// Make, list, show, change and cancel tickets
+    #[command(after_help = "Example:\n  preflight ticket list --open")]
+    Ticket(ticket::Args),
+    /// Show the daemon and the open tickets, or one ticket
+    #[command(after_help = "Examples:\n  preflight status\n  preflight status 12 --json")]
+    Status(status::Args),
+    /// Print a ticket's logs
+    #[command(after_help = "Examples:\n  preflight logs 12 --first-error\n  preflight logs 12 --job 31 --follow")]
+    Logs(logs::Args),
+    /// Print a ticket's test results
+    #[command(
+        after_help = "Examples:\n  preflight results 12\n  preflight results 12 --format subunit | subunit-stats"
+    )]
+    Results(results::Args),
+    /// List, build, fetch and remove images
+    #[command(after_help = "Example:\n  preflight image get 12 -o hello.qcow2")]
+    Image(image::Args),
+    /// List what a ticket's jobs have fetched from the archive, by digest
+    #[command(after_help = "Example:\n  preflight lock 12 --json")]
+    Lock(lock::Args),
+    /// Start, stop and look at the daemon
+    #[command(after_help = "Example:\n  preflight daemon status")]
+    Daemon(daemon::Args),
+    /// Tell what this host has and lacks
+    #[command(after_help = "Example:\n  preflight doctor --fresh")]
+    Doctor(doctor::Args),
+    /// Write man pages or completions
+    #[command(hide = true, after_help = "Example:\n  preflight generate man tui/man")]
+    Generate(generate::Args),
+
+    /// The Ubuntu CI Engine's word for `ticket create`
+    #[command(name = "create_ticket", hide = true)]
+    CreateTicket(change::CreateArgs),
+    /// The Ubuntu CI Engine's word for `ticket update`
+    #[command(name = "update_ticket", hide = true)]
+    UpdateTicket(ticket::UpdateArgs),
+    /// The Ubuntu CI Engine's word for `image get`
+    #[command(name = "get_image", hide = true)]
+    GetImage(image::GetArgs),
+}

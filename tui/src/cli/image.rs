@@ -1,0 +1,198 @@
+//! `preflight image`: lists, builds, fetches and removes images.
+
+use std::path::PathBuf;
+
+use jiff::Timestamp;
+use preflight_protocol::ids::{ImageId, Series, TicketId};
+use preflight_protocol::image::ImageKind;
+use preflight_protocol::method::{ImageBuild, ImageGet, ImageList, ImageRemove};
+
+use super::check;
+use super::context::{Context, ask};
+use super::error::CliError;
+use super::output;
+use super::table::Table;
+use crate::{measure, safe};
+
+/// Arguments of `preflight image`.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// What to do
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What to do with images.
+#[derive(Debug, clap::Subcommand)]
+pub enum Command {
+    /// List base images and tickets' images
+    #[command(after_help = "Example:\n  preflight image list --json")]
+    List(ListArgs),
+    /// Build a series' base images from the archive as it is now
+    #[command(after_help = "Example:\n  preflight image build debian-bookworm")]
+    Build(BuildArgs),
+    /// Write a ticket's image as a qcow2 file, kernel and initrd beside it
+    #[command(after_help = "Example:\n  preflight image get 12 -o hello.qcow2")]
+    Get(GetArgs),
+    /// Remove an image that no ticket uses
+    #[command(after_help = "Example:\n  preflight image remove debian-bookworm-base-0123abcd")]
+    Remove(RemoveArgs),
+}
+
+/// Arguments of `image list`.
+#[derive(Debug, clap::Args)]
+pub struct ListArgs {
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Arguments of `image build`.
+#[derive(Debug, clap::Args)]
+pub struct BuildArgs {
+    /// The series, such as debian-bookworm
+    pub series: String,
+    /// Leave the build to the daemon
+    #[arg(long, visible_alias = "no-follow")]
+    pub detach: bool,
+    /// Print one JSON object at the end, as `check` does
+    #[arg(long)]
+    pub json: bool,
+    /// Show no progress
+    #[arg(short, long)]
+    pub quiet: bool,
+}
+
+/// Arguments of `image get`.
+#[derive(Debug, clap::Args)]
+pub struct GetArgs {
+    /// A ticket's number, or an image's name
+    #[arg(value_name = "TICKET")]
+    pub which: String,
+    /// The disk's file
+    #[arg(short, long, value_name = "FILE")]
+    pub output: PathBuf,
+    /// Print the files and the kernel command line as JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Arguments of `image remove`.
+#[derive(Debug, clap::Args)]
+pub struct RemoveArgs {
+    /// The image's name, as `image list` has it
+    pub image: String,
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// Where the daemon refuses.
+pub async fn run(context: &Context, args: Args) -> Result<u8, CliError> {
+    match args.command {
+        Command::List(args) => list(context, &args).await,
+        Command::Build(args) => build(context, args).await,
+        Command::Get(args) => get(context, args).await,
+        Command::Remove(args) => {
+            let id = ImageId(args.image);
+            context.ask(&ImageRemove { id: id.clone() }).await?;
+            output::print(&format!("image {} is removed", safe::text(&id.0)))?;
+            Ok(0)
+        }
+    }
+}
+
+async fn list(context: &Context, args: &ListArgs) -> Result<u8, CliError> {
+    let images = context.ask(&ImageList {}).await?;
+    if args.json {
+        output::json(&images)?;
+        return Ok(0);
+    }
+    if images.is_empty() {
+        output::print(
+            "no images yet: the first `preflight check` of a series builds them, as does `preflight image build`",
+        )?;
+        return Ok(0);
+    }
+    let now = Timestamp::now();
+    let mut table = Table::new(context.output, &["IMAGE", "KIND", "SERIES", ">SIZE", ">AGE", "TICKETS"]);
+    for image in &images {
+        let kind = match image.kind {
+            ImageKind::Base => "base",
+            ImageKind::BaseBuild => "base for builds",
+            ImageKind::Ticket => "ticket",
+        };
+        let row = vec![
+            table.text(&image.id.0),
+            table.text(kind),
+            table.text(&image.series.0),
+            table.text(&measure::bytes(image.size)),
+            table.text(&measure::age(image.created_at, now)),
+            table.text(&users(&image.users)),
+        ];
+        table.row(row);
+    }
+    output::print(&table.to_string())?;
+    Ok(0)
+}
+
+/// The first few users, and how many more.
+fn users(tickets: &[TicketId]) -> String {
+    const SHOWN: usize = 5;
+    let mut words: Vec<String> = tickets.iter().take(SHOWN).map(|id| format!("#{id}")).collect();
+    if tickets.len() > SHOWN {
+        words.push(format!("and {} more", tickets.len() - SHOWN));
+    }
+    words.join(" ")
+}
+
+async fn build(context: &Context, args: BuildArgs) -> Result<u8, CliError> {
+    let attached = context.attach().await?;
+    let building = ask(
+        &attached.0,
+        &ImageBuild {
+            series: Series(args.series),
+        },
+    )
+    .await?;
+    if args.detach {
+        if args.json {
+            output::json(&building)?;
+        } else {
+            output::print(&format!(
+                "ticket #{id} builds it; `preflight ticket show {id}` tells how it goes",
+                id = building.ticket
+            ))?;
+        }
+        return Ok(0);
+    }
+    check::watch(context, attached, building.ticket, args.quiet, args.json).await
+}
+
+/// `image get`.
+///
+/// # Errors
+/// Where there is no such image, or the file cannot be written.
+pub async fn get(context: &Context, args: GetArgs) -> Result<u8, CliError> {
+    let output_file = std::path::absolute(&args.output).map_err(CliError::file(args.output.display().to_string()))?;
+    let ticket = args.which.trim_start_matches('#').parse().ok();
+    let files = context
+        .ask(&ImageGet {
+            ticket,
+            image: ticket.is_none().then(|| ImageId(args.which)),
+            output: output_file,
+        })
+        .await?;
+    if args.json {
+        output::json(&files)?;
+    } else {
+        output::print(&format!(
+            "disk    {}\nkernel  {}\ninitrd  {}\nkernel command line: {}",
+            files.disk.display(),
+            files.kernel.display(),
+            files.initrd.display(),
+            safe::text(&files.command_line)
+        ))?;
+    }
+    Ok(0)
+}

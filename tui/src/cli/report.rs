@@ -1,0 +1,278 @@
+//! What `check` says at the end: for people in autopkgtest's words, for programs as one JSON object.
+
+use std::path::PathBuf;
+
+use preflight_protocol::ids::{Sha256, TicketId};
+use preflight_protocol::result::{Outcome, TestResult, TestStatus};
+use preflight_protocol::ticket::{TestCounts, Ticket, WorkflowStep};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::error::code;
+use super::output::Paint;
+use crate::measure;
+use crate::model::fold;
+use crate::theme::Role;
+
+/// What `preflight check --json` prints, last.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct CheckReport {
+    /// The ticket's number.
+    pub ticket: TicketId,
+    /// Where it ended: 1000 for the exit codes 0, 2 and 8, otherwise 999.
+    pub workflow_step: WorkflowStep,
+    /// The process's exit code; none for a ticket that is not followed.
+    pub exit_code: Option<u8>,
+    /// How it ended; none for a ticket that is not followed.
+    pub outcome: Option<Outcome>,
+    /// Its tests.
+    pub tests: Vec<Test>,
+    /// What its builds have made.
+    pub artifacts: Vec<File>,
+}
+
+/// One dep8 test.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Test {
+    /// The source package that it belongs to.
+    pub source: String,
+    /// Its name; `*` means the whole package.
+    pub name: String,
+    /// Its result.
+    pub status: TestStatus,
+    /// Why, in autopkgtest's words.
+    pub reason: Option<String>,
+    /// Seconds that it ran.
+    pub duration_s: f64,
+}
+
+/// A file that a build has made.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct File {
+    /// Its name.
+    pub name: String,
+    /// Its digest.
+    pub sha256: Sha256,
+    /// Where it is kept.
+    pub path: PathBuf,
+}
+
+impl From<&TestResult> for Test {
+    fn from(test: &TestResult) -> Self {
+        Self {
+            source: test.source.clone(),
+            name: test.name.clone(),
+            status: test.status,
+            reason: test.reason.clone(),
+            duration_s: test.duration_s,
+        }
+    }
+}
+
+impl CheckReport {
+    /// The report on a ticket.
+    #[must_use]
+    pub fn new(ticket: &Ticket) -> Self {
+        let summary = &ticket.summary;
+        let ended = summary.status.is_final();
+        Self {
+            ticket: summary.id,
+            workflow_step: summary.workflow_step,
+            exit_code: ended.then(|| exit_code(ticket)),
+            outcome: summary.outcome,
+            tests: ticket.tests.iter().map(Test::from).collect(),
+            artifacts: ticket
+                .artifacts
+                .iter()
+                .map(|artifact| File {
+                    name: artifact.name.clone(),
+                    sha256: artifact.sha256.clone(),
+                    path: artifact.path.clone(),
+                })
+                .collect(),
+        }
+    }
+}
+
+/// The exit code that a ticket has come to.
+#[must_use]
+pub fn exit_code(ticket: &Ticket) -> u8 {
+    use preflight_protocol::ticket::TicketStatus;
+    match (ticket.summary.exit_code, ticket.summary.status) {
+        (Some(code), _) => code,
+        (None, TicketStatus::Cancelled) => code::INTERRUPTED,
+        (None, TicketStatus::Complete) => 0,
+        (None, _) => code::OTHER,
+    }
+}
+
+/// A test's line in autopkgtest's summary file: `printf("%-20s %s")`.
+#[must_use]
+pub fn summary_line(name: &str, status: TestStatus, reason: Option<&str>) -> String {
+    match (status, reason) {
+        (_, None | Some("")) => format!("{name:<20} {status}"),
+        // autopkgtest puts what is not a failure's reason in parentheses.
+        (TestStatus::Pass, Some(reason)) => {
+            format!("{name:<20} {status} ({})", reason.trim_matches(['(', ')']))
+        }
+        (_, Some(reason)) => format!("{name:<20} {status} {reason}"),
+    }
+}
+
+/// The tests of a ticket in autopkgtest's words, under their sources where there are several.
+#[must_use]
+pub fn tests(ticket: &Ticket, paint: Paint) -> Vec<String> {
+    let mut lines = Vec::new();
+    let mut source = None;
+    let many = ticket
+        .tests
+        .iter()
+        .any(|test| Some(&test.source) != ticket.tests.first().map(|test| &test.source));
+    for test in &ticket.tests {
+        if many && source != Some(&test.source) {
+            source = Some(&test.source);
+            lines.push(paint.role(Role::Heading, &format!("{}:", test.source)));
+        }
+        let look = paint.theme.test(test.status);
+        let line = summary_line(&test.name, test.status, test.reason.as_deref());
+        lines.push(paint.style(look.style, &line));
+    }
+    lines
+}
+
+/// `1 passed, 2 failed`.
+#[must_use]
+pub fn counts(counts: TestCounts) -> String {
+    let parts: Vec<String> = [
+        (counts.pass, "passed"),
+        (counts.fail, "failed"),
+        (counts.flaky, "flaky"),
+        (counts.skip, "skipped"),
+    ]
+    .into_iter()
+    .filter(|(count, _)| *count > 0)
+    .map(|(count, word)| format!("{count} {word}"))
+    .collect();
+    if parts.is_empty() {
+        "no test ran".to_owned()
+    } else {
+        parts.join(", ")
+    }
+}
+
+/// Counts the results themselves: the summary's counts may be an event behind.
+#[must_use]
+pub fn count(tests: &[TestResult]) -> TestCounts {
+    let of = |status| tests.iter().filter(|test| test.status == status).count() as u32;
+    TestCounts {
+        pass: of(TestStatus::Pass),
+        fail: of(TestStatus::Fail),
+        flaky: of(TestStatus::Flaky),
+        skip: of(TestStatus::Skip),
+    }
+}
+
+/// The whole report for people.
+#[must_use]
+pub fn text(ticket: &Ticket, paint: Paint) -> String {
+    let summary = &ticket.summary;
+    let id = summary.id;
+    let mut lines = vec![paint.role(Role::Heading, &format!("{} on {}", summary.title, summary.series))];
+    lines.extend(tests(ticket, paint));
+    lines.push(String::new());
+    let took = match (summary.started_at, summary.finished_at) {
+        (Some(start), Some(end)) => format!(" in {}", measure::seconds(measure::between(start, end.0))),
+        _ => String::new(),
+    };
+    lines.push(format!(
+        "{}: {} (exit code {}){took}",
+        paint.look(&paint.theme.ticket(summary)),
+        counts(count(&ticket.tests)),
+        exit_code(ticket),
+    ));
+    if let Some(reason) = &summary.reason {
+        lines.push(paint.role(Role::Plain, reason));
+    }
+    let failed = fold::failed(ticket);
+    if let Some(error) = failed.first().and_then(|job| job.first_error.as_ref()) {
+        lines.push(format!("first error, {}:{}:", error.log, error.line));
+        lines.push(paint.role(Role::Bad, &format!("    {}", error.text.trim())));
+    }
+    if !ticket.artifacts.is_empty() {
+        lines.push("artifacts:".to_owned());
+        for artifact in &ticket.artifacts {
+            lines.push(paint.role(Role::Plain, &format!("    {}", artifact.path.display())));
+        }
+    }
+    let mut next = Vec::new();
+    if !failed.is_empty() {
+        next.push((
+            format!("preflight logs {id} --first-error"),
+            "the failing line and what stands around it",
+        ));
+    } else if exit_code(ticket) != 0 {
+        next.push((format!("preflight logs {id}"), "all logs"));
+    }
+    if ticket.image.is_some() {
+        next.push((
+            format!("preflight image get {id} -o image.qcow2"),
+            "the image that was tested",
+        ));
+    }
+    next.push(("preflight".to_owned(), "all tickets on the screen"));
+    lines.push("next:".to_owned());
+    let width = next.iter().map(|(command, _)| command.len()).max().unwrap_or(0);
+    for (command, what) in next {
+        lines.push(format!("    {command:<width$}  {}", paint.role(Role::Dim, what)));
+    }
+    lines.join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn summary_lines_are_autopkgtests() {
+        for (name, status, reason, line) in [
+            ("command1", TestStatus::Pass, None, "command1             PASS"),
+            (
+                "smoke",
+                TestStatus::Pass,
+                Some("superficial"),
+                "smoke                PASS (superficial)",
+            ),
+            (
+                "smoke",
+                TestStatus::Pass,
+                Some("(superficial)"),
+                "smoke                PASS (superficial)",
+            ),
+            (
+                "a-name-longer-than-twenty-columns",
+                TestStatus::Fail,
+                Some("non-zero exit status 1"),
+                "a-name-longer-than-twenty-columns FAIL non-zero exit status 1",
+            ),
+            (
+                "*",
+                TestStatus::Skip,
+                Some("no tests in this package"),
+                "*                    SKIP no tests in this package",
+            ),
+        ] {
+            assert_eq!(summary_line(name, status, reason), line);
+        }
+    }
+
+    #[test]
+    fn counts_leave_out_what_is_not() {
+        assert_eq!(counts(TestCounts::default()), "no test ran");
+        let some = TestCounts {
+            pass: 2,
+            skip: 1,
+            ..TestCounts::default()
+        };
+        assert_eq!(counts(some), "2 passed, 1 skipped");
+    }
+}

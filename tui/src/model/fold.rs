@@ -1,0 +1,55 @@
+//! Applies the daemon's events to a ticket. Each event carries the whole noun, so applying one is replacing; applying
+//! one twice changes nothing.
+
+use preflight_protocol::event::{Beat, EventKind};
+use preflight_protocol::job::Job;
+use preflight_protocol::ticket::Ticket;
+
+/// Applies an event that is about this ticket.
+pub fn event(ticket: &mut Ticket, kind: &EventKind) {
+    match kind {
+        EventKind::TicketCreated(whole) => *ticket = (**whole).clone(),
+        EventKind::TicketChanged(summary) => ticket.summary = (**summary).clone(),
+        EventKind::JobChanged(job) => put(&mut ticket.jobs, (**job).clone(), |old| old.id == job.id),
+        EventKind::TestRecorded(test) => put(&mut ticket.tests, test.clone(), |old| {
+            old.job == test.job && old.source == test.source && old.name == test.name
+        }),
+        EventKind::ArtifactStored(artifact) => put(&mut ticket.artifacts, artifact.clone(), |old| {
+            old.job == artifact.job && old.name == artifact.name
+        }),
+        EventKind::WarningRaised { text } => {
+            if !ticket.warnings.contains(text) {
+                ticket.warnings.push(text.clone());
+            }
+        }
+        EventKind::ImageAdded(image) => ticket.image = Some(image.id.clone()),
+        EventKind::ImageRemoved { id } => {
+            if ticket.image.as_ref() == Some(id) {
+                ticket.image = None;
+            }
+        }
+    }
+}
+
+/// Applies a beat of one of this ticket's jobs.
+pub fn beat(ticket: &mut Ticket, beat: &Beat) {
+    if let Some(job) = ticket.jobs.iter_mut().find(|job| job.id == beat.job) {
+        job.progress.clone_from(&beat.progress);
+    }
+    ticket.summary.progress.clone_from(&beat.progress);
+}
+
+/// The jobs that hold a first error, the one that failed first before the others.
+#[must_use]
+pub fn failed(ticket: &Ticket) -> Vec<&Job> {
+    let mut jobs: Vec<&Job> = ticket.jobs.iter().filter(|job| job.first_error.is_some()).collect();
+    jobs.sort_by_key(|job| (job.finished_at.is_none(), job.finished_at));
+    jobs
+}
+
+fn put<T>(list: &mut Vec<T>, item: T, same: impl Fn(&T) -> bool) {
+    match list.iter_mut().find(|old| same(old)) {
+        Some(old) => *old = item,
+        None => list.push(item),
+    }
+}
