@@ -8,7 +8,17 @@ use preflight_vm_images::{
 };
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> Result<(), Box<dyn std::error::Error>> {
+async fn main() -> std::process::ExitCode {
+    match run().await {
+        Ok(()) => std::process::ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error}");
+            std::process::ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run() -> Result<(), Box<dyn std::error::Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["initrd", folder, image, agent] => {
@@ -44,14 +54,15 @@ async fn build_by_hand(
         vec![variants.parse()?]
     };
     let proxy = proxy.map(url::Url::parse).transpose()?;
+    let store = ImageStore::open(folder.clone()).await?;
     let request = BuildRequest {
         recipe: recipe.clone(),
         sources,
         variants,
         proxy,
+        log: Some(folder.join("build.log")),
         release_dates: ReleaseDates::of_host().await,
     };
-    let store = ImageStore::open(folder).await?;
     let show = |step: preflight_vm_images::Progress| eprintln!("{:3.0} % {}", step.fraction * 100.0, step.message);
     let cancel = tokio_util::sync::CancellationToken::new();
     let watch = cancel.clone();

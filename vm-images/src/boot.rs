@@ -27,6 +27,8 @@ pub fn kernel_command_line(image: &BaseImage, options: BootOptions) -> String {
         // A guest that panics ends, and QEMU tells of it at once.
         "panic=-1".to_owned(),
         "net.ifnames=0".to_owned(),
+        // Newer systemd asks the console what it can do, and a serial port that nobody reads never answers.
+        "TERM=dumb".to_owned(),
     ];
     if !options.verbose {
         words.extend(["quiet", "systemd.show_status=no", "systemd.getty_auto=no"].map(str::to_owned));
@@ -36,4 +38,45 @@ pub fn kernel_command_line(image: &BaseImage, options: BootOptions) -> String {
         words.push("no_timer_check".to_owned());
     }
     words.join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::image::tests::metadata;
+    use crate::recipe::Variant;
+
+    #[test]
+    fn the_root_is_always_named() {
+        let metadata = metadata(Variant::Test, "a", jiff::Timestamp::UNIX_EPOCH);
+        let image = BaseImage {
+            folder: "x".into(),
+            metadata,
+            size_on_disk: 0,
+        };
+        let line = kernel_command_line(
+            &image,
+            BootOptions {
+                emulated: true,
+                verbose: false,
+            },
+        );
+        for word in [
+            "preflight.root=/dev/vda",
+            "preflight.rootfstype=ext4",
+            "panic=-1",
+            "quiet",
+            "no_timer_check",
+        ] {
+            assert!(line.split(' ').any(|had| had == word), "{line}");
+        }
+        let line = kernel_command_line(
+            &image,
+            BootOptions {
+                emulated: false,
+                verbose: true,
+            },
+        );
+        assert!(!line.contains("quiet") && !line.contains("no_timer_check"), "{line}");
+    }
 }

@@ -43,6 +43,8 @@ pub struct BuildRequest {
     /// An http proxy on the loopback by which all fetches go (the daemon's content store). It leaves no trace in
     /// the image. With it, all sources are asked by http: the proxy speaks TLS where the origin wants it.
     pub proxy: Option<Url>,
+    /// Where the tools' output is kept whatever comes of the build; each image has a copy of its own anyway.
+    pub log: Option<PathBuf>,
     /// Whether apt refuses an archive whose Release file has expired.
     pub release_dates: ReleaseDates,
 }
@@ -209,7 +211,7 @@ async fn make(
         ("PF_CUSTOMIZE", workshop::CUSTOMIZE.into()),
         ("PF_EXTEND", workshop::EXTEND.into()),
     ];
-    let log = folder.join("build.log");
+    let log = request.log.clone().unwrap_or_else(|| folder.join("build.log"));
     let mut reader = Reader::new(both);
     let mut on_line = |line: &str| {
         if let Some(step) = reader.line(line) {
@@ -233,6 +235,7 @@ async fn make(
     let finish = Finish {
         request: request.clone(),
         folder: folder.to_owned(),
+        log,
         architecture: architecture.clone(),
     };
     let store = store.clone();
@@ -278,6 +281,7 @@ fn available_memory() -> Option<u64> {
 struct Finish {
     request: BuildRequest,
     folder: PathBuf,
+    log: PathBuf,
     architecture: Word,
 }
 
@@ -323,7 +327,7 @@ impl Finish {
             fs::remove_file(&file).map_err(at(&file))?;
         }
         let log = folder.join("build.log");
-        fs::copy(self.folder.join("build.log"), &log).map_err(at(&log))?;
+        fs::copy(&self.log, &log).map_err(at(&log))?;
         let file = folder.join(METADATA_FILE);
         let json = serde_json::to_vec_pretty(&metadata).map_err(|error| BuildError::Result(error.to_string()))?;
         fs::write(&file, json).map_err(at(&file))?;

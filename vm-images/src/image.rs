@@ -259,3 +259,77 @@ fn size_on_disk(folder: &Path) -> std::io::Result<u64> {
     }
     Ok(bytes)
 }
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use crate::catalogue::Catalogue;
+    use crate::identity::image_digest;
+
+    /// Of an image that nobody has built.
+    pub(crate) fn metadata(variant: Variant, state: &str, created_at: Timestamp) -> ImageMetadata {
+        let catalogue = Catalogue::load(None).unwrap();
+        let recipe = catalogue.find("bookworm").unwrap();
+        let architecture = Word::try_from("amd64".to_owned()).unwrap();
+        let release = ReleaseFile {
+            name: "bookworm_InRelease".to_owned(),
+            sha256: Sha256::of(state.as_bytes()),
+        };
+        let archive_state = vec![release];
+        let digest = image_digest(recipe, variant, &architecture, &archive_state).unwrap();
+        ImageMetadata {
+            format: IMAGE_FORMAT,
+            id: ImageId::new(&recipe.name(), variant, &digest),
+            digest,
+            recipe: recipe.name(),
+            distribution: recipe.distribution.clone(),
+            series: recipe.series.clone(),
+            variant,
+            architecture,
+            created_at,
+            mirrors: MirrorChoice::ToolDefault,
+            sources: Vec::new(),
+            left_out: Vec::new(),
+            sources_list: "deb http://mirror.example/debian bookworm main\n".to_owned(),
+            archive_state,
+            kernel_release: "6.1.0".to_owned(),
+            disk_bytes: 20 << 30,
+            modules: vec![KernelModule {
+                file: "virtio.ko".to_owned(),
+                sha256: Sha256::of(b"virtio"),
+            }],
+            user: recipe.user.clone(),
+            memory_mib: recipe.memory_mib,
+        }
+    }
+
+    fn open_with(change: impl Fn(&mut serde_json::Value)) -> Result<BaseImage, ImageError> {
+        let metadata = metadata(Variant::Test, "a", Timestamp::UNIX_EPOCH);
+        let store = tempfile::tempdir().unwrap();
+        let folder = store.path().join(metadata.id.as_str());
+        std::fs::create_dir(&folder).unwrap();
+        let mut value = serde_json::to_value(&metadata).unwrap();
+        change(&mut value);
+        std::fs::write(folder.join(METADATA_FILE), value.to_string()).unwrap();
+        std::fs::write(folder.join("packages"), "hello\t2.10-3\tamd64\n").unwrap();
+        let image = BaseImage::open(folder)?;
+        assert_eq!(image.packages()?[0].version, "2.10-3");
+        Ok(image)
+    }
+
+    #[test]
+    fn metadata_is_read_and_distrusted() {
+        assert!(open_with(|_| {}).is_ok());
+        let newer = open_with(|value| value["format"] = 99.into()).unwrap_err().to_string();
+        assert!(newer.contains("format 99"), "{newer}");
+        let damaged: [fn(&mut serde_json::Value); 4] = [
+            |value| value["colour"] = 1.into(),
+            |value| value["id"] = "another".into(),
+            |value| value["modules"][0]["file"] = "../../etc/x.ko".into(),
+            |value| value["digest"] = "short".into(),
+        ];
+        for change in damaged {
+            assert!(matches!(open_with(change), Err(ImageError::Damaged { .. })));
+        }
+    }
+}

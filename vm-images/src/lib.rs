@@ -16,7 +16,7 @@
 //! let store = ImageStore::open("images".into()).await?;
 //! let release_dates = ReleaseDates::of_host().await;
 //! let variants = Variant::ALL.to_vec();
-//! let request = BuildRequest { recipe: recipe.clone(), sources, variants, proxy: None, release_dates };
+//! let request = BuildRequest { recipe: recipe.clone(), sources, variants, proxy: None, log: None, release_dates };
 //! let images = build(&store, &request, &|step| eprintln!("{}", step.message), &Default::default()).await?;
 //! # drop(images);
 //! # Ok(())

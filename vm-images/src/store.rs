@@ -121,7 +121,7 @@ impl ImageStore {
         let unknown = || StoreError::Unknown {
             id: id.chars().take(200).collect(),
         };
-        if id.starts_with('.') || id.contains('/') || !self.folder.join(id).is_dir() {
+        if id.is_empty() || id.starts_with('.') || id.contains('/') || !self.folder.join(id).is_dir() {
             return Err(unknown());
         }
         Ok(BaseImage::open(self.folder.join(id))?)
@@ -201,4 +201,64 @@ pub(crate) struct Building {
 
 fn is_locked(building: &Path) -> bool {
     File::open(building.join(LOCK)).is_ok_and(|file| Flock::lock(file, FlockArg::LockExclusiveNonblock).is_err())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::image::tests::metadata;
+    use pretty_assertions::assert_eq;
+
+    fn publish(store: &ImageStore, variant: Variant, state: &str, created_at: &str) -> BaseImage {
+        let building = store.building().unwrap();
+        let finished = building.folder.join("made");
+        fs::create_dir(&finished).unwrap();
+        let metadata = metadata(variant, state, created_at.parse().unwrap());
+        fs::write(finished.join("image.json"), serde_json::to_vec(&metadata).unwrap()).unwrap();
+        store.publish(&finished, &metadata.id).unwrap()
+    }
+
+    #[tokio::test]
+    async fn the_newest_of_a_variant_is_found_and_used_ones_stay() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = ImageStore::open(folder.path().join("images")).await.unwrap();
+        let old = publish(&store, Variant::Test, "a", "2026-01-01T00:00:00Z");
+        let new = publish(&store, Variant::Test, "b", "2026-02-01T00:00:00Z");
+        let build = publish(&store, Variant::Build, "b", "2026-03-01T00:00:00Z");
+        assert_eq!(store.list().unwrap(), [build, new.clone(), old.clone()]);
+        let recipe = &old.metadata.recipe;
+        assert_eq!(store.newest(recipe, Variant::Test).unwrap(), Some(new.clone()));
+        let users = ["template 7".to_owned()];
+        let refused = store.remove(new.id(), &users).await.unwrap_err().to_string();
+        assert!(refused.contains("template 7"), "{refused}");
+        store.remove(new.id(), &[]).await.unwrap();
+        assert_eq!(store.newest(recipe, Variant::Test).unwrap(), Some(old));
+        assert!(matches!(store.get(new.id().as_str()), Err(StoreError::Unknown { .. })));
+        for odd in ["..", "../x", ".", "", "a/b"] {
+            assert!(matches!(store.get(odd), Err(StoreError::Unknown { .. })), "{odd:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn publishing_the_same_again_keeps_the_first() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = ImageStore::open(folder.path().to_owned()).await.unwrap();
+        let first = publish(&store, Variant::Test, "a", "2026-01-01T00:00:00Z");
+        assert_eq!(publish(&store, Variant::Test, "a", "2026-02-01T00:00:00Z"), first);
+    }
+
+    #[tokio::test]
+    async fn opening_sweeps_what_nobody_works_on() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = ImageStore::open(folder.path().to_owned()).await.unwrap();
+        let at_work = store.building().unwrap();
+        let dead = store.building().unwrap().folder;
+        let half_removed = store.aside(REMOVING).unwrap();
+        fs::write(half_removed.join("file"), "x").unwrap();
+        fs::create_dir(folder.path().join("damaged")).unwrap();
+        let store = ImageStore::open(folder.path().to_owned()).await.unwrap();
+        assert!(at_work.folder.exists());
+        assert!(!dead.exists() && !half_removed.exists());
+        assert_eq!(store.list().unwrap(), []);
+    }
 }

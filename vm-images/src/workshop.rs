@@ -11,7 +11,8 @@ use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, Buf
 use tokio::process::{Child, Command};
 use tokio_util::sync::CancellationToken;
 
-const SCRIPT: &str = include_str!("workshop/workshop.sh");
+const WATCH: &str = include_str!("workshop/watch.sh");
+const WORK: &str = include_str!("workshop/workshop.sh");
 /// mmdebstrap's customize hook.
 pub(crate) const CUSTOMIZE: &str = include_str!("workshop/customize.sh");
 /// The same for the build variant.
@@ -202,7 +203,7 @@ pub(crate) struct Work<'a> {
 
 /// Runs the script to its end.
 pub(crate) async fn run(work: Work<'_>, on_line: &mut (dyn FnMut(&str) + Send)) -> Result<(), WorkshopError> {
-    run_script(SCRIPT, work, on_line).await
+    run_script(WORK, work, on_line).await
 }
 
 async fn run_script(script: &str, work: Work<'_>, on_line: &mut (dyn FnMut(&str) + Send)) -> Result<(), WorkshopError> {
@@ -210,11 +211,7 @@ async fn run_script(script: &str, work: Work<'_>, on_line: &mut (dyn FnMut(&str)
         .await
         .map_err(system("cannot write the build log"))?;
     let mut command = work.place.command("sh");
-    // The script starts itself once more under its own watch; see its head.
-    command
-        .args(["-c", script])
-        .env("PF_WORKSHOP", script)
-        .envs(work.variables);
+    command.args(["-c", WATCH]).env("PF_WORK", script).envs(work.variables);
     for name in ["http_proxy", "https_proxy", "no_proxy"] {
         // The host's way out; a proxy of the daemon's comes by apt's configuration, which wins.
         if let Some(value) = std::env::var_os(name) {
@@ -335,5 +332,109 @@ pub(crate) async fn remove_tree(folder: PathBuf) -> Result<(), WorkshopError> {
         }
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(system(what)(error)),
         _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use nix::fcntl::{Flock, FlockArg};
+    use std::fs::File;
+
+    /// Holds a lock as long as one of its processes lives, in a process that nobody waits for.
+    const STUBBORN: &str = "exec 9>\"$PF_RESULT/held\"; flock 9; \
+        (trap '' TERM INT HUP; while :; do read -r line </dev/zero; done) & echo PF: ready >&2; wait";
+
+    /// None where this host does not let the tests' user build images; `check_host` says why.
+    async fn place() -> Option<Place> {
+        Place::find()
+            .await
+            .inspect_err(|error| eprintln!("not tested: {error}"))
+            .ok()
+    }
+
+    async fn run_in(
+        folder: &Path,
+        script: &str,
+        cancel: &CancellationToken,
+        on_line: &mut (dyn FnMut(&str) + Send),
+    ) -> Option<Result<(), WorkshopError>> {
+        let log = folder.join("log");
+        let place = place().await?;
+        let work = Work {
+            place,
+            variables: vec![("PF_WORD", "said".into())],
+            log: &log,
+            result: folder,
+            cancel,
+        };
+        Some(run_script(script, work, on_line).await)
+    }
+
+    async fn all_processes_are_gone(folder: &Path) -> bool {
+        let file = File::options().write(true).open(folder.join("held")).unwrap();
+        let lock = tokio::task::spawn_blocking(|| Flock::lock(file, FlockArg::LockExclusive).is_ok());
+        tokio::time::timeout(Duration::from_secs(20), lock)
+            .await
+            .is_ok_and(|locked| locked.unwrap())
+    }
+
+    #[tokio::test]
+    async fn a_cancelled_work_leaves_no_process() {
+        let folder = tempfile::tempdir().unwrap();
+        let cancel = CancellationToken::new();
+        let mut on_line = |line: &str| {
+            assert_eq!(line, "PF: ready");
+            cancel.cancel();
+        };
+        let Some(result) = run_in(folder.path(), STUBBORN, &cancel, &mut on_line).await else {
+            return;
+        };
+        assert!(matches!(result, Err(WorkshopError::Cancelled)), "{result:?}");
+        assert!(all_processes_are_gone(folder.path()).await);
+    }
+
+    #[tokio::test]
+    async fn an_abandoned_work_leaves_no_process() {
+        if place().await.is_none() {
+            return;
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let (ready, started) = tokio::sync::oneshot::channel();
+        let mut ready = Some(ready);
+        let mut on_line = |_: &str| ready.take().unwrap().send(()).unwrap();
+        let cancel = CancellationToken::new();
+        tokio::select! {
+            result = run_in(folder.path(), STUBBORN, &cancel, &mut on_line) => panic!("{result:?}"),
+            started = started => started.unwrap(),
+        }
+        assert!(all_processes_are_gone(folder.path()).await);
+    }
+
+    #[tokio::test]
+    async fn mounts_stay_inside_and_errors_show_the_last_lines() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::create_dir(folder.path().join("mounted")).unwrap();
+        let script = "mount -t tmpfs preflight \"$PF_RESULT/mounted\" && : >\"$PF_RESULT/mounted/file\"
+            : >\"$PF_RESULT/here\"; echo \"what went wrong was $PF_WORD\" >&2; exit 3";
+        let cancel = CancellationToken::new();
+        let Some(result) = run_in(folder.path(), script, &cancel, &mut |_| {}).await else {
+            return;
+        };
+        let error = result.unwrap_err().to_string();
+        assert!(
+            error.contains("exit status: 3") && error.ends_with("what went wrong was said"),
+            "{error}"
+        );
+        assert!(folder.path().join("here").exists() && !folder.path().join("mounted/file").exists());
+        let log = std::fs::read_to_string(folder.path().join("log")).unwrap();
+        assert_eq!(log, "what went wrong was said\n");
+    }
+
+    #[test]
+    fn the_mount_point_hides_nothing_that_is_needed() {
+        let folder = tempfile::tempdir().unwrap();
+        assert_eq!(mount_point(folder.path()), Some(Path::new("/mnt")));
+        assert_ne!(mount_point(Path::new("/mnt")), Some(Path::new("/mnt")));
     }
 }

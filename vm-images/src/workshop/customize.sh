@@ -8,10 +8,13 @@ env --chdir="$tree" APT_CONFIG="$apt_config" apt-get --yes --download-only --no-
 
 # The kernel's files without its package: installing it would bring initramfs-tools, cpio and more, which hide
 # dependencies that a tested package lacks, and whose triggers cost each testbed seconds.
-mkdir "$tree/tmp/kernel"
-for deb in "$tree"/var/cache/apt/archives/linux-image-*.deb "$tree"/var/cache/apt/archives/linux-modules-*.deb; do
-    [ -e "$deb" ] || continue
-    chroot "$tree" dpkg-deb --extract "/var/cache/apt/archives/${deb##*/}" /tmp/kernel
+# Distributions split the kernel's files differently; the metapackages among these hold none.
+mkdir -p "$tree/tmp/kernel/boot"
+for part in image modules binary base; do
+    for deb in "$tree"/var/cache/apt/archives/linux-"$part"-*.deb; do
+        [ -e "$deb" ] || continue
+        chroot "$tree" dpkg-deb --extract "/var/cache/apt/archives/${deb##*/}" /tmp/kernel
+    done
 done
 mkdir -p "$tree/usr/lib/modules" "$tree/boot"
 for modules in "$tree"/tmp/kernel/lib/modules/* "$tree"/tmp/kernel/usr/lib/modules/*; do
@@ -23,7 +26,7 @@ cp -a "$tree"/tmp/kernel/boot/. "$tree/boot/"
 rm -rf "$tree/tmp/kernel"
 release=$(ls "$tree/usr/lib/modules")
 if [ ! -e "$tree/boot/vmlinuz-$release" ]; then
-    mv "$tree/usr/lib/modules/$release/vmlinuz" "$tree/boot/vmlinuz-$release"
+    cp "$tree/usr/lib/modules/$release/vmlinuz" "$tree/boot/vmlinuz-$release"
 fi
 chroot "$tree" depmod "$release"
 

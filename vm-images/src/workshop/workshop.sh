@@ -1,21 +1,10 @@
 # Builds the disks of one recipe's images. Runs in mount, process and (for an ordinary user) user namespaces of its own,
 # so that it is root over the tree, leaves no mount behind, and dies with its first process.
 #
-# Standard input is the lifeline: when the daemon closes it, or dies, this shell ends, and with it all that it started.
-# Standard error takes what the tools say, and lines `PF: WORD` that tell the phase; standard output is for the result
-# where it cannot be written in place. All that the script is told comes in PF_* variables, whose values the daemon has
-# checked: words without spaces or quotes, lists with single spaces, lines of apt sources, absolute paths.
+# Started by watch.sh. Standard error takes what the tools say, and lines `PF: WORD` that tell the phase; standard output
+# is for the result where it cannot be written in place. All that the script is told comes in PF_* variables, whose values
+# the daemon has checked: words without spaces or quotes, lists with single spaces, lines of apt sources, absolute paths.
 set -eu
-
-if [ "${1:-}" != workshop ]; then
-    exec 3<&0 </dev/null
-    trap 'exit 143' TERM
-    (cat <&3 >/dev/null; kill -TERM $$) &
-    exec 3<&-
-    sh -c "$PF_WORKSHOP" workshop workshop &
-    wait $!
-    exit
-fi
 exec 4>&1 >&2
 
 # The work happens below a folder that every user may enter and whose name no tool stumbles over.
@@ -134,7 +123,7 @@ mmdebstrap --mode=root --format=directory --variant=minbase --verbose \
     --dpkgopt=force-unsafe-io \
     --include="$(printf '%s' "$PF_TEST_PACKAGES" | tr ' ' ',')" \
     --skip=cleanup/apt \
-    --customize-hook="$PF_CUSTOMIZE" \
+    --customize-hook='sh -c "$PF_CUSTOMIZE" customize "$1"' \
     "$PF_SUITE" "$tree" "$@"
 write_image test
 
@@ -147,7 +136,7 @@ case " $PF_VARIANTS " in
     mmdebstrap --mode=root --format=directory --variant=custom --verbose \
         --architectures="$PF_ARCHITECTURE" \
         --skip=check/empty,setup,update,cleanup/apt,cleanup/mmdebstrap \
-        --customize-hook="$PF_EXTEND" \
+        --customize-hook='sh -c "$PF_EXTEND" extend "$1"' \
         "$PF_SUITE" "$tree"
     write_image build
     ;;
