@@ -41,6 +41,7 @@ const PACKAGES: &[Package] = &[
             Test-Command: exit 77\nDepends:\nRestrictions: skippable\n\n\
             Test-Command: exit 77\nDepends:\nFeatures: test-name=not-skippable\n\n\
             Test-Command: kill -TERM $$\nDepends:\n\n\
+            Test-Command: [ $(id -u) = 0 ]; ! env | grep -q ^LC_\nDepends:\nRestrictions: needs-root\n\n\
             Test-Command: nonexistent-command-of-ours\nDepends:\nRestrictions: allow-stderr\n",
         scripts: &[],
     },

@@ -32,13 +32,23 @@ fn test(control: &str) -> PlannedTest {
 type Ran = (Result<TestResult, Trouble>, Vec<String>, Vec<(Stream, String)>);
 
 async fn run(machine: &dyn TestMachine, test: &PlannedTest, folder: &Path, test_timeout: Duration) -> Ran {
+    run_as(machine, test, folder, test_timeout, None).await
+}
+
+async fn run_as(
+    machine: &dyn TestMachine,
+    test: &PlannedTest,
+    folder: &Path,
+    test_timeout: Duration,
+    normal_user: Option<&str>,
+) -> Ran {
     let (mut lines, mut output) = (Vec::new(), Vec::new());
     let scratch = folder.join("scratch");
     let run = TestRun {
         test,
         tree: folder.to_str().unwrap(),
         scratch: scratch.to_str().unwrap(),
-        normal_user: None,
+        normal_user,
         parallel: NonZeroU32::new(3).unwrap(),
         timeouts: Timeouts {
             test: test_timeout,
@@ -244,4 +254,34 @@ async fn the_sources_own_package_is_installed_when_another_provides_it() {
     assert_eq!(result.unwrap().status, TestStatus::Pass);
     assert!(commands[0].contains(" satisfy s "), "{}", commands[0]);
     assert!(commands[2].contains(" install s "), "{}", commands[2]);
+}
+
+#[tokio::test]
+async fn users_are_as_the_restrictions_say() {
+    for (restrictions, user, told, chown) in [
+        ("", "tester", false, false),
+        ("needs-root", "root", true, false),
+        ("rw-build-tree", "tester", false, true),
+    ] {
+        let test = test(&format!("Tests: a\nDepends:\nRestrictions: {restrictions}\n"));
+        let steps = vec![("mkdir", "", "", Ok(0)), ("debian/tests/a", "", "", Ok(0))];
+        let machine = Scripted(Mutex::new(steps), Mutex::default());
+        let (result, _, _) = run_as(&machine, &test, Path::new("/tree"), LONG, Some("tester")).await;
+        assert_eq!(result.unwrap().status, TestStatus::Pass);
+        let commands = machine.1.into_inner().unwrap();
+        assert!(commands[0].starts_with("root: "), "{}", commands[0]);
+        assert_eq!(
+            commands[0].contains("chown -R 'tester' '/tree'"),
+            chown,
+            "{}",
+            commands[0]
+        );
+        assert!(commands[1].starts_with(&format!("{user}: bash -c ")), "{}", commands[1]);
+        assert_eq!(
+            commands[1].contains("AUTOPKGTEST_NORMAL_USER='tester'"),
+            told,
+            "{}",
+            commands[1]
+        );
+    }
 }
