@@ -33,6 +33,13 @@ impl ContentStore {
         };
         fs::create_dir_all(folder.join("objects"))?;
         fs::create_dir_all(folder.join("partial"))?;
+        // What a killed process was writing; pieces of fetches stay, since they are resumed.
+        for entry in fs::read_dir(folder.join("partial"))? {
+            let entry = entry?;
+            if entry.file_name().to_string_lossy().starts_with("put-") {
+                fs::remove_file(entry.path())?;
+            }
+        }
         Ok(store)
     }
 

@@ -5,6 +5,8 @@ use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use sequoia_openpgp::crypto;
 use sequoia_openpgp::fmt::hex;
 use tokio::net::TcpListener;
@@ -54,7 +56,7 @@ impl Session {
         let password = hex::encode(secret);
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let address = listener.local_addr()?;
-        let wanted: Arc<str> = format!("Basic {}", base64(format!("{USER}:{password}").as_bytes())).into();
+        let wanted: Arc<str> = format!("Basic {}", BASE64.encode(format!("{USER}:{password}"))).into();
         let session = self.clone();
         // The connections belong to the task, so that they end with it.
         let task = tokio::spawn(async move {
@@ -80,38 +82,5 @@ impl Session {
             password,
             task: task.abort_handle(),
         })
-    }
-}
-
-fn base64(bytes: &[u8]) -> String {
-    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let mut text = String::new();
-    for chunk in bytes.chunks(3) {
-        let joined = chunk.iter().fold(0_u32, |joined, &byte| joined << 8 | u32::from(byte)) << (8 * (3 - chunk.len()));
-        for position in 0..4 {
-            let sextet = (joined >> (18 - 6 * position)) & 63;
-            text.push(if position <= chunk.len() {
-                char::from(ALPHABET[sextet as usize])
-            } else {
-                '='
-            });
-        }
-    }
-    text
-}
-
-#[cfg(test)]
-mod tests {
-    #[test]
-    fn base64_vectors() {
-        for (text, wanted) in [
-            ("", ""),
-            ("f", "Zg=="),
-            ("fo", "Zm8="),
-            ("foo", "Zm9v"),
-            ("foob", "Zm9vYg=="),
-        ] {
-            assert_eq!(super::base64(text.as_bytes()), wanted);
-        }
     }
 }

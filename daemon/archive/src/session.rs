@@ -272,7 +272,8 @@ impl Session {
         self.inner.requests.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Makes a refusal and keeps it. That an archive lacks a file is no finding: apt asks for what may not exist.
+    /// Makes a refusal and keeps it. That an archive lacks a file is no finding: apt asks for what may not exist. Who
+    /// lacks the password is not this session's client.
     pub(crate) fn refuse(&self, method: &str, url: &str, refused: Refused) -> Refusal {
         let refusal = Refusal {
             url: url.chars().take(4096).collect(),
@@ -286,7 +287,7 @@ impl Session {
                 .collect(),
             at: SystemTime::now(),
         };
-        if refusal.kind != RefusalKind::NotFound {
+        if !matches!(refusal.kind, RefusalKind::NotFound | RefusalKind::Unauthorised) {
             tracing::info!(url = refusal.url, reason = refusal.reason, "refused a request");
             let mut refusals = unpoisoned(&self.inner.refusals);
             refusals.1 += 1;

@@ -448,7 +448,7 @@ async fn the_loopback_wants_its_password_and_ends_when_dropped() {
     let mut answer = String::new();
     stream.read_to_string(&mut answer).await.unwrap();
     assert!(answer.starts_with("HTTP/1.1 407 "), "{answer}");
-    assert!(session.lock().is_empty());
+    assert!(session.lock().is_empty() && session.refusals().is_empty());
     let mut idle = tokio::net::TcpStream::connect(address).await.unwrap();
     drop(loopback);
     assert_eq!(idle.read(&mut [0]).await.unwrap_or(0), 0);
