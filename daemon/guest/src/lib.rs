@@ -8,6 +8,8 @@ mod attach;
 mod channel;
 mod error;
 mod exec;
+#[cfg(feature = "fake")]
+pub mod fake;
 mod files;
 mod flow;
 mod guest;
