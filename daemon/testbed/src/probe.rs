@@ -164,7 +164,8 @@ async fn ask(emulator: &Path, account: Option<&QemuAccount>, guest: &ProbeGuest)
         accelerator: Accelerator::Tcg,
         proven: true,
         detail: format!("{why_not}; {said}"),
-        slowness: (elapsed.as_secs_f64() / USUAL_ANSWER).clamp(1.0, LARGEST_SLOWNESS),
+        // One digit is all that it is worth, and reads back as it was written.
+        slowness: ((elapsed.as_secs_f64() / USUAL_ANSWER).clamp(1.0, LARGEST_SLOWNESS) * 10.0).round() / 10.0,
     })
 }
 

@@ -157,6 +157,11 @@ async fn a_machine_is_started_listed_and_destroyed() {
     let pid = nix::unistd::Pid::from_raw(qemu(&spec.id).unwrap());
     nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGKILL).unwrap();
     wait_for(&mut events, &ended(&spec.id, EndReason::Failed)).await;
+
+    // A daemon that stops for good leaves nothing.
+    hypervisor.start(&spec).await.unwrap();
+    hypervisor.shut_down().await.unwrap();
+    assert_eq!(qemu(&spec.id), None);
 }
 
 #[tokio::test]

@@ -13,7 +13,7 @@ struct Wanted {
     needed: bool,
 }
 
-const WANTED: [Wanted; 6] = [
+const WANTED: [Wanted; 7] = [
     Wanted {
         name: "qemu",
         programs: &["qemu-system-x86_64"],
@@ -31,6 +31,13 @@ const WANTED: [Wanted; 6] = [
         programs: &["libvirtd", "virtqemud"],
         package: "libvirt-daemon",
         needed: true,
+    },
+    // The session's libvirt writes consoles through it; a private one does without.
+    Wanted {
+        name: "libvirt log daemon",
+        programs: &["virtlogd"],
+        package: "libvirt-daemon-log",
+        needed: false,
     },
     Wanted {
         name: "libvirt tools",

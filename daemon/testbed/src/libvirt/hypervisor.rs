@@ -3,6 +3,7 @@
 
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt, chown};
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
@@ -53,6 +54,8 @@ struct Shared {
     known: Mutex<KnownMachines>,
     events: broadcast::Sender<HypervisorEvent>,
     messages: mpsc::Sender<Raw>,
+    /// Set when libvirt is being taken down on purpose: its end is no news then.
+    leaving: AtomicBool,
 }
 
 /// The connection, and how many there have been.
@@ -104,6 +107,7 @@ impl LibvirtHypervisor {
             known: Mutex::new(known),
             events: broadcast::channel(EVENTS_KEPT).0,
             messages,
+            leaving: AtomicBool::new(false),
         });
         let weak = Arc::downgrade(&shared);
         std::thread::Builder::new()
@@ -120,10 +124,24 @@ impl LibvirtHypervisor {
         })
     }
 
-    /// The keeper: a daemon that stops for good may stop it, too.
+    /// The keeper, for its status.
     #[must_use]
     pub fn keeper(&self) -> &Keeper {
         &self.shared.access.keeper
+    }
+
+    /// Takes down all machines of this installation, a private libvirt, and the keeper: for a daemon that stops for
+    /// good. One that is only restarted just drops this, and its machines live on for the grace period.
+    ///
+    /// # Errors
+    /// A machine would not die.
+    pub async fn shut_down(&self) -> Result<(), HypervisorError> {
+        self.shared.leaving.store(true, Ordering::SeqCst);
+        let keeper = self.shared.access.keeper.clone();
+        tokio::task::spawn_blocking(move || keeper.stop())
+            .await
+            .map_err(|error| HypervisorError::Libvirt(error.to_string()))?
+            .map_err(|error| HypervisorError::Libvirt(error.to_string()))
     }
 }
 
@@ -415,6 +433,9 @@ fn watch(shared: &Weak<Shared>, heard: &mpsc::Receiver<Raw>) {
     loop {
         let message = heard.recv_timeout(TICK);
         let Some(shared) = shared.upgrade() else { return };
+        if shared.leaving.load(Ordering::SeqCst) {
+            return;
+        }
         match message {
             Ok(raw) => {
                 if !shared.hear(raw) && connected {
