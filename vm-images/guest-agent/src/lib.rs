@@ -22,6 +22,7 @@ mod tree;
 mod tunnel;
 mod users;
 mod vitals;
+mod watch;
 
 pub use port::PortSource;
 pub use serve::{Options, ServeError, serve};

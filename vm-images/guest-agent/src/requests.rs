@@ -88,7 +88,7 @@ fn start(agent: &Arc<Agent>, session: &Arc<Session>, stream: Arc<Stream>, reques
     }
 }
 
-fn carry_out(_agent: &Agent, stream: &Arc<Stream>, request: ToGuest) -> Result<(), Refusal> {
+fn carry_out(agent: &Arc<Agent>, stream: &Arc<Stream>, request: ToGuest) -> Result<(), Refusal> {
     match request {
         ToGuest::Exec(request) => exec::run(stream, request),
         ToGuest::WriteFile { path, mode, owner } => {
@@ -105,10 +105,10 @@ fn carry_out(_agent: &Agent, stream: &Arc<Stream>, request: ToGuest) -> Result<(
             clock::seed(&bytes)?;
             stream.tell(&ToHost::Done)
         }
-        ToGuest::WatchNetwork { .. } => Err(Refusal::plain(
-            FailureKind::Unsupported,
-            "this guest's agent can't watch the network",
-        )),
+        ToGuest::WatchNetwork { on } => {
+            agent.watch.set(agent, on)?;
+            stream.tell(&ToHost::Done)
+        }
         // Both were dealt with where they came in.
         ToGuest::Signal { .. } | ToGuest::Abort => Ok(()),
     }

@@ -16,6 +16,7 @@ use crate::link::{Link, Sender};
 use crate::port::{PortReader, PortSource};
 use crate::session::Session;
 use crate::stream::Port;
+use crate::watch::Watch;
 use crate::{apt, console, loopback, requests, tunnel, vitals};
 
 /// Between two beats.
@@ -87,6 +88,7 @@ pub enum ServeError {
 /// What the agent's threads share.
 pub(crate) struct Agent {
     pub(crate) link: Arc<Link>,
+    pub(crate) watch: Watch,
     tunnel_port: u16,
     session: Mutex<Option<Arc<Session>>>,
 }
@@ -121,6 +123,7 @@ pub fn serve(options: Options) -> Result<Infallible, ServeError> {
     });
     let agent = Arc::new(Agent {
         link,
+        watch: Watch::default(),
         tunnel_port,
         session: Mutex::new(None),
     });
@@ -135,6 +138,16 @@ pub fn serve(options: Options) -> Result<Infallible, ServeError> {
     thread("tunnel", move || tunnel::serve(&for_tunnel, &listener)).map_err(ServeError::Thread)?;
     let for_beat = Arc::clone(&agent);
     thread("beat", move || beat(&for_beat)).map_err(ServeError::Thread)?;
+    if options.in_guest {
+        let for_watch = Arc::clone(&agent);
+        let start = move || {
+            if let Err(refusal) = for_watch.watch.set(&for_watch, true) {
+                console::say(&refusal.to_string());
+            }
+        };
+        // In a thread of its own: loading a driver must not delay the first hello.
+        thread("watch", start).map_err(ServeError::Thread)?;
+    }
     let (ended, end) = mpsc::channel();
     for (port, name, mut reader) in [(Port::Control, "control", control), (Port::Bulk, "bulk", bulk)] {
         let (agent, ended) = (Arc::clone(&agent), ended.clone());

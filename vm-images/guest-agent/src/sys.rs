@@ -121,3 +121,14 @@ fn interface_request(name: &str) -> io::Result<libc::ifreq> {
     }
     Ok(request)
 }
+
+nix::ioctl_write_ptr_bad!(tun_set_interface, nix::request_code_write!(b'T', 202, 4), libc::ifreq);
+
+/// Makes an open `/dev/net/tun` an interface of this name that carries bare IP packets. It lives as long as the file.
+pub(crate) fn make_tun(device: &File, name: &str) -> io::Result<()> {
+    let mut request = interface_request(name)?;
+    request.ifr_ifru.ifru_flags = (libc::IFF_TUN | libc::IFF_NO_PI) as libc::c_short;
+    // SAFETY: the request takes an ifreq with a terminated name and the flags in its union.
+    unsafe { tun_set_interface(device.as_raw_fd(), &raw const request) }?;
+    Ok(())
+}

@@ -17,7 +17,7 @@ use super::command_line::Options;
 /// Where the root disk is mounted before it becomes the root.
 pub(super) const NEW_ROOT: &str = "/preflight-root";
 /// Under emulation a busy host may take long to find a disk.
-const DISK_DEADLINE: Duration = Duration::from_secs(60);
+const DISK_DEADLINE: Duration = Duration::from_secs(20);
 const KERNEL_FILE_SYSTEMS: [(&str, &str); 3] = [("devtmpfs", "/dev"), ("proc", "/proc"), ("sysfs", "/sys")];
 /// `RAMFS_MAGIC` of linux/magic.h.
 const RAMFS: FsType = FsType(0x8584_58f6);
