@@ -181,6 +181,14 @@ mod tests {
         assert_eq!(found.len(), 2);
     }
 
+    proptest::proptest! {
+        #[test]
+        fn no_text_panics(text in "((Filename|Size|SHA256|Directory|Checksums-Sha256|x):?[ -~é]{0,12}\n? ?){0,8}", sources: bool) {
+            let mut records = Vec::new();
+            let _ = if sources { super::sources(text.as_bytes(), &mut records) } else { packages(text.as_bytes(), &mut records) };
+        }
+    }
+
     #[test]
     fn what_lacks_a_digest_is_not_there_and_nonsense_is_an_error() {
         assert_eq!(

@@ -5,6 +5,7 @@
 //! to a [`Session`]; the daemon speaks TLS to the world. This crate knows nothing of tickets, machines or the channel
 //! into a guest: it is handed byte streams.
 
+mod apt;
 mod archive;
 mod content;
 mod error;
@@ -22,6 +23,7 @@ mod suite;
 mod ticket_repository;
 mod url;
 
+pub use apt::{apt_configuration, ticket_preferences, ticket_source};
 pub use archive::{Archive, ArchiveConfig, ValidUntil};
 pub use content::{ContentStore, Object};
 pub use error::{ArchiveError, Refusal, RefusalKind};

@@ -185,6 +185,15 @@ mod tests {
         assert_eq!(indices[0].variants[0].0, "main/binary-amd64/Packages.xz");
     }
 
+    proptest::proptest! {
+        #[test]
+        fn no_text_panics(text in "([A-Za-z0-9-]{0,8}:? ?[ -~é]{0,20}\n){0,8}", path in "[ -~]{0,30}") {
+            if let Ok(release) = Release::parse(format!("{text}SHA256:\n").as_bytes()) {
+                let _ = (release.find(&path), release.indices());
+            }
+        }
+    }
+
     #[test]
     fn what_is_not_a_release_is_refused() {
         for bad in [

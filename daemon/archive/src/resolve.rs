@@ -139,13 +139,14 @@ impl Session {
         let Some((folder, _)) = url.split_last() else {
             return Err(Refused::new(RefusalKind::NotFound, format!("{url}: no such file")));
         };
-        let mut suites = self.inner.suites.lock().await;
-        let suite = match suites.get(&folder) {
-            Some(suite) => Arc::clone(suite),
+        let known = self.inner.suites.lock().await.get(&folder).cloned();
+        let suite = match known {
+            Some(suite) => suite,
             None => {
+                // Not under the lock: one archive that can't be reached must not hold up the others. Of two first
+                // sights at once, one holds.
                 let suite = self.first_sight(mirror, &folder).await?;
-                suites.insert(folder, Arc::clone(&suite));
-                suite
+                Arc::clone(self.inner.suites.lock().await.entry(folder).or_insert(suite))
             }
         };
         match suite.files.get(name) {

@@ -8,10 +8,11 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use preflight_debian::{
-    BinaryPackage, BuildInfo, EntryKind, Error, Keyring, Problem, SignaturePolicy, SignatureState, SourceFolder,
-    SourceFormat, SourcePackage, SourceUpload, TextFile, TreeEntry,
+    BinaryPackage, BuildInfo, Changelog, Control, Dsc, EntryKind, Error, Keyring, Problem, SignaturePolicy,
+    SignatureState, SourceChanges, SourceFolder, SourceFormat, SourcePackage, SourceUpload, TextFile, TreeEntry,
 };
 use pretty_assertions::assert_eq;
+use proptest::prelude::*;
 use tempfile::TempDir;
 
 fn run(command: &mut Command) -> Output {
@@ -551,4 +552,24 @@ fn a_buildinfo_names_what_was_built() {
         *TextFile::read(folder.path()).unwrap_err().problem,
         Problem::NotAFile { .. }
     ));
+}
+
+/// A good `.dsc` in whose lines something was changed.
+fn harmed() -> impl Strategy<Value = String> {
+    const GOOD: &str = "Format: 3.0 (quilt)\nSource: demo\nBinary: demo, libdemo1\nArchitecture: source\nVersion: 1.0-1\nDistribution: sid\nBuild-Depends: a1 [b] | c1 (>= 1) <!d>,\nPackage: x\nFiles:\n 900150983cd24fb0d6963f7d28e17f72 3 a.dsc\nChecksums-Sha256:\n ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad 3 a.dsc\n";
+    (0..GOOD.len(), 0..12_usize, "[ -~\\n\\té]{0,6}")
+        .prop_map(|(at, length, new)| format!("{}{new}{}", &GOOD[..at], &GOOD[(at + length).min(GOOD.len())..]))
+}
+
+proptest! {
+    #[test]
+    fn no_text_makes_a_parser_panic(text in harmed()) {
+        let path = Path::new("x");
+        let _ = (Dsc::parse(path, &text), Control::parse(path, &text), Changelog::parse(path, &text));
+        if let Ok(changes) = SourceChanges::parse(path, &text) {
+            prop_assert!(changes.files.iter().all(|file| !file.name.contains('/') && !file.name.starts_with('.')));
+        }
+        let signed = format!("-----BEGIN PGP SIGNED MESSAGE-----\n\n{text}\n-----BEGIN PGP SIGNATURE-----\n{text}");
+        let _ = Keyring::default().verify_inline(signed.as_bytes());
+    }
 }

@@ -118,6 +118,33 @@ async fn apt_installs_from_a_ticket_repository_and_shows_a_refusal() {
     apt.succeed(&["download", "mine"]).await;
     assert!(session.lock().entries().all(|entry| entry.kind == LockKind::Ticket));
     assert!(session.lock().from_archives().is_empty());
+    // A rebuild under the archive's own version number: the pin decides.
+    let rebuilt = support::deb(debs.path(), "demo-data", "1.0-1", "Provides: rebuilt\n", 100);
+    let pinned = debs.path().join("pinned");
+    TicketRepository::publish(&pinned, &[rebuilt], &labels(), &mirror.key, SystemTime::now()).unwrap();
+    let both = archive
+        .session(SessionOptions {
+            repositories: vec![TicketMount {
+                path: "8".to_owned(),
+                folder: pinned,
+            }],
+            ..mirror.options(Network::Allowed)
+        })
+        .unwrap();
+    let loopback_both = both.listen_loopback().await.unwrap();
+    let ticket = preflight_archive::ticket_source("8", key.to_str().unwrap());
+    let source = format!("deb [signed-by={}] {GUEST_URL} stable main\n{ticket}", key.display());
+    let apt_both = Apt::new(Some(&loopback_both.proxy_url()), &source);
+    std::fs::write(
+        apt_both.folder.path().join("etc/preferences"),
+        preflight_archive::ticket_preferences(&labels()),
+    )
+    .unwrap();
+    apt_both.succeed(&["update"]).await;
+    let simulated = apt_both.succeed(&["install", "--simulate", "demo"]).await;
+    assert!(simulated.contains("Inst demo-data (1.0-1 ticket-7:"), "{simulated}");
+    assert!(simulated.contains("Inst demo (1.0+b1-1 stable"), "{simulated}");
+
     // The same as files, without our server.
     let source = format!(
         "deb [signed-by={}] file:{}/current ./\n",

@@ -331,7 +331,7 @@ impl Apt {
             at("etc")
         );
         if let Some(proxy) = proxy {
-            writeln!(config, "Acquire::http::Proxy \"{proxy}\";").unwrap();
+            config.push_str(&preflight_archive::apt_configuration(proxy));
         }
         fs::write(root.join("apt.conf"), config).unwrap();
         Self { folder }
