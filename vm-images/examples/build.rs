@@ -23,7 +23,7 @@ async fn run() -> Result<(), Box<dyn std::error::Error>> {
     match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["initrd", folder, image, agent] => {
             let image = ImageStore::open(folder.into()).await?.get(image)?;
-            let initrd = compose_initrd(&image, agent.as_ref(), &Path::new(folder).join("initrd"))?;
+            let initrd = compose_initrd(&image, agent.as_ref(), &Path::new(folder).join(".initrd"))?;
             println!("kernel {}\ninitrd {}", image.kernel().display(), initrd.display());
             println!("disk {} {}", image.disk_format().as_str(), image.disk().display());
             let options = BootOptions {

@@ -18,7 +18,8 @@ use crate::progress::{Progress, Reader};
 use crate::recipe::{Recipe, RecipeName, Variant};
 use crate::store::{ImageStore, StoreError};
 use crate::word::Word;
-use crate::workshop::{self, Place, Work, WorkshopError};
+use crate::workshop::{self, Place, Work};
+use crate::workshop_error::WorkshopError;
 
 /// Without these in kernel or initrd, no root file system and no agent.
 const MODULES_NEEDED: &str = "virtio_pci virtio_blk virtio_console ext4";

@@ -36,6 +36,7 @@ mod recipe;
 mod store;
 mod word;
 mod workshop;
+mod workshop_error;
 
 pub use boot::{BootOptions, kernel_command_line};
 pub use build::{BuildError, BuildRequest, build, host_architecture};
@@ -52,4 +53,5 @@ pub use recipe::{
 };
 pub use store::{ImageStore, StoreError};
 pub use word::{NameError, PackageName, SuiteName, UnitName, UserName, Word};
-pub use workshop::{WorkshopError, check_host};
+pub use workshop::check_host;
+pub use workshop_error::WorkshopError;

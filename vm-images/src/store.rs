@@ -10,7 +10,8 @@ use nix::fcntl::{Flock, FlockArg};
 use crate::identity::ImageId;
 use crate::image::{BaseImage, ImageError};
 use crate::recipe::{RecipeName, Variant};
-use crate::workshop::{WorkshopError, remove_tree};
+use crate::workshop::remove_tree;
+use crate::workshop_error::WorkshopError;
 
 /// Folders that are being filled or emptied; the rest of the name is random.
 const BUILDING: &str = ".building-";
