@@ -89,10 +89,9 @@ impl Beats {
         self.0.subscribe()
     }
 
-    /// What a running job last said.
-    #[must_use]
-    pub fn get(&self, job: JobId) -> Option<Live> {
-        self.0.borrow().get(&job).cloned()
+    /// All of them now. Not to be held: executors wait meanwhile.
+    pub(crate) fn borrow(&self) -> watch::Ref<'_, BTreeMap<JobId, Live>> {
+        self.0.borrow()
     }
 
     pub(crate) fn start(&self, job: JobId, live: Live) {

@@ -70,18 +70,23 @@ impl TicketFolder {
         self.0.join("artifacts")
     }
 
+    fn results(&self) -> PathBuf {
+        self.0.join("results")
+    }
+
     /// The subunit v2 stream of a test job's newest attempt.
     #[must_use]
     pub fn result_stream(&self, job: JobId) -> PathBuf {
-        self.0.join("results").join(format!("{job}.subunit"))
+        self.results().join(format!("{job}.subunit"))
     }
 
-    /// Makes the folders for logs and artifacts.
+    /// Makes the folders for logs, artifacts and result streams.
     ///
     /// # Errors
     /// The system's.
     pub fn create(&self) -> io::Result<()> {
         std::fs::create_dir_all(self.logs())?;
+        std::fs::create_dir_all(self.results())?;
         std::fs::create_dir_all(self.artifacts())
     }
 }

@@ -1,0 +1,175 @@
+//! The daemon's start and end: folders, lock file, database, socket; then, in the other order, a graceful stop. It
+//! puts the rooms together and knows what none of them does.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use preflight_core::Moment;
+use preflight_core::schedule::Slots;
+use preflight_protocol::endpoint::{EndpointError, Folders};
+use preflight_store::{Store, StoreError, TicketsFolder};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use crate::config::{Config, ConfigError};
+use crate::dispatcher::{Dispatcher, Handle, Parts};
+use crate::folders::{self, FolderError, Lock};
+use crate::server::{self, Context};
+use crate::services::Services;
+
+/// Why the daemon does not start, or has ended.
+#[derive(Debug, thiserror::Error)]
+pub enum DaemonError {
+    /// No place for the folders, or for the socket.
+    #[error(transparent)]
+    Endpoint(#[from] EndpointError),
+    /// A folder that cannot be used, or another daemon.
+    #[error(transparent)]
+    Folder(#[from] FolderError),
+    /// A configuration that cannot be used.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The database.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The socket.
+    #[error("the socket {path:?} cannot be made: {source}")]
+    Socket {
+        /// The socket.
+        path: PathBuf,
+        /// The system's error.
+        source: std::io::Error,
+    },
+    /// What does the work cannot be set up.
+    #[error("{0}")]
+    Services(String),
+    /// One of the daemon's own tasks has panicked.
+    #[error("a task of the daemon's own has failed: {0}")]
+    Task(#[from] tokio::task::JoinError),
+}
+
+/// This daemon's hold on its folders: as long as it lives, no other daemon uses them.
+#[derive(Debug)]
+pub struct Home {
+    folders: Folders,
+    socket: PathBuf,
+    lock: Lock,
+}
+
+impl Home {
+    /// Prepares the folders and takes the lock.
+    ///
+    /// # Errors
+    /// Where a folder cannot be used, or another daemon uses it.
+    pub fn enter(folders: Folders) -> Result<Self, DaemonError> {
+        let socket = folders.socket()?;
+        folders::prepare(&folders, nix::unistd::geteuid().as_raw())?;
+        let lock = folders::lock(&folders.lock_file())?;
+        Ok(Self { folders, socket, lock })
+    }
+
+    /// The folders.
+    #[must_use]
+    pub fn folders(&self) -> &Folders {
+        &self.folders
+    }
+}
+
+/// A running daemon.
+#[derive(Debug)]
+pub struct Daemon {
+    /// To its dispatcher.
+    pub handle: Handle,
+    /// Its socket.
+    pub socket: PathBuf,
+    stop: CancellationToken,
+    dispatching: JoinHandle<Result<(), StoreError>>,
+    close: CancellationToken,
+    serving: JoinHandle<()>,
+    _lock: Lock,
+}
+
+impl Daemon {
+    /// Starts a daemon; it answers when this returns.
+    ///
+    /// # Errors
+    /// Where the database or the socket cannot be opened.
+    pub async fn start(home: Home, config: &Config, services: Services) -> Result<Self, DaemonError> {
+        let Home { folders, socket, lock } = home;
+        let tickets = TicketsFolder::below(&folders.state);
+        let (store, loaded) = Store::open(&folders.state.join("preflight.db"))?;
+        let stop = CancellationToken::new();
+        let parts = Parts {
+            store,
+            loaded,
+            tickets: tickets.clone(),
+            executor: Arc::clone(&services.executor),
+            slots: Slots {
+                jobs: config.scheduler.jobs.into(),
+            },
+            stop: stop.clone(),
+        };
+        let (dispatcher, handle) = Dispatcher::new(parts).await?;
+        let listener = server::listen(&socket).map_err(|source| DaemonError::Socket {
+            path: socket.clone(),
+            source,
+        })?;
+        let close = CancellationToken::new();
+        let context = Arc::new(Context {
+            dispatcher: handle.clone(),
+            services,
+            tickets,
+            started_at: Moment(jiff::Timestamp::now().as_microsecond()),
+            instance: uuid::Uuid::new_v4().to_string(),
+            stop: stop.clone(),
+            close: close.clone(),
+        });
+        let dispatching = tokio::spawn(dispatcher.run());
+        let serving = tokio::spawn(server::serve(listener, socket.clone(), context));
+        tracing::info!(
+            ?socket,
+            pid = std::process::id(),
+            "preflightd {} has started",
+            env!("CARGO_PKG_VERSION")
+        );
+        Ok(Self {
+            handle,
+            socket,
+            stop,
+            dispatching,
+            close,
+            serving,
+            _lock: lock,
+        })
+    }
+
+    /// Cancelled, it ends the daemon gracefully.
+    #[must_use]
+    pub fn stopper(&self) -> CancellationToken {
+        self.stop.clone()
+    }
+
+    /// Waits for the daemon's end: its stop, or a failure of the store. Then its socket is gone.
+    ///
+    /// # Errors
+    /// What has ended it before its time.
+    pub async fn ended(mut self) -> Result<(), DaemonError> {
+        let result = (&mut self.dispatching).await;
+        // However it ended, clients must learn it.
+        self.stop.cancel();
+        self.close.cancel();
+        (&mut self.serving).await?;
+        result??;
+        tracing::info!("preflightd has stopped");
+        Ok(())
+    }
+}
+
+/// A daemon that is dropped ends at once, as if it had been killed: what it ran is found by the next one.
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        self.dispatching.abort();
+        self.serving.abort();
+        self.close.cancel();
+    }
+}

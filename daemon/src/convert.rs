@@ -1,0 +1,359 @@
+//! From the daemon's own types to the wire's and back. The only room that knows both; it decides nothing.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+use preflight_core as core;
+use preflight_protocol as wire;
+use preflight_protocol::error::{ErrorCode, RpcError};
+use preflight_protocol::event::EventKind;
+use preflight_protocol::ids;
+
+use crate::beats::Live;
+
+/// What running jobs last said, by job.
+pub(crate) type LiveJobs = BTreeMap<core::JobId, Live>;
+
+pub(crate) fn ticket_id(id: core::TicketId) -> ids::TicketId {
+    ids::TicketId(id.0)
+}
+
+pub(crate) fn job_id(id: core::JobId) -> ids::JobId {
+    ids::JobId(id.0)
+}
+
+pub(crate) fn sequence(seq: core::Sequence) -> ids::Sequence {
+    ids::Sequence(seq.0)
+}
+
+/// A moment; one that no calendar has is the epoch.
+pub(crate) fn moment(moment: core::Moment) -> ids::Moment {
+    ids::Moment(Timestamp::from_microsecond(moment.0).unwrap_or(Timestamp::UNIX_EPOCH))
+}
+
+pub(crate) fn image_id(id: &core::ImageId) -> ids::ImageId {
+    ids::ImageId(id.0.clone())
+}
+
+pub(crate) fn series(series: &core::Series) -> ids::Series {
+    ids::Series(series.0.clone())
+}
+
+pub(crate) fn log_name(name: &core::LogName) -> wire::log::LogName {
+    wire::log::LogName(name.0.clone())
+}
+
+pub(crate) fn digest(digest: core::Sha256) -> ids::Sha256 {
+    ids::Sha256(digest.to_string())
+}
+
+fn outcome(outcome: core::Outcome) -> wire::result::Outcome {
+    use wire::result::Outcome;
+    match outcome {
+        core::Outcome::Pass => Outcome::Pass,
+        core::Outcome::Fail => Outcome::Fail,
+        core::Outcome::Skipped => Outcome::Skipped,
+        core::Outcome::NoTests => Outcome::NoTests,
+        core::Outcome::BadPackage => Outcome::BadPackage,
+        core::Outcome::TestbedBroken => Outcome::TestbedBroken,
+        core::Outcome::Cancelled => Outcome::Cancelled,
+    }
+}
+
+fn job_kind(kind: core::JobKind) -> wire::job::JobKind {
+    use wire::job::JobKind;
+    match kind {
+        core::JobKind::BaseImage => JobKind::BaseImage,
+        core::JobKind::Source => JobKind::Source,
+        core::JobKind::Build => JobKind::Build,
+        core::JobKind::Image => JobKind::Image,
+        core::JobKind::Test => JobKind::Test,
+    }
+}
+
+fn job_state(state: core::JobState) -> wire::job::JobState {
+    use wire::job::JobState;
+    match state {
+        core::JobState::Queued => JobState::Queued,
+        core::JobState::Running => JobState::Running,
+        core::JobState::Passed => JobState::Passed,
+        core::JobState::Failed => JobState::Failed,
+        core::JobState::Cancelled => JobState::Cancelled,
+        core::JobState::Skipped => JobState::Skipped,
+    }
+}
+
+fn step(step: core::WorkflowStep) -> wire::ticket::WorkflowStep {
+    use wire::ticket::WorkflowStep;
+    match step {
+        core::WorkflowStep::Queued => WorkflowStep::Queued,
+        core::WorkflowStep::PackageBuilding => WorkflowStep::PackageBuilding,
+        core::WorkflowStep::ImageBuilding => WorkflowStep::ImageBuilding,
+        core::WorkflowStep::ImageTesting => WorkflowStep::ImageTesting,
+        core::WorkflowStep::PackagePublishing => WorkflowStep::PackagePublishing,
+        core::WorkflowStep::Failed => WorkflowStep::Failed,
+        core::WorkflowStep::Complete => WorkflowStep::Complete,
+    }
+}
+
+fn status(status: core::TicketStatus) -> wire::ticket::TicketStatus {
+    use wire::ticket::TicketStatus;
+    match status {
+        core::TicketStatus::Waiting => TicketStatus::Waiting,
+        core::TicketStatus::Queued => TicketStatus::Queued,
+        core::TicketStatus::Running => TicketStatus::Running,
+        core::TicketStatus::Complete => TicketStatus::Complete,
+        core::TicketStatus::Failed => TicketStatus::Failed,
+        core::TicketStatus::Cancelled => TicketStatus::Cancelled,
+    }
+}
+
+fn first_error(error: &core::FirstError) -> wire::job::FirstError {
+    wire::job::FirstError {
+        log: log_name(&error.log),
+        line: error.line,
+        text: error.text.clone(),
+    }
+}
+
+/// What a job last said, as it stands at `now`; none before it has said what it does.
+pub(crate) fn progress(live: &Live, now: Instant) -> Option<wire::job::Progress> {
+    let seconds = |left: Duration| u32::try_from(left.as_secs()).unwrap_or(u32::MAX);
+    Some(wire::job::Progress {
+        phase: live.phase.clone()?,
+        fraction: live.fraction(now),
+        estimate_s: live.remaining(now).map(seconds),
+    })
+}
+
+pub(crate) fn beat(job: core::JobId, live: &Live, now: Instant) -> wire::event::Beat {
+    wire::event::Beat {
+        ticket: ticket_id(live.ticket),
+        job: job_id(job),
+        progress: progress(live, now),
+        log: log_name(&live.log),
+        log_size: live.log_size,
+    }
+}
+
+fn attempt(record: &core::AttemptRecord) -> wire::job::AttemptRecord {
+    wire::job::AttemptRecord {
+        attempt: ids::Attempt(record.attempt.0),
+        started_at: moment(record.started_at),
+        finished_at: record.finished_at.map(moment),
+        outcome: record.outcome.map(outcome),
+        reason: record.reason.clone(),
+        log: log_name(&record.log),
+        first_error: record.first_error.as_ref().map(first_error),
+    }
+}
+
+fn job(job: &core::Job, live: &LiveJobs) -> wire::job::Job {
+    let newest = job.newest();
+    // What interrupted a queued job's last attempt is no reason of the job's.
+    let ended = newest.filter(|_| !matches!(job.state, core::JobState::Queued | core::JobState::Running));
+    wire::job::Job {
+        id: job_id(job.id),
+        ticket: ticket_id(job.ticket),
+        kind: job_kind(job.kind),
+        subticket: job.subticket.map(|id| ids::SubticketId(id.0)),
+        source: job.source.clone(),
+        needs: job.needs.iter().copied().map(job_id).collect(),
+        state: job_state(job.state),
+        attempt: ids::Attempt(job.attempt().0),
+        started_at: newest.map(|record| moment(record.started_at)),
+        finished_at: newest.and_then(|record| record.finished_at).map(moment),
+        outcome: match job.state {
+            core::JobState::Cancelled => Some(wire::result::Outcome::Cancelled),
+            _ => ended.and_then(|record| record.outcome).map(outcome),
+        },
+        reason: match job.state {
+            core::JobState::Cancelled => Some("cancelled".to_owned()),
+            _ => job
+                .reason
+                .clone()
+                .or_else(|| ended.and_then(|record| record.reason.clone())),
+        },
+        first_error: ended.and_then(|record| record.first_error.as_ref()).map(first_error),
+        log: newest.map(|record| log_name(&record.log)),
+        progress: live
+            .get(&job.id)
+            .filter(|_| job.state == core::JobState::Running)
+            .and_then(|live| progress(live, Instant::now())),
+        attempts: job.attempts.iter().map(attempt).collect(),
+    }
+}
+
+fn test_status(status: core::TestStatus) -> wire::result::TestStatus {
+    use wire::result::TestStatus;
+    match status {
+        core::TestStatus::Pass => TestStatus::Pass,
+        core::TestStatus::Fail => TestStatus::Fail,
+        core::TestStatus::Skip => TestStatus::Skip,
+        core::TestStatus::Flaky => TestStatus::Flaky,
+    }
+}
+
+fn test(test: &core::TestRecord) -> wire::result::TestResult {
+    let result = &test.result;
+    wire::result::TestResult {
+        source: result.source.clone(),
+        name: result.name.clone(),
+        status: test_status(result.status),
+        reason: result.reason.clone(),
+        duration_s: result.duration.as_secs_f64(),
+        job: job_id(test.job),
+        log_line: result.log_line,
+    }
+}
+
+fn artifact(artifact: &core::ArtifactRecord) -> wire::result::Artifact {
+    wire::result::Artifact {
+        name: artifact.artifact.name.clone(),
+        sha256: digest(artifact.artifact.sha256),
+        size: artifact.artifact.size,
+        path: artifact.artifact.path.clone(),
+        job: job_id(artifact.job),
+    }
+}
+
+fn subticket(subticket: &core::Subticket) -> wire::ticket::Subticket {
+    use wire::ticket::Signature;
+    wire::ticket::Subticket {
+        id: ids::SubticketId(subticket.id.0),
+        source: subticket.source.clone(),
+        version: subticket.version.clone(),
+        origin: subticket.origin.clone(),
+        signature: match subticket.signature.clone() {
+            core::Signature::None => Signature::None,
+            core::Signature::Good { signer, fingerprint } => Signature::Good { signer, fingerprint },
+            core::Signature::Unverified { reason } => Signature::Unverified { reason },
+        },
+    }
+}
+
+pub(crate) fn summary(ticket: &core::Ticket, live: &LiveJobs) -> wire::ticket::TicketSummary {
+    let mut counts = wire::ticket::TestCounts::default();
+    for test in &ticket.tests {
+        *match test.result.status {
+            core::TestStatus::Pass => &mut counts.pass,
+            core::TestStatus::Fail => &mut counts.fail,
+            core::TestStatus::Flaky => &mut counts.flaky,
+            core::TestStatus::Skip => &mut counts.skip,
+        } += 1;
+    }
+    let end = ticket.end.as_ref();
+    let running = ticket.jobs.iter().find(|job| job.state == core::JobState::Running);
+    wire::ticket::TicketSummary {
+        id: ticket_id(ticket.id),
+        title: ticket.title.clone(),
+        owner: ticket.owner.clone(),
+        series: series(&ticket.series),
+        workflow_step: step(ticket.step),
+        status: status(ticket.status),
+        outcome: end.map(|end| outcome(end.outcome)),
+        exit_code: end.map(|end| end.exit_code.code()),
+        reason: end.and_then(|end| end.reason.clone()),
+        sources: ticket
+            .subtickets
+            .iter()
+            .map(|subticket| subticket.source.clone())
+            .collect(),
+        created_at: moment(ticket.created_at),
+        started_at: ticket.started_at.map(moment),
+        finished_at: end.map(|end| moment(end.at)),
+        queue_position: ticket.queue_position,
+        progress: running
+            .and_then(|job| live.get(&job.id))
+            .and_then(|live| progress(live, Instant::now())),
+        test_counts: counts,
+    }
+}
+
+pub(crate) fn ticket(ticket: &core::Ticket, live: &LiveJobs) -> wire::ticket::Ticket {
+    wire::ticket::Ticket {
+        summary: summary(ticket, live),
+        description: ticket.description.clone(),
+        bug: ticket.bug.clone(),
+        add_packages: ticket.options.add_packages.clone(),
+        remove_packages: ticket.options.remove_packages.clone(),
+        subtickets: ticket.subtickets.iter().map(subticket).collect(),
+        jobs: ticket.jobs.iter().map(|one| job(one, live)).collect(),
+        tests: ticket.tests.iter().map(test).collect(),
+        artifacts: ticket.artifacts.iter().map(artifact).collect(),
+        image: ticket.image.as_ref().map(image_id),
+        warnings: ticket.warnings.clone(),
+    }
+}
+
+pub(crate) fn image(image: &core::ImageRecord, state: &core::State) -> wire::image::ImageInfo {
+    wire::image::ImageInfo {
+        id: image_id(&image.id),
+        series: series(&image.series),
+        kind: match image.kind {
+            core::ImageKind::Base => wire::image::ImageKind::Base,
+            core::ImageKind::BaseBuild => wire::image::ImageKind::BaseBuild,
+            core::ImageKind::Ticket => wire::image::ImageKind::Ticket,
+        },
+        size: image.size,
+        created_at: moment(image.created_at),
+        users: state.users(image).into_iter().map(ticket_id).collect(),
+        path: image.path.clone(),
+    }
+}
+
+pub(crate) fn lock((job, entries): (core::JobId, Vec<core::LockEntry>)) -> wire::archive::Lock {
+    let entry = |entry: core::LockEntry| wire::archive::LockEntry {
+        url: entry.url,
+        sha256: digest(entry.sha256),
+        size: entry.size,
+    };
+    wire::archive::Lock {
+        job: job_id(job),
+        entries: entries.into_iter().map(entry).collect(),
+    }
+}
+
+/// What subscribers are told of an event. `state` is the one after it, so that its noun is whole.
+pub(crate) fn event(event: &core::Event, state: &core::State, live: &LiveJobs) -> Option<EventKind> {
+    use core::Event;
+    let whole = event.ticket().and_then(|id| state.ticket(id));
+    Some(match event {
+        Event::TicketCreated(_) => EventKind::TicketCreated(Box::new(ticket(whole?, live))),
+        Event::TicketEdited { .. }
+        | Event::TicketQueued { .. }
+        | Event::QueuePlaced { .. }
+        | Event::TicketAdvanced { .. }
+        | Event::TicketEnded { .. } => EventKind::TicketChanged(Box::new(summary(whole?, live))),
+        Event::JobStarted { job: id, .. }
+        | Event::AttemptEnded { job: id, .. }
+        | Event::AttemptInterrupted { job: id, .. }
+        | Event::JobSkipped { job: id, .. }
+        | Event::JobCancelled { job: id, .. }
+        // The lock itself is asked for: it may have thousands of entries.
+        | Event::LockRecorded { job: id, .. } => EventKind::JobChanged(Box::new(job(whole?.job(*id)?, live))),
+        Event::TestRecorded { test: record, .. } => EventKind::TestRecorded(test(record)),
+        Event::ArtifactStored { artifact: record, .. } => EventKind::ArtifactStored(artifact(record)),
+        Event::WarningRaised { text, .. } => EventKind::WarningRaised { text: text.clone() },
+        Event::ImageAdded { image: record, .. } => EventKind::ImageAdded(image(record, state)),
+        Event::ImageRemoved { id } => EventKind::ImageRemoved { id: image_id(id) },
+    })
+}
+
+/// A refusal as clients are told of it.
+pub(crate) fn refusal(refusal: &core::Refusal) -> RpcError {
+    use core::Refusal;
+    let code = match refusal {
+        Refusal::NoTicket(_) | Refusal::NoJob(_) => ErrorCode::NotFound,
+        Refusal::NothingToDo | Refusal::BadOrder { .. } => ErrorCode::InvalidParams,
+        Refusal::Ended(_)
+        | Refusal::NotWaiting(..)
+        | Refusal::NotReady(..)
+        | Refusal::Stale(..)
+        | Refusal::InUse(..)
+        | Refusal::HasChild(..)
+        | Refusal::TooMany(..) => ErrorCode::Conflict,
+    };
+    RpcError::new(code, refusal.to_string())
+}

@@ -1,0 +1,421 @@
+//! The only writer of state, and the only `select!` over what changes it.
+//!
+//! Requests and reports come in turns. What a turn changes is decided and applied to the state in memory, which nobody
+//! else can see; then it is committed to the store; and only then do answers, notifications and orders to the executor
+//! go out. A failed commit ends the daemon before anybody has heard of what was not stored. It knows neither sockets
+//! nor SQL nor what a job does.
+
+mod handle;
+mod running;
+mod subscribers;
+
+use std::io;
+use std::sync::Arc;
+
+use preflight_core::schedule::{self, Slots};
+use preflight_core::{
+    Command, Ending, Event, JobId, JobState, Moment, NewTicket, Outcome, Refusal, Report, Sequence, State, TicketId,
+    decide, estimate,
+};
+use preflight_protocol::error::{ErrorCode, RpcError};
+use preflight_protocol::event::Envelope;
+use preflight_store::{Loaded, Store, StoreError, TicketsFolder, Written};
+use tokio::sync::{mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
+
+use crate::beats::{Beats, Live};
+use crate::convert;
+use crate::reports::{Addressed, Reports};
+use crate::services::{Executor, JobOrder, Staging};
+
+use handle::Input;
+pub use handle::{DispatcherGone, Handle, Subscription, View};
+use running::Running;
+use subscribers::Subscribers;
+
+/// How many requests and reports make one turn, and so one commit.
+const TURN: usize = 256;
+
+/// What an attempt's record says that an earlier daemon has left.
+const DIED: &str = "interrupted by the daemon's death";
+/// What an attempt's record says that this daemon has stopped.
+const STOPPED: &str = "interrupted by the daemon's stop";
+
+/// What the dispatcher needs.
+pub struct Parts {
+    /// The database.
+    pub store: Store,
+    /// What it holds.
+    pub loaded: Loaded,
+    /// Where tickets' files are.
+    pub tickets: TicketsFolder,
+    /// Who runs jobs.
+    pub executor: Arc<dyn Executor>,
+    /// How much may run at once.
+    pub slots: Slots,
+    /// Ends the daemon gracefully once cancelled.
+    pub stop: CancellationToken,
+}
+
+/// The dispatcher; [`Dispatcher::run`] is its life.
+pub struct Dispatcher {
+    state: State,
+    seq: Sequence,
+    /// The newest moment that was given out: moments never go back, whatever the system's clock does.
+    now: Moment,
+    store: Store,
+    tickets: TicketsFolder,
+    executor: Arc<dyn Executor>,
+    slots: Slots,
+    stop: CancellationToken,
+    inputs: mpsc::Receiver<Input>,
+    reports: mpsc::UnboundedReceiver<Addressed>,
+    report_sender: mpsc::UnboundedSender<Addressed>,
+    beats: Beats,
+    running: Running,
+    subscribers: Subscribers,
+    /// What an earlier daemon has left behind is gone: jobs may start.
+    reconciled: bool,
+    warnings: Vec<String>,
+}
+
+/// What goes out after the commit.
+#[derive(Default)]
+struct Turn {
+    events: Vec<Written>,
+    envelopes: Vec<Envelope>,
+    starts: Vec<JobOrder>,
+    answers: Vec<Box<dyn FnOnce() + Send>>,
+    reads: Vec<Input>,
+}
+
+impl Dispatcher {
+    /// Takes over what the store holds: attempts that its last daemon has left open are ended as interrupted.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn new(parts: Parts) -> Result<(Self, Handle), StoreError> {
+        let (sender, inputs) = mpsc::channel(TURN);
+        let (report_sender, reports) = mpsc::unbounded_channel();
+        let beats = Beats::default();
+        let mut dispatcher = Self {
+            state: parts.loaded.state,
+            seq: parts.loaded.seq,
+            now: Moment::default(),
+            store: parts.store.clone(),
+            tickets: parts.tickets,
+            executor: parts.executor,
+            slots: parts.slots,
+            stop: parts.stop,
+            inputs,
+            reports,
+            report_sender,
+            beats: beats.clone(),
+            running: Running::default(),
+            subscribers: Subscribers::default(),
+            reconciled: false,
+            warnings: vec![],
+        };
+        dispatcher.remove_strays();
+        let mut turn = Turn::default();
+        let interrupted: Vec<JobId> = dispatcher.state.open_jobs().map(|job| job.id).collect();
+        for job in interrupted {
+            dispatcher
+                .decide(
+                    Command::Interrupt {
+                        job,
+                        reason: DIED.to_owned(),
+                    },
+                    &mut turn,
+                )
+                .unwrap_or_else(ignore);
+        }
+        dispatcher.commit(turn).await?;
+        Ok((dispatcher, Handle::new(sender, beats, parts.store)))
+    }
+
+    /// Files of tickets that were never stored.
+    fn remove_strays(&self) {
+        let stray = |name: &str| match name.parse() {
+            Ok(id) => self.state.ticket(TicketId(id)).is_none(),
+            Err(_) => name == "staging",
+        };
+        let entries = std::fs::read_dir(self.tickets.root()).into_iter().flatten().flatten();
+        for entry in entries.filter(|entry| entry.file_name().to_str().is_some_and(stray)) {
+            if let Err(error) = std::fs::remove_dir_all(entry.path()) {
+                tracing::warn!(path = ?entry.path(), %error, "a folder that no ticket owns cannot be removed");
+            }
+        }
+    }
+
+    /// Runs until it is told to stop, and its running attempts have ended.
+    ///
+    /// # Errors
+    /// The store's: what could not be stored was told to nobody.
+    pub async fn run(mut self) -> Result<(), StoreError> {
+        let executor = Arc::clone(&self.executor);
+        let reconciling = tokio::spawn(async move { executor.reconcile(&[]).await });
+        tokio::pin!(reconciling);
+        loop {
+            let stopping = self.stop.is_cancelled();
+            if stopping && self.running.is_empty() {
+                return Ok(());
+            }
+            let mut turn = Turn::default();
+            let deadline = self.running.deadline();
+            tokio::select! {
+                Some(input) = self.inputs.recv() => self.take_input(input, &mut turn),
+                Some(report) = self.reports.recv() => self.take_report(report, &mut turn),
+                () = self.stop.cancelled(), if !stopping => self.running.cancel_all(),
+                () = running::wait(deadline) => self.give_up(&mut turn),
+                result = &mut reconciling, if !self.reconciled => {
+                    self.reconciled = true;
+                    self.note_reconciled(result);
+                }
+            }
+            for _ in 0..TURN {
+                if let Ok(report) = self.reports.try_recv() {
+                    self.take_report(report, &mut turn);
+                } else if let Ok(input) = self.inputs.try_recv() {
+                    self.take_input(input, &mut turn);
+                } else {
+                    break;
+                }
+            }
+            self.start_jobs(&mut turn);
+            self.commit(turn).await?;
+        }
+    }
+
+    fn note_reconciled(&mut self, result: Result<Result<(), RpcError>, tokio::task::JoinError>) {
+        let error = match result {
+            Ok(Ok(())) => return,
+            Ok(Err(error)) => error.to_string(),
+            Err(error) => error.to_string(),
+        };
+        tracing::error!(error, "what an earlier daemon has left behind cannot be removed");
+        self.warnings.push(format!(
+            "what an earlier daemon has left behind cannot be removed: {error}"
+        ));
+    }
+
+    fn take_input(&mut self, input: Input, turn: &mut Turn) {
+        match input {
+            Input::Command { command, answer } => {
+                let result = self.decide(command, turn).map_err(|refusal| convert::refusal(&refusal));
+                turn.answer(answer, result);
+            }
+            Input::Create { new, staging, answer } => {
+                let result = self.create(*new, staging, turn);
+                turn.answer(answer, result);
+            }
+            read @ (Input::Read(_) | Input::Subscribe { .. }) => turn.reads.push(read),
+        }
+    }
+
+    fn create(&mut self, new: NewTicket, staging: Option<Staging>, turn: &mut Turn) -> Result<TicketId, RpcError> {
+        let command = Command::Create(Box::new(new));
+        let now = self.tick();
+        let events = decide(&self.state, command, now).map_err(|refusal| convert::refusal(&refusal))?;
+        let created = events.first().and_then(Event::ticket);
+        let id = created.ok_or_else(|| RpcError::new(ErrorCode::Internal, "no ticket came of its creation"))?;
+        // Before the commit: a folder without a ticket is removed by the next daemon, a ticket without one is broken.
+        self.make_folder(id, staging).map_err(|error| {
+            let message = format!(
+                "the ticket's folder {:?} cannot be made: {error}",
+                self.tickets.ticket(id).root()
+            );
+            RpcError::new(ErrorCode::Internal, message)
+        })?;
+        self.apply(events, turn);
+        Ok(id)
+    }
+
+    fn make_folder(&self, id: TicketId, staging: Option<Staging>) -> io::Result<()> {
+        let folder = self.tickets.ticket(id);
+        if let Some(staging) = staging {
+            staging.adopt(folder.root())?;
+        } else if folder.root().exists() {
+            std::fs::remove_dir_all(folder.root())?;
+        }
+        folder.create()
+    }
+
+    fn take_report(&mut self, Addressed { job, attempt, report }: Addressed, turn: &mut Turn) {
+        let winding_down = self.stop.is_cancelled()
+            && matches!(&report, Report::Finished(ending)
+                if matches!(ending.outcome, Outcome::Cancelled | Outcome::TestbedBroken))
+            && self
+                .state
+                .job(job)
+                .is_some_and(|found| found.state == JobState::Running && found.is_open() && found.attempt() == attempt);
+        let command = if winding_down {
+            // It ended because the daemon does, which says nothing of the job.
+            Command::Interrupt {
+                job,
+                reason: STOPPED.to_owned(),
+            }
+        } else {
+            Command::Report { job, attempt, report }
+        };
+        match self.decide(command, turn) {
+            Ok(()) => {}
+            Err(refusal @ Refusal::Stale(..)) => tracing::debug!(%refusal, "a report is dropped"),
+            Err(refusal) => tracing::warn!(%refusal, "a report is dropped"),
+        }
+    }
+
+    /// Attempts whose executors have not ended in time after their cancelling.
+    fn give_up(&mut self, turn: &mut Turn) {
+        for (job, attempt) in self.running.overdue() {
+            tracing::error!(%job, %attempt, "the executor has not ended a cancelled attempt in time");
+            let reason = "the executor has not ended in time".to_owned();
+            let report = Report::Finished(Ending::new(Outcome::Cancelled, Some(reason)));
+            self.take_report(Addressed { job, attempt, report }, turn);
+        }
+    }
+
+    fn start_jobs(&mut self, turn: &mut Turn) {
+        while self.reconciled && !self.stop.is_cancelled() {
+            let Some(job) = schedule::next(&self.state, self.slots) else {
+                return;
+            };
+            if let Err(refusal) = self.decide(Command::Start { job }, turn) {
+                tracing::error!(%refusal, "the scheduler has chosen a job that cannot start");
+                return;
+            }
+        }
+    }
+
+    fn tick(&mut self) -> Moment {
+        let now = jiff::Timestamp::now().as_microsecond();
+        self.now = self.now.max(Moment(now));
+        self.now
+    }
+
+    fn decide(&mut self, command: Command, turn: &mut Turn) -> Result<(), Refusal> {
+        let now = self.tick();
+        let events = decide(&self.state, command, now)?;
+        self.apply(events, turn);
+        Ok(())
+    }
+
+    fn apply(&mut self, events: Vec<Event>, turn: &mut Turn) {
+        for event in events {
+            self.state.apply(&event);
+            self.seq = self.seq.next();
+            self.prepare(&event, turn);
+            let live = self.beats.borrow();
+            let Some(kind) = convert::event(&event, &self.state, &live) else {
+                tracing::error!(?event, "an event is about nothing");
+                continue;
+            };
+            drop(live);
+            let (name, json) = subscribers::to_json(&kind);
+            turn.envelopes.push(Envelope {
+                seq: convert::sequence(self.seq),
+                at: convert::moment(self.now),
+                ticket: event.ticket().map(convert::ticket_id),
+                kind,
+            });
+            turn.events.push(Written {
+                seq: self.seq,
+                at: self.now,
+                event,
+                kind: name,
+                json,
+            });
+        }
+    }
+
+    /// What an event asks for outside of the state.
+    fn prepare(&mut self, event: &Event, turn: &mut Turn) {
+        match event {
+            Event::JobStarted {
+                ticket,
+                job,
+                attempt,
+                log,
+                ..
+            } => {
+                let Some(whole) = self.state.ticket(*ticket) else {
+                    return;
+                };
+                let Some(found) = whole.job(*job) else { return };
+                let usual = estimate(&self.state, found.kind, found.source.as_deref());
+                let cancel = self.running.start(*job, *attempt);
+                self.beats
+                    .start(*job, Live::starting(*ticket, *attempt, log.clone(), usual));
+                let folder = self.tickets.ticket(*ticket);
+                turn.starts.push(JobOrder {
+                    ticket: Arc::new(whole.clone()),
+                    job: *job,
+                    attempt: *attempt,
+                    kind: found.kind,
+                    subticket: found.subticket,
+                    log: folder.log(log),
+                    index: folder.index(log),
+                    folder,
+                    estimate: usual,
+                    cancel,
+                });
+            }
+            Event::JobCancelled { job, .. } => self.running.cancel(*job),
+            Event::AttemptEnded { job, .. } | Event::AttemptInterrupted { job, .. } => {
+                self.running.end(*job);
+                self.beats.end(*job);
+            }
+            _ => {}
+        }
+    }
+
+    /// Stores what a turn has changed, then lets the rest of the world know.
+    async fn commit(&mut self, turn: Turn) -> Result<(), StoreError> {
+        if !turn.events.is_empty() {
+            self.store.commit(turn.events).await?;
+        }
+        for envelope in &turn.envelopes {
+            self.subscribers.publish(envelope);
+        }
+        for order in turn.starts {
+            let address = (order.ticket.id, order.job, order.attempt);
+            let reports = Reports::new(address, self.report_sender.clone(), self.beats.clone());
+            self.executor.start(order, reports);
+        }
+        turn.answers.into_iter().for_each(|answer| answer());
+        for read in turn.reads {
+            let live = self.beats.borrow().clone();
+            let view = View {
+                state: &self.state,
+                seq: self.seq,
+                live: &live,
+                warnings: &self.warnings,
+            };
+            match read {
+                Input::Read(read) => read(&view),
+                Input::Subscribe {
+                    ticket,
+                    snapshot,
+                    answer,
+                } => {
+                    let _ = answer.send(self.subscribers.add(ticket).with(snapshot(&view)));
+                }
+                Input::Command { .. } | Input::Create { .. } => {}
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Turn {
+    fn answer<T: Send + 'static>(&mut self, answer: oneshot::Sender<T>, result: T) {
+        self.answers.push(Box::new(move || {
+            // Who has gone does not want to know.
+            let _ = answer.send(result);
+        }));
+    }
+}
+
+fn ignore(refusal: Refusal) {
+    tracing::error!(%refusal, "a command of the daemon's own is refused");
+}

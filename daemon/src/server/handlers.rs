@@ -1,0 +1,98 @@
+//! Requests: one file a verb. Each handler turns parameters into an answer; here they are only found by name.
+
+mod doctor;
+mod image_build;
+mod image_get;
+mod image_list;
+mod image_remove;
+mod lock_show;
+mod log_list;
+mod log_read;
+mod result_stream;
+pub(super) mod status;
+mod stop;
+mod ticket_cancel;
+mod ticket_create;
+mod ticket_list;
+mod ticket_show;
+mod ticket_update;
+
+use preflight_core::TicketId;
+use preflight_protocol::error::{ErrorCode, RpcError};
+use preflight_protocol::method::{self, Method};
+use preflight_protocol::ticket::TicketSummary;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use super::Context;
+use crate::convert;
+
+macro_rules! route {
+    ($context:ident, $method:ident, $params:ident, { $($request:ident => $verb:ident,)* }) => {
+        match $method {
+            $(method::$request::NAME => {
+                let request: method::$request = read_params($method, $params)?;
+                let answer: <method::$request as Method>::Answer = $verb::handle($context, request).await?;
+                write_answer(&answer)
+            })*
+            unknown => Err(RpcError::new(ErrorCode::MethodNotFound, format!("there is no method {unknown:?}"))),
+        }
+    };
+}
+
+/// Has a request handled by its verb's file. The handshake and subscriptions are the session's own.
+pub(super) async fn handle(context: &Context, method: &str, params: Value) -> Result<Value, RpcError> {
+    route!(context, method, params, {
+        TicketCreate => ticket_create,
+        TicketList => ticket_list,
+        TicketShow => ticket_show,
+        TicketUpdate => ticket_update,
+        TicketCancel => ticket_cancel,
+        LogList => log_list,
+        LogRead => log_read,
+        ResultStream => result_stream,
+        LockShow => lock_show,
+        ImageList => image_list,
+        ImageBuild => image_build,
+        ImageGet => image_get,
+        ImageRemove => image_remove,
+        Status => status,
+        Doctor => doctor,
+        Stop => stop,
+    })
+}
+
+pub(super) fn read_params<P: DeserializeOwned>(method: &str, params: Value) -> Result<P, RpcError> {
+    serde_json::from_value(params)
+        .map_err(|error| RpcError::new(ErrorCode::InvalidParams, format!("the parameters of {method}: {error}")))
+}
+
+pub(super) fn write_answer(answer: &impl Serialize) -> Result<Value, RpcError> {
+    serde_json::to_value(answer)
+        .map_err(|error| RpcError::new(ErrorCode::Internal, format!("the answer cannot be written: {error}")))
+}
+
+pub(super) fn no_ticket(id: TicketId) -> RpcError {
+    RpcError::new(ErrorCode::NotFound, format!("there is no ticket {id}"))
+        .with_hint("`preflight ticket list` shows those that there are")
+}
+
+/// Reads one ticket.
+async fn of_ticket<T: Send + 'static>(
+    context: &Context,
+    id: preflight_protocol::ids::TicketId,
+    read: impl FnOnce(&preflight_core::Ticket, &convert::LiveJobs) -> T + Send + 'static,
+) -> Result<T, RpcError> {
+    let id = TicketId(id.0);
+    let found = context
+        .dispatcher
+        .read(move |view| Some(read(view.state.ticket(id)?, view.live)))
+        .await?;
+    found.ok_or_else(|| no_ticket(id))
+}
+
+/// A ticket as lists show it.
+async fn summary_of(context: &Context, id: preflight_protocol::ids::TicketId) -> Result<TicketSummary, RpcError> {
+    of_ticket(context, id, convert::summary).await
+}

@@ -1,0 +1,74 @@
+//! `ticket/create`: have the sources examined, then make a ticket of them. Nothing is stored before all is in order.
+
+use std::time::Duration;
+
+use preflight_core::{NewSubticket, NewTicket, Options};
+use preflight_protocol::error::{ErrorCode, RpcError};
+use preflight_protocol::method::{TicketCreate, TicketCreated};
+
+use super::Context;
+use crate::convert;
+use crate::services::ExaminedSource;
+
+pub(super) async fn handle(context: &Context, request: TicketCreate) -> Result<TicketCreated, RpcError> {
+    if request.sources.is_empty() {
+        let error = RpcError::new(ErrorCode::InvalidParams, "no source is given");
+        return Err(error.with_hint("name folders with debian/, .dsc files or _source.changes files"));
+    }
+    if let Some(relative) = request.sources.iter().find(|source| !source.is_absolute()) {
+        let message = format!("the source {relative:?} is not an absolute path");
+        return Err(RpcError::new(ErrorCode::InvalidParams, message));
+    }
+    let owner = request.owner.clone().unwrap_or_else(user_name);
+    let examined = context.services.intake.examine(&request, &owner).await?;
+    let base_image = context.services.images.missing(&examined.series).await?;
+    let titles = examined
+        .sources
+        .iter()
+        .map(|source| format!("{} {}", source.name, source.version));
+    let seconds = |seconds: u32| Duration::from_secs(seconds.into());
+    let new = NewTicket {
+        title: request.title.unwrap_or_else(|| titles.collect::<Vec<_>>().join(", ")),
+        description: request.description.unwrap_or_default(),
+        bug: request.bug,
+        owner,
+        series: examined.series,
+        options: Options {
+            add_packages: request.add_packages,
+            remove_packages: request.remove_packages,
+            offline: request.offline,
+            test_timeout: request.test_timeout_s.map(seconds),
+            build_timeout: request.build_timeout_s.map(seconds),
+        },
+        subtickets: examined.sources.into_iter().map(subticket).collect(),
+        base_image,
+        wait: request.wait,
+        warnings: examined.warnings.clone(),
+    };
+    let id = context.dispatcher.create(new, Some(examined.staging)).await?;
+    Ok(TicketCreated {
+        id: convert::ticket_id(id),
+        warnings: examined.warnings,
+    })
+}
+
+fn subticket(source: ExaminedSource) -> NewSubticket {
+    NewSubticket {
+        source: source.name,
+        version: source.version,
+        origin: source.origin,
+        signature: source.signature,
+        staged: source.staged,
+        needs_source_package: source.needs_source_package,
+        build_after: source.build_after,
+    }
+}
+
+/// Peers are of the daemon's own user.
+pub(super) fn user_name() -> String {
+    let uid = nix::unistd::geteuid();
+    match nix::unistd::User::from_uid(uid) {
+        Ok(Some(user)) => user.name,
+        _ => uid.to_string(),
+    }
+}

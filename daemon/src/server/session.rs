@@ -1,0 +1,191 @@
+//! One client's connection: reads frames, has requests handled, writes answers and what was subscribed to. A frame
+//! that cannot be read ends it; a message that cannot be understood is answered.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use interprocess::local_socket::tokio::Stream;
+use preflight_protocol::codec;
+use preflight_protocol::error::{ErrorCode, RpcError};
+use preflight_protocol::handshake::{DaemonHello, PROTOCOL_VERSION};
+use preflight_protocol::message::Message;
+use preflight_protocol::method::{Initialize, Method, Subscribe};
+use serde_json::Value;
+use tokio::io::{AsyncReadExt, AsyncWriteExt, ReadHalf, WriteHalf};
+use tokio::sync::{Semaphore, mpsc};
+use tokio_util::sync::CancellationToken;
+
+use super::{Context, admit, feed, handlers, peer_of};
+
+/// How many requests of one client are handled at once; it may send more, which are not read meanwhile.
+const REQUESTS: usize = 32;
+/// How many encoded frames wait to be written to one client.
+const WAITING: usize = 64;
+/// How long a client may leave what is written unread.
+const LONGEST_WRITE: Duration = Duration::from_secs(30);
+/// The most that is kept of what a client has sent beyond a frame's end.
+const READ_AHEAD: usize = 64 * 1024;
+
+/// Encoded frames on their way to the client.
+#[derive(Debug, Clone)]
+pub(super) struct Outgoing {
+    frames: mpsc::Sender<Arc<Vec<u8>>>,
+    /// Cancelled when the client has gone or the daemon closes: nothing more is to be told unasked.
+    pub(super) gone: CancellationToken,
+}
+
+impl Outgoing {
+    /// Whether the client is still there.
+    pub(super) async fn send(&self, message: &Message) -> bool {
+        let mut frame = Vec::new();
+        codec::encode(&message.to_json(), &mut frame);
+        self.send_frame(Arc::new(frame)).await
+    }
+
+    pub(super) async fn send_frame(&self, frame: Arc<Vec<u8>>) -> bool {
+        self.frames.send(frame).await.is_ok()
+    }
+
+    pub(super) async fn answer(&self, id: Option<u64>, result: Result<Value, RpcError>) -> bool {
+        self.send(&Message::Response { id, result }).await
+    }
+}
+
+pub(super) async fn run(stream: Stream, own: u32, context: Arc<Context>) {
+    let admitted = admit(own, peer_of(&stream));
+    let (reader, writer) = tokio::io::split(stream);
+    let (frames, to_write) = mpsc::channel(WAITING);
+    let writing = tokio::spawn(write(writer, to_write));
+    let outgoing = Outgoing {
+        frames,
+        gone: context.close.child_token(),
+    };
+    match admitted {
+        Ok(()) => {
+            let (gone, unread) = (outgoing.gone.clone(), outgoing.frames.clone());
+            let session = Session {
+                context,
+                outgoing,
+                client: None,
+            };
+            tokio::select! {
+                () = gone.cancelled() => {}
+                // It no longer reads.
+                () = unread.closed() => {}
+                () = session.read(reader) => {}
+            }
+            gone.cancel();
+        }
+        Err(refused) => {
+            tracing::warn!(%refused, "a client is turned away");
+            outgoing
+                .answer(None, Err(RpcError::new(ErrorCode::InvalidRequest, refused.to_string())))
+                .await;
+        }
+    }
+    // Requests that are handled now go on, and hold the writer; their answers are written if the client still listens.
+    let _ = writing.await;
+}
+
+/// Writes until every sender is gone, or the client no longer reads.
+async fn write(mut writer: WriteHalf<Stream>, mut frames: mpsc::Receiver<Arc<Vec<u8>>>) -> io::Result<()> {
+    while let Some(frame) = frames.recv().await {
+        tokio::time::timeout(LONGEST_WRITE, writer.write_all(&frame)).await??;
+    }
+    writer.shutdown().await
+}
+
+struct Session {
+    context: Arc<Context>,
+    outgoing: Outgoing,
+    /// What the client calls itself, once it has shaken hands.
+    client: Option<String>,
+}
+
+impl Session {
+    async fn read(mut self, mut reader: ReadHalf<Stream>) {
+        let mut buffer = Vec::new();
+        let places = Arc::new(Semaphore::new(REQUESTS));
+        loop {
+            match codec::decode(&buffer) {
+                Ok(Some(range)) => {
+                    let message = Message::from_json(&buffer[range.clone()]);
+                    buffer.drain(..range.end);
+                    buffer.shrink_to(READ_AHEAD);
+                    if !self.take(message, &places).await {
+                        return;
+                    }
+                }
+                Ok(None) => match reader.read_buf(&mut buffer).await {
+                    Ok(read) if read > 0 => {}
+                    _ => return,
+                },
+                Err(error) => {
+                    // Where the next frame starts is anyone's guess.
+                    tracing::debug!(%error, client = ?self.client, "a frame cannot be read");
+                    self.outgoing
+                        .answer(None, Err(RpcError::new(ErrorCode::Parse, error.to_string())))
+                        .await;
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Whether to go on.
+    async fn take(&mut self, message: Result<Message, RpcError>, places: &Arc<Semaphore>) -> bool {
+        let (id, method, params) = match message {
+            Ok(Message::Request { id, method, params }) => (id, method, params),
+            // Nothing is expected of clients but requests, and what a newer one tells is no harm.
+            Ok(Message::Notification { .. } | Message::Response { .. }) => return true,
+            Err(error) => return self.outgoing.answer(None, Err(error)).await,
+        };
+        if self.client.is_none() {
+            let result = self.shake_hands(&method, params);
+            let go_on = !matches!(&result, Err(error) if error.code == ErrorCode::Version);
+            return self.outgoing.answer(Some(id), result).await && go_on;
+        }
+        let Ok(place) = Arc::clone(places).acquire_owned().await else {
+            return false;
+        };
+        let (context, outgoing) = (Arc::clone(&self.context), self.outgoing.clone());
+        tokio::spawn(async move {
+            if method == Subscribe::NAME {
+                feed::subscribe(id, params, &context, &outgoing).await;
+            } else {
+                outgoing
+                    .answer(Some(id), handlers::handle(&context, &method, params).await)
+                    .await;
+            }
+            drop(place);
+        });
+        true
+    }
+
+    fn shake_hands(&mut self, method: &str, params: Value) -> Result<Value, RpcError> {
+        if method != Initialize::NAME {
+            let message = format!("the first request must be {:?}, not {method:?}", Initialize::NAME);
+            return Err(RpcError::new(ErrorCode::InvalidRequest, message));
+        }
+        let Initialize(hello) = handlers::read_params(method, params)?;
+        if hello.protocol != PROTOCOL_VERSION {
+            let message = format!(
+                "{} speaks version {} of the protocol, and this daemon ({}) version {PROTOCOL_VERSION}",
+                hello.client,
+                hello.protocol,
+                env!("CARGO_PKG_VERSION")
+            );
+            let error = RpcError::new(ErrorCode::Version, message);
+            return Err(error.with_hint("install client and daemon from one release, and restart the daemon"));
+        }
+        tracing::debug!(client = hello.client, "a client has connected");
+        self.client = Some(hello.client);
+        handlers::write_answer(&DaemonHello {
+            protocol: PROTOCOL_VERSION,
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            instance: self.context.instance.clone(),
+            capabilities: vec![],
+        })
+    }
+}
