@@ -103,6 +103,18 @@ impl Arguments {
         parsed.check()
     }
 
+    /// What a daemon must know to see that a running keeper is the one that it would start.
+    pub(crate) fn settings(&self) -> String {
+        match self.libvirt {
+            LibvirtKind::None => "none".to_owned(),
+            LibvirtKind::Session => "session".to_owned(),
+            LibvirtKind::Private => {
+                let kvm = if self.hide_kvm { "hidden" } else { "shown" };
+                format!("private {}:{} kvm-{kvm}", self.qemu_user, self.qemu_group)
+            }
+        }
+    }
+
     fn check(self) -> Result<Self, String> {
         if !self.home.is_absolute() {
             return Err("--home must be an absolute path".into());
@@ -156,6 +168,7 @@ mod tests {
         assert_eq!(parsed.libvirt, LibvirtKind::Private);
         assert_eq!(parsed.grace, Duration::from_secs(3));
         assert!(parsed.hide_kvm);
+        assert_eq!(parsed.settings(), "private q:q kvm-hidden");
     }
 
     #[test]

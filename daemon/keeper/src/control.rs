@@ -1,5 +1,5 @@
 //! The keeper's control socket. A request is one line, the answer is one line that begins with `ok` or `error`:
-//! `attach` (this connection is a daemon; its end is the daemon's end), `libvirt` (start it, answer with its URI),
+//! `attach` (this connection is a daemon; its end is the daemon's end; the answer is how libvirt is run), `libvirt` (start it, answer with its URI),
 //! `list`, `kill NAME`, `status`, `stop`. Only this user and root are heard.
 
 use std::io::{self, BufRead, BufReader, ErrorKind, Read, Write};

@@ -4,7 +4,7 @@
 use std::fs::File;
 use std::io::{self, Write};
 use std::os::fd::AsFd;
-use std::os::unix::net::UnixListener;
+use std::os::unix::net::{UnixListener, UnixStream};
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
@@ -26,6 +26,8 @@ use crate::machines;
 const READY_POLL: Duration = Duration::from_millis(50);
 /// How long a libvirt daemon may take until it answers.
 const LONGEST_START: Duration = Duration::from_secs(60);
+/// How long a keeper waits for the one before it to end.
+const LONGEST_CHANGE: Duration = Duration::from_secs(20);
 /// A private libvirt daemon that died is started again not sooner than this.
 const RESTART_PAUSE: Duration = Duration::from_secs(1);
 
@@ -42,6 +44,8 @@ struct Supervisor {
     /// When the machines will be taken down, counted from the last daemon's end.
     grace_ends: Option<Instant>,
     stopping: bool,
+    /// Whether our socket's path has been given up; what lies there now may be the next keeper's.
+    gone: bool,
 }
 
 /// Is the keeper until a `stop`, a signal, or the end of the grace period.
@@ -50,10 +54,13 @@ pub(crate) fn run(arguments: &Arguments) -> io::Result<()> {
     // A keeper that is run by hand leads its own group already.
     let _ = setsid();
     let home = Home::create(&arguments.home)?;
-    let _lock = match Flock::lock(home.lock_file()?, FlockArg::LockExclusiveNonblock) {
-        Ok(lock) => lock,
-        Err((_, Errno::EWOULDBLOCK)) => return announce("running"),
-        Err((_, error)) => return Err(error.into()),
+    let _lock = match lock(&home) {
+        Ok(Some(lock)) => lock,
+        Ok(None) => return announce("running"),
+        Err(error) => {
+            announce(&error.to_string())?;
+            return Err(error);
+        }
     };
     match Supervisor::prepare(arguments, &home) {
         Ok(mut supervisor) => {
@@ -61,13 +68,34 @@ pub(crate) fn run(arguments: &Arguments) -> io::Result<()> {
             announce("ready")?;
             supervisor.watch();
             let _ = supervisor.take_down();
-            let _ = std::fs::remove_file(home.control_socket());
             Ok(())
         }
         Err(error) => {
             announce(&error.to_string().replace('\n', " "))?;
             Err(error)
         }
+    }
+}
+
+/// Takes the lock of this home, or finds that another keeper answers. One that is ending, or only beginning, is given
+/// the time to.
+fn lock(home: &Home) -> io::Result<Option<Flock<File>>> {
+    let deadline = Instant::now() + LONGEST_CHANGE;
+    let mut file = home.lock_file()?;
+    loop {
+        match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
+            Ok(lock) => return Ok(Some(lock)),
+            Err((held, Errno::EWOULDBLOCK)) => file = held,
+            Err((_, error)) => return Err(error.into()),
+        }
+        if UnixStream::connect(home.control_socket()).is_ok() {
+            return Ok(None);
+        }
+        if deadline <= Instant::now() {
+            return Err(io::Error::other("another keeper holds this home and does not answer"));
+        }
+        let pause = PollTimeout::try_from(READY_POLL).unwrap_or(PollTimeout::ZERO);
+        let _ = poll(&mut [], pause);
     }
 }
 
@@ -122,6 +150,7 @@ impl Supervisor {
             restart_at: None,
             grace_ends: Some(Instant::now() + arguments.grace),
             stopping: false,
+            gone: false,
         })
     }
 
@@ -220,7 +249,7 @@ impl Supervisor {
             None => Err("no such request".to_owned()),
             Some(Request::Attach) => {
                 self.clients[index].attached = true;
-                Ok(getpid().to_string())
+                Ok(self.arguments.settings())
             }
             Some(Request::Libvirt) => {
                 if let Err(error) = self.libvirt.start() {
@@ -311,6 +340,11 @@ impl Supervisor {
     }
 
     fn take_down(&mut self) -> Result<String, String> {
+        // First of all, so that nobody attaches to a keeper that is going.
+        if !self.gone {
+            self.gone = true;
+            let _ = std::fs::remove_file(crate::home::control_socket(&self.arguments.home));
+        }
         let wanted = self.machines();
         let killed = self.kill(&wanted);
         if let Err(error) = &killed {

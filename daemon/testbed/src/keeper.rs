@@ -18,6 +18,8 @@ pub const KEEPER: &str = "preflight-keeper";
 const LONGEST_ANSWER: Duration = Duration::from_secs(10);
 /// How long a libvirt daemon may take: a first start asks each QEMU what it can do.
 const LONGEST_LIBVIRT: Duration = Duration::from_secs(70);
+/// How often a keeper is started before it is given up; each start waits for the one before to be gone.
+const MOST_STARTS: u32 = 5;
 /// Between two attempts to get a dead keeper back.
 const RETRY: Duration = Duration::from_secs(1);
 
@@ -57,6 +59,20 @@ pub enum KeeperLibvirt {
     Session,
 }
 
+impl KeeperLibvirt {
+    /// How a running keeper says it; the two must agree.
+    fn settings(&self) -> String {
+        match self {
+            Self::None => "none".to_owned(),
+            Self::Session => "session".to_owned(),
+            Self::Private { account, hide_kvm } => {
+                let kvm = if *hide_kvm { "hidden" } else { "shown" };
+                format!("private {}:{} kvm-{kvm}", account.user, account.group)
+            }
+        }
+    }
+}
+
 /// What a keeper needs to know.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KeeperConfiguration {
@@ -94,7 +110,7 @@ impl Keeper {
     /// The program is missing, its folder unusable, or it ended.
     pub fn ensure(configuration: KeeperConfiguration) -> Result<Self, KeeperError> {
         check_socket_path(&configuration.home.join("control"))?;
-        let stream = attach_or_start(&configuration)?;
+        let stream = attach_or_start(&configuration, Found::MakesRoom)?;
         let connection = Arc::new(Mutex::new(Some(stream.try_clone()?)));
         let leaving = Arc::new(AtomicBool::new(false));
         let (wake, woken) = mpsc::channel();
@@ -183,7 +199,7 @@ fn stay_attached(
             if leaving.load(Ordering::SeqCst) {
                 return;
             }
-            match attach_or_start(configuration) {
+            match attach_or_start(configuration, Found::IsFine) {
                 Ok(next) => {
                     tracing::warn!("the keeper had ended; another one runs");
                     *connection.lock().unwrap_or_else(PoisonError::into_inner) = next.try_clone().ok();
@@ -204,18 +220,50 @@ fn stay_attached(
     }
 }
 
-fn attach_or_start(configuration: &KeeperConfiguration) -> Result<UnixStream, KeeperError> {
-    if let Ok(stream) = attach(&configuration.home) {
-        return Ok(stream);
+fn attach_or_start(configuration: &KeeperConfiguration, found: Found) -> Result<UnixStream, KeeperError> {
+    let wanted = configuration.libvirt.settings();
+    if let Ok((stream, settings)) = attach(&configuration.home) {
+        if settings == wanted || found == Found::IsFine {
+            return Ok(stream);
+        }
+        if !ask(&configuration.home, "list", LONGEST_ANSWER)?.is_empty() {
+            tracing::warn!(
+                settings,
+                wanted,
+                "the keeper runs another libvirt, and is left alone while it has machines"
+            );
+            return Ok(stream);
+        }
+        tracing::info!(settings, wanted, "the keeper runs another libvirt; starting anew");
+        ask(&configuration.home, "stop", LONGEST_ANSWER)?;
     }
-    start(configuration)?;
-    attach(&configuration.home)
+    let mut attempts = 0;
+    loop {
+        start(configuration)?;
+        attempts += 1;
+        match attach(&configuration.home) {
+            Ok((stream, _)) => return Ok(stream),
+            // It was one that is going, and hung up between its answer to `start` and ours.
+            Err(KeeperError::Silent(_)) if attempts < MOST_STARTS => {}
+            Err(error) => return Err(error),
+        }
+    }
 }
 
-fn attach(home: &Path) -> Result<UnixStream, KeeperError> {
-    let (stream, _) = converse(home, "attach", LONGEST_ANSWER)?;
+/// What to do with a keeper that runs another libvirt than is wanted.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Found {
+    /// It makes room, if it has no machines.
+    MakesRoom,
+    /// It stays: two daemons that want different ones would else stop each other's for ever.
+    IsFine,
+}
+
+/// Attaches; also answers with how this keeper runs libvirt.
+fn attach(home: &Path) -> Result<(UnixStream, String), KeeperError> {
+    let (stream, settings) = converse(home, "attach", LONGEST_ANSWER)?;
     stream.set_read_timeout(None)?;
-    Ok(stream)
+    Ok((stream, settings))
 }
 
 fn ask(home: &Path, request: &str, longest: Duration) -> Result<String, KeeperError> {

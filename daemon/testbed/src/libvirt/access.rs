@@ -35,7 +35,8 @@ pub struct Configuration {
     pub qemu_user: Option<String>,
     /// Where a private libvirt keeps what it learnt of QEMU; without it, in the keeper's folder.
     pub libvirt_cache: Option<PathBuf>,
-    /// What the probe has proven; without it, nothing is taken for granted.
+    /// What the probe has proven. Without it nothing is taken for granted: machines are emulated, but KVM is left in
+    /// libvirt's sight for [`set_accelerator`](super::LibvirtHypervisor::set_accelerator).
     pub accelerator: Option<Accelerator>,
 }
 

@@ -48,7 +48,7 @@ struct Shared {
     installation: InstallationId,
     access: Access,
     platform: Platform,
-    host: HostDescription,
+    host: Mutex<HostDescription>,
     connection: Mutex<Link>,
     restored: Condvar,
     known: Mutex<KnownMachines>,
@@ -98,7 +98,7 @@ impl LibvirtHypervisor {
             installation: configuration.installation.clone(),
             access,
             platform,
-            host,
+            host: Mutex::new(host),
             connection: Mutex::new(Link {
                 current: Some(Arc::new(watched)),
                 generation: 0,
@@ -122,6 +122,11 @@ impl LibvirtHypervisor {
             starts: Worker::start("libvirt-starts")?,
             calls: Worker::start("libvirt-calls")?,
         })
+    }
+
+    /// Takes note of what a later probe has proven; machines that run go on as they were started.
+    pub fn set_accelerator(&self, accelerator: Accelerator) {
+        lock(&self.shared.host).accelerator = accelerator;
     }
 
     /// The keeper, for its status.
@@ -169,6 +174,8 @@ impl Hypervisor for LibvirtHypervisor {
             Err(_) => "libvirt did not answer in time".to_owned(),
         };
         tracing::warn!(%id, problem, "the keeper kills a machine that libvirt did not");
+        // libvirt will say that QEMU failed; that it was asked for is known here alone.
+        lock(&self.shared.known).because(id, EndReason::Destroyed);
         let (keeper, wanted) = (self.shared.access.keeper.clone(), id.clone());
         let killed = tokio::task::spawn_blocking(move || keeper.kill(&wanted)).await;
         match killed {
@@ -194,7 +201,7 @@ impl Hypervisor for LibvirtHypervisor {
     }
 
     fn host(&self) -> HostDescription {
-        self.shared.host.clone()
+        lock(&self.shared.host).clone()
     }
 }
 
