@@ -44,29 +44,44 @@ pub(crate) async fn open_port(
     session: SessionId,
     deadline: Instant,
 ) -> Result<(OpenPort, AgentHello), GuestError> {
-    let mut socket = connect(path, deadline).await?;
-    match timeout_at(deadline, shake_hands(&mut socket, session)).await {
-        Err(_) => Err(GuestError::NoAnswer { path: path.to_owned() }),
-        Ok(Err(HandshakeError::Io(source))) => Err(GuestError::Connect {
-            path: path.to_owned(),
-            source,
-        }),
-        Ok(Err(HandshakeError::Link(LinkError::Version { theirs }))) => Err(GuestError::Version { theirs }),
-        Ok(Err(HandshakeError::Link(error))) => Err(GuestError::Unacceptable(error.to_string())),
-        Ok(Err(HandshakeError::Unreadable)) => Err(GuestError::Unacceptable("an unreadable hello".to_owned())),
-        Ok(Ok((inbound, outbound, hello))) => {
-            let (reader, writer) = socket.into_split();
-            Ok((
-                OpenPort {
-                    reader,
-                    inbound,
-                    writer,
-                    outbound,
-                },
-                hello,
-            ))
+    loop {
+        let mut socket = connect(path, deadline).await?;
+        match timeout_at(deadline, shake_hands(&mut socket, session)).await {
+            Err(_) => return Err(GuestError::NoAnswer { path: path.to_owned() }),
+            // QEMU hangs up on a host that comes before it has noticed that the last one went.
+            Ok(Err(HandshakeError::Io(error))) if is_hang_up(&error) && Instant::now() + RETRY < deadline => {
+                sleep(RETRY).await;
+            }
+            Ok(Err(HandshakeError::Io(source))) => {
+                return Err(GuestError::Connect {
+                    path: path.to_owned(),
+                    source,
+                });
+            }
+            Ok(Err(HandshakeError::Link(LinkError::Version { theirs }))) => return Err(GuestError::Version { theirs }),
+            Ok(Err(HandshakeError::Link(error))) => return Err(GuestError::Unacceptable(error.to_string())),
+            Ok(Err(HandshakeError::Unreadable)) => {
+                return Err(GuestError::Unacceptable("an unreadable hello".to_owned()));
+            }
+            Ok(Ok((inbound, outbound, hello))) => {
+                let (reader, writer) = socket.into_split();
+                return Ok((
+                    OpenPort {
+                        reader,
+                        inbound,
+                        writer,
+                        outbound,
+                    },
+                    hello,
+                ));
+            }
         }
     }
+}
+
+fn is_hang_up(error: &io::Error) -> bool {
+    use io::ErrorKind::{BrokenPipe, ConnectionReset, UnexpectedEof};
+    matches!(error.kind(), BrokenPipe | ConnectionReset | UnexpectedEof)
 }
 
 async fn connect(path: &Path, deadline: Instant) -> Result<UnixStream, GuestError> {

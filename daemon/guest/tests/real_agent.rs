@@ -4,6 +4,7 @@
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -13,6 +14,8 @@ use preflight_guest::{
     TunnelConnection,
 };
 use preflight_guest_agent::{Options, PortSource, serve};
+use preflight_guest_protocol::message::{ExecRequest, HostHello, Leftovers, ToGuest, to_payload};
+use preflight_guest_protocol::{Channel, Inbound, Incoming, Kind, Outbound, SessionId, StreamId};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::mpsc;
 
@@ -448,6 +451,68 @@ async fn a_new_session_ends_the_old_ones_commands() {
         }
     })
     .await;
+}
+
+/// Measured on virtio-serial: the agent's write to the bulk port blocks while the host is away, and the host comes back to
+/// the control port first. That port must answer all the same.
+#[test]
+fn the_control_port_answers_while_the_bulk_port_is_stuck() {
+    let agent = Agent::start();
+    let hello = to_payload(&HostHello {
+        daemon: "test".to_owned(),
+        resume: None,
+    });
+    let open = |name: &str, session: u64| {
+        let start = Instant::now();
+        let mut socket = loop {
+            match UnixStream::connect(agent.path(name)) {
+                Ok(socket) => break socket,
+                Err(error) => assert!(start.elapsed() < PATIENCE, "{error}"),
+            }
+        };
+        let (outbound, bytes) = Outbound::opening(SessionId::new(session), &hello).unwrap();
+        socket.write_all(&bytes).unwrap();
+        socket.set_read_timeout(Some(PATIENCE)).unwrap();
+        (socket, outbound, Inbound::of_session(SessionId::new(session)))
+    };
+    let hear = |socket: &mut UnixStream, inbound: &mut Inbound| {
+        let mut buffer = [0; 4096];
+        loop {
+            if let Some(incoming) = inbound.next_incoming() {
+                return incoming.unwrap();
+            }
+            let length = socket.read(&mut buffer).unwrap();
+            inbound.push(&buffer[..length]);
+        }
+    };
+    let (mut control, _, mut inbound) = open("control", 1);
+    hear(&mut control, &mut inbound);
+    let (mut bulk, mut outbound, mut inbound) = open("bulk", 1);
+    hear(&mut bulk, &mut inbound);
+    let exec = ToGuest::Exec(ExecRequest {
+        argv: vec![b"cat".to_vec(), b"/dev/zero".to_vec()],
+        env: Vec::new(),
+        cwd: None,
+        user: None,
+        stdin: false,
+        leftovers: Leftovers::Kill,
+    });
+    let mut bytes = Vec::new();
+    outbound
+        .encode(
+            StreamId::new(1),
+            Kind::Message,
+            Channel::Main,
+            &to_payload(&exec),
+            &mut bytes,
+        )
+        .unwrap();
+    bulk.write_all(&bytes).unwrap();
+    // It writes now; nobody reads, and the window is larger than a socket's buffer.
+    assert!(matches!(hear(&mut bulk, &mut inbound), Incoming::Frame(_)));
+    drop(control);
+    let (mut control, _, mut inbound) = open("control", 2);
+    assert!(matches!(hear(&mut control, &mut inbound), Incoming::Hello(_)));
 }
 
 #[tokio::test]

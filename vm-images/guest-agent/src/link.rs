@@ -18,6 +18,9 @@ pub(crate) struct Link {
 
 /// One port's sending half.
 pub(crate) struct Sender {
+    /// What may be sent now. A lock of its own: a session must end while a write of its frames blocks, because the host
+    /// comes back to one port first and reads the other's remains only afterwards.
+    current: Mutex<Option<SessionId>>,
     sink: Mutex<Sink>,
 }
 
@@ -32,6 +35,7 @@ impl Sender {
     /// Sends over the newest of these writers.
     pub(crate) fn new(writers: Receiver<Box<dyn Write + Send>>) -> Self {
         Self {
+            current: Mutex::new(None),
             sink: Mutex::new(Sink {
                 writers,
                 writer: None,
@@ -51,18 +55,15 @@ impl Sender {
             sink.writer = Some(writer);
         }
         sink.outbound = Some(outbound);
+        *self.current() = Some(session);
         sink.write(&opening);
     }
 
-    /// Stops sending in this session.
+    /// Stops sending in this session, without waiting for a write that blocks.
     pub(crate) fn close(&self, session: SessionId) {
-        let mut sink = self.lock();
-        if sink
-            .outbound
-            .as_ref()
-            .is_some_and(|outbound| outbound.session() == session)
-        {
-            sink.outbound = None;
+        let mut current = self.current();
+        if *current == Some(session) {
+            *current = None;
         }
     }
 
@@ -78,7 +79,11 @@ impl Sender {
         let mut sink = self.lock();
         let mut buffer = std::mem::take(&mut sink.buffer);
         buffer.clear();
-        let outbound = sink.outbound.as_mut().filter(|outbound| outbound.session() == session);
+        let is_current = *self.current() == Some(session);
+        let outbound = sink
+            .outbound
+            .as_mut()
+            .filter(|outbound| is_current && outbound.session() == session);
         let sent = outbound.ok_or(Refusal::Aborted).and_then(|outbound| {
             outbound
                 .encode(stream, kind, channel, payload, &mut buffer)
@@ -94,6 +99,10 @@ impl Sender {
     /// Sends a message.
     pub(crate) fn tell(&self, session: SessionId, stream: StreamId, message: &ToHost) -> Result<(), Refusal> {
         self.send(session, stream, Kind::Message, Channel::Main, &to_payload(message))
+    }
+
+    fn current(&self) -> MutexGuard<'_, Option<SessionId>> {
+        self.current.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn lock(&self) -> MutexGuard<'_, Sink> {
