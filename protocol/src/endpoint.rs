@@ -157,7 +157,7 @@ mod tests {
         let home = PathBuf::from(format!("/{}", "x".repeat(100)));
         let message = Folders::below(&home).socket().unwrap_err().to_string();
         assert!(
-            message.contains("xxx") && message.contains("127 bytes") && message.contains("107"),
+            message.contains("xxx") && message.contains("128 bytes") && message.contains("107"),
             "{message}"
         );
     }

@@ -1,5 +1,7 @@
 //! Whatever is asked in whatever order: what must always be true, is.
 
+#![expect(clippy::unwrap_used, reason = "what fails in a test's helper fails the test")]
+
 use std::collections::BTreeMap;
 
 use preflight_core::schedule::{Slots, next};
