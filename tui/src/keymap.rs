@@ -39,10 +39,8 @@ pub enum Action {
     PreviousMatch,
     /// Cancel the ticket.
     Cancel,
-    /// Ask the daemon again.
+    /// Ask the daemon again, or start it where it is gone.
     Refresh,
-    /// Start the daemon where it is gone.
-    StartDaemon,
     /// Show the keys.
     Help,
     /// Leave.
@@ -130,56 +128,56 @@ pub const BINDINGS: &[Binding] = &[
         action: Action::Down,
         keys: &[key('j'), code(KeyCode::Down)],
         screens: ALL,
-        help: "down",
+        help: "down, up",
         short: "",
     },
     Binding {
         action: Action::Up,
         keys: &[key('k'), code(KeyCode::Up)],
         screens: ALL,
-        help: "up",
+        help: "down, up",
         short: "",
     },
     Binding {
         action: Action::PageDown,
         keys: &[code(KeyCode::PageDown), code(KeyCode::Char(' ')), control('f')],
         screens: ALL,
-        help: "a page down",
+        help: "a page down, up",
         short: "",
     },
     Binding {
         action: Action::PageUp,
         keys: &[code(KeyCode::PageUp), control('b')],
         screens: ALL,
-        help: "a page up",
+        help: "a page down, up",
         short: "",
     },
     Binding {
         action: Action::First,
         keys: &[key('g'), code(KeyCode::Home)],
         screens: ALL,
-        help: "to the beginning",
+        help: "to the beginning, the end",
         short: "",
     },
     Binding {
         action: Action::Last,
         keys: &[key('G'), code(KeyCode::End)],
         screens: ALL,
-        help: "to the end",
+        help: "to the beginning, the end",
         short: "",
     },
     Binding {
         action: Action::Left,
         keys: &[key('h'), code(KeyCode::Left)],
         screens: LOG,
-        help: "scroll to the left",
+        help: "scroll sideways",
         short: "",
     },
     Binding {
         action: Action::Right,
         keys: &[key('l'), code(KeyCode::Right)],
         screens: LOG,
-        help: "scroll to the right",
+        help: "scroll sideways",
         short: "",
     },
     Binding {
@@ -200,14 +198,14 @@ pub const BINDINGS: &[Binding] = &[
         action: Action::NextMatch,
         keys: &[key('n')],
         screens: LOG,
-        help: "next match",
+        help: "next match, match before",
         short: "",
     },
     Binding {
         action: Action::PreviousMatch,
         keys: &[key('N')],
         screens: LOG,
-        help: "match before",
+        help: "next match, match before",
         short: "",
     },
     Binding {
@@ -221,14 +219,7 @@ pub const BINDINGS: &[Binding] = &[
         action: Action::Refresh,
         keys: &[key('r')],
         screens: ALL,
-        help: "ask the daemon again",
-        short: "",
-    },
-    Binding {
-        action: Action::StartDaemon,
-        keys: &[key('s')],
-        screens: ALL,
-        help: "start the daemon where it is gone",
+        help: "ask the daemon again; start it where it is gone",
         short: "",
     },
     Binding {

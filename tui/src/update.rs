@@ -300,12 +300,10 @@ fn act(model: &mut Model, action: Action, effects: &mut Vec<Effect>) {
     match action {
         Action::Quit => effects.push(Effect::Quit),
         Action::Help => model.overlay = Some(Overlay::Help),
-        Action::Refresh => effects.push(Effect::Refresh),
-        Action::StartDaemon => {
-            if !matches!(model.link, Link::Attached(_)) {
-                effects.push(Effect::StartDaemon);
-            }
-        }
+        Action::Refresh => effects.push(match model.link {
+            Link::Lost(_) => Effect::StartDaemon,
+            _ => Effect::Refresh,
+        }),
         Action::Cancel => ask_to_cancel(model),
         Action::FirstError => match model.screen {
             Screen::Tickets => open_ticket(model, Some(Jump::FirstError), effects),

@@ -124,10 +124,17 @@ fn spawn(endpoint: &Endpoint) -> Result<Child, StartError> {
         .map_err(system(&format!("running {}", program.display())))
 }
 
-/// The daemon makes its folders itself, but its log must be somewhere before it runs.
+/// The daemon makes its folders itself, but its log must be somewhere before it runs. Only the folder itself is
+/// private: root's QEMU runs as another user and has to pass through what is above it.
 fn create_private(folder: &Path) -> io::Result<()> {
     use std::os::unix::fs::DirBuilderExt;
-    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)
+    if let Some(parent) = folder.parent() {
+        std::fs::create_dir_all(parent)?;
+    }
+    match std::fs::DirBuilder::new().mode(0o700).create(folder) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        other => other,
+    }
 }
 
 fn find_program() -> Option<PathBuf> {

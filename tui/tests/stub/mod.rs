@@ -5,9 +5,10 @@
 pub(crate) mod fixtures;
 
 use std::io::{Read, Write};
+use std::os::fd::AsRawFd;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{UnixListener, UnixStream};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread::JoinHandle;
@@ -247,7 +248,7 @@ fn write(answer: impl serde::Serialize) -> Result<Value, RpcError> {
 
 /// A running stub; dropping it kills it.
 pub(crate) struct Stub {
-    socket: PathBuf,
+    listener: UnixListener,
     stopping: Arc<AtomicBool>,
     open: Arc<Mutex<Vec<UnixStream>>>,
     listening: Option<JoinHandle<()>>,
@@ -263,15 +264,17 @@ impl Stub {
         let socket = folders.socket().unwrap();
         let _ = std::fs::remove_file(&socket);
         let listener = UnixListener::bind(&socket).unwrap();
+        let for_drop = listener.try_clone().unwrap();
         let stopping = Arc::new(AtomicBool::new(false));
         let open = Arc::new(Mutex::new(Vec::new()));
         let listening = std::thread::spawn({
             let (stopping, open, state) = (Arc::clone(&stopping), Arc::clone(&open), Arc::clone(state));
             move || {
-                for stream in listener.incoming().flatten() {
+                for stream in listener.incoming() {
                     if stopping.load(Ordering::SeqCst) {
                         break;
                     }
+                    let Ok(stream) = stream else { break };
                     open.lock().unwrap().push(stream.try_clone().unwrap());
                     let state = Arc::clone(&state);
                     let stopping = Arc::clone(&stopping);
@@ -280,7 +283,7 @@ impl Stub {
             }
         });
         Self {
-            socket,
+            listener: for_drop,
             stopping,
             open,
             listening: Some(listening),
@@ -304,8 +307,8 @@ impl Drop for Stub {
     /// As `kill -9` would: the socket's file stays.
     fn drop(&mut self) {
         self.stopping.store(true, Ordering::SeqCst);
-        // Wakes the listener.
-        let _ = UnixStream::connect(&self.socket);
+        // Wakes the listener, though its file may be gone already.
+        let _ = nix::sys::socket::shutdown(self.listener.as_raw_fd(), nix::sys::socket::Shutdown::Both);
         if let Some(listening) = self.listening.take() {
             let _ = listening.join();
         }

@@ -74,7 +74,7 @@ fn head(model: &Model, ticket: &Ticket, theme: Theme, buffer: &mut Buffer, area:
     let bug = ticket.bug.as_ref().map_or(String::new(), |bug| format!(", bug {bug}"));
     Row::new(buffer, theme, area, y).space(1).role(
         &format!(
-            "step {} {}, by {} on {}{bug}{took}",
+            "step {} {}{took}, by {} on {}{bug}",
             summary.workflow_step.number(),
             summary.workflow_step,
             summary.owner,
@@ -179,8 +179,14 @@ fn draw_line(model: &Model, ticket: &Ticket, line: &Line<'_>, theme: Theme, buff
         }
         Line::Error(job) => {
             if let Some(error) = &job.first_error {
+                // Narrow screens are for the line itself; its log is named once it is opened.
+                let place = if area.width < 90 {
+                    format!("line {}", error.line)
+                } else {
+                    format!("{}:{}", error.log, error.line)
+                };
                 row.space(2)
-                    .role(&format!("{}:{}", error.log, error.line), Role::Dim)
+                    .role(&place, Role::Dim)
                     .space(2)
                     .role(error.text.trim(), Role::Bad);
             }
@@ -228,7 +234,10 @@ fn draw_job(model: &Model, job: &Job, theme: Theme, row: &mut Row<'_>) {
     match (&job.progress, &job.reason) {
         (Some(progress), _) if job.state == JobState::Running => {
             if let Some(fraction) = progress.fraction {
-                row.role(&steps::bar(fraction, 8, theme), Role::Running).space(1);
+                if model.size.0 >= 100 {
+                    row.role(&steps::bar(fraction, 8, theme), Role::Running).space(1);
+                }
+                row.role(&format!("{:.0}% ", fraction * 100.0), Role::Running);
             }
             row.role(&progress.phase, Role::Running);
             if let Some(left) = progress.estimate_s {

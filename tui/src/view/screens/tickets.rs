@@ -11,11 +11,11 @@ use crate::theme::{Role, Theme};
 use crate::view::widgets::row::{Row, paint};
 use crate::view::widgets::steps;
 
-const STATE: usize = 20;
 const TIME: usize = 8;
 
 /// The columns that fit.
 struct Columns {
+    state: usize,
     id: usize,
     title: usize,
     series: usize,
@@ -25,22 +25,25 @@ struct Columns {
 }
 
 impl Columns {
-    fn of(width: usize, model: &Model) -> Self {
+    fn of(width: usize, model: &Model, theme: Theme) -> Self {
         let widest = |text: fn(&TicketSummary) -> usize, most: usize| {
             model.tickets.rows.iter().map(text).max().unwrap_or(0).min(most)
         };
+        let state = |row| theme.ticket(row).word.chars().count() + 2;
+        let state = model.tickets.rows.iter().map(state).max().unwrap_or(0).clamp(12, 22);
         let id = widest(|row| row.id.to_string().len() + 1, 8).max(3);
         let when = |at: usize, columns: usize| if width >= at { columns } else { 0 };
-        let series = when(76, widest(|row| row.series.0.len(), 18).max(6));
+        let series = when(90, widest(|row| row.series.0.len(), 18).max(6));
         let tests = when(66, 9);
         let progress = when(110, 26);
         let owner = when(100, widest(|row| row.owner.len(), 12).max(5));
-        let taken: usize = [STATE, id, series, tests, progress, owner, TIME]
+        let taken: usize = [state, id, series, tests, progress, owner, TIME]
             .iter()
             .filter(|columns| **columns > 0)
             .map(|columns| columns + 1)
             .sum();
         Self {
+            state,
             id,
             title: width.saturating_sub(taken + 2),
             series,
@@ -56,7 +59,7 @@ pub fn draw(model: &Model, theme: Theme, buffer: &mut Buffer, area: Rect) {
     if model.tickets.rows.is_empty() {
         return empty(model, theme, buffer, area);
     }
-    let columns = Columns::of(usize::from(area.width), model);
+    let columns = Columns::of(usize::from(area.width), model, theme);
     headings(theme, buffer, area, &columns);
     let height = model.list_height();
     for (y, row) in model
@@ -88,13 +91,10 @@ fn empty(model: &Model, theme: Theme, buffer: &mut Buffer, area: Rect) {
     let (what, hint) = match (&model.link, model.loaded) {
         (Link::Lost(_), _) => (
             "The daemon does not answer.",
-            "Press s to start it, or see `preflight daemon status`.",
+            "Press r to start it, or see `preflight daemon status`.",
         ),
         (_, false) => ("Asking the daemon for its tickets …", ""),
-        (_, true) => (
-            "No tickets yet.",
-            "Run `preflight check` in a package's folder; it shows up here.",
-        ),
+        (_, true) => ("No tickets yet.", "Run `preflight check` in a package's folder."),
     };
     for (y, text, role) in [
         (middle.saturating_sub(1), what, Role::Heading),
@@ -109,7 +109,7 @@ fn headings(theme: Theme, buffer: &mut Buffer, area: Rect, columns: &Columns) {
     let style = theme.style(Role::Dim);
     let mut row = Row::new(buffer, theme, area, 0);
     row.space(1)
-        .cell("  STATE", STATE, style)
+        .cell("  STATE", columns.state, style)
         .space(1)
         .cell_right("#", columns.id, style)
         .space(1)
@@ -141,7 +141,7 @@ fn ticket(
     let plain = Style::default();
     let mut line = Row::new(buffer, theme, area, y);
     line.space(1)
-        .cell(&format!("{} {}", look.glyph, look.word), STATE, look.style)
+        .cell(&format!("{} {}", look.glyph, look.word), columns.state, look.style)
         .space(1)
         .cell_right(&format!("#{}", row.id), columns.id, plain)
         .space(1)
@@ -204,10 +204,14 @@ fn words(model: &Model, row: &TicketSummary, theme: Theme, buffer: &mut Buffer, 
         (Some(start), Some(end)) => format!(", took {}", measure::seconds(measure::between(start, end.0))),
         _ => String::new(),
     };
-    first.role(
-        &format!("{} by {} on {}{took}", row.sources.join(", "), row.owner, row.series),
-        Role::Dim,
-    );
+    // A title that names the sources need not be followed by them.
+    let named = row.sources.iter().all(|source| row.title.contains(source.as_str()));
+    let sources = if named {
+        String::new()
+    } else {
+        format!("{}, ", row.sources.join(", "))
+    };
+    first.role(&format!("{sources}by {} on {}{took}", row.owner, row.series), Role::Dim);
     let mut second = Row::new(buffer, theme, area, 2);
     second.space(1);
     match (&row.reason, &row.progress) {
@@ -217,7 +221,7 @@ fn words(model: &Model, row: &TicketSummary, theme: Theme, buffer: &mut Buffer, 
         (None, Some(progress)) if row.status == TicketStatus::Running => {
             second.role(&format!("{}: {}", row.workflow_step, progress.phase), Role::Running);
             if let Some(fraction) = progress.fraction {
-                let columns = if model.size.0 >= 76 { 20 } else { 10 };
+                let columns = if model.size.0 >= 100 { 20 } else { 10 };
                 second
                     .space(2)
                     .role(&steps::bar(fraction, columns, theme), Role::Running)

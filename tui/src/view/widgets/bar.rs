@@ -31,7 +31,11 @@ pub fn title(model: &Model, theme: Theme, buffer: &mut Buffer, area: Rect) {
             format!("{}, see `preflight status`", daemon.accelerator),
             Role::Warning,
         ),
-        Link::Attached(daemon) => (theme.pick("●", "*"), format!("attached, {}", daemon.accelerator), Role::Plain),
+        Link::Attached(daemon) => (
+            theme.pick("●", "*"),
+            format!("attached, {}", daemon.accelerator),
+            Role::Plain,
+        ),
         Link::Lost(_) => (
             theme.pick("✗", "x"),
             "daemon gone, looking for it".to_owned(),
@@ -64,7 +68,7 @@ pub fn keys(model: &Model, theme: Theme, buffer: &mut Buffer, area: Rect) {
         }
         (None, Link::Lost(why)) => {
             row.space(1)
-                .role("s", Role::Key)
+                .role("r", Role::Key)
                 .role(" start the daemon  ", Role::Plain)
                 .role(&why.replace('\n', " "), Role::Warning);
         }

@@ -14,7 +14,7 @@ use crate::theme::{Role, Theme};
 pub fn draw(model: &Model, theme: Theme, buffer: &mut Buffer, area: Rect) {
     match &model.overlay {
         None => {}
-        Some(Overlay::Help) => help(model, theme, buffer, area),
+        Some(Overlay::Help) => help(model, theme, buffer),
         Some(Overlay::ConfirmCancel(id)) => {
             let title = model
                 .tickets
@@ -40,7 +40,9 @@ pub fn draw(model: &Model, theme: Theme, buffer: &mut Buffer, area: Rect) {
     }
 }
 
-fn help(model: &Model, theme: Theme, buffer: &mut Buffer, area: Rect) {
+fn help(model: &Model, theme: Theme, buffer: &mut Buffer) {
+    // Over all lines: the lowest screens have just enough.
+    let area = buffer.area;
     let mut lines: Vec<(String, &str)> = Vec::new();
     for binding in BINDINGS
         .iter()

@@ -1,0 +1,276 @@
+# Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
+function __fish_preflight_global_optspecs
+    string join \n color= provoke-panic h/help V/version
+end
+
+function __fish_preflight_needs_command
+    # Figure out if the current invocation already has a command.
+    set -l cmd (commandline -opc)
+    set -e cmd[1]
+    argparse -s (__fish_preflight_global_optspecs) -- $cmd 2>/dev/null
+    or return
+    if set -q argv[1]
+        # Also print the command, so this can be used to figure out what it is.
+        echo $argv[1]
+        return 1
+    end
+    return 0
+end
+
+function __fish_preflight_using_subcommand
+    set -l cmd (__fish_preflight_needs_command)
+    test -z "$cmd"
+    and return 1
+    contains -- $cmd[1] $argv
+end
+
+complete -c preflight -n "__fish_preflight_needs_command" -l color -d 'When to use colours' -r -f -a "auto\t'On a terminal, where NO_COLOR is not set'
+always\t'Always'
+never\t'Never'"
+complete -c preflight -n "__fish_preflight_needs_command" -l provoke-panic -d 'Panic after the first frame, to see that the terminal is given back'
+complete -c preflight -n "__fish_preflight_needs_command" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c preflight -n "__fish_preflight_needs_command" -s V -l version -d 'Print version'
+complete -c preflight -n "__fish_preflight_needs_command" -f -a "check" -d 'Check source packages: submit, follow, and exit with autopkgtest\'s code'
+complete -c preflight -n "__fish_preflight_needs_command" -f -a "ticket" -d 'Make, list, show, change and cancel tickets'
+complete -c preflight -n "__fish_preflight_needs_command" -f -a "status" -d 'Show the daemon and the open tickets, or one ticket'
+complete -c preflight -n "__fish_preflight_needs_command" -f -a "logs" -d 'Print a ticket\'s logs'
+complete -c preflight -n "__fish_preflight_needs_command" -f -a "results" -d 'Print a ticket\'s test results'
+complete -c preflight -n "__fish_preflight_needs_command" -f -a "image" -d 'List, build, fetch and remove images'
+complete -c preflight -n "__fish_preflight_needs_command" -f -a "lock" -d 'List what a ticket\'s jobs have fetched from the archive, by digest'
+complete -c preflight -n "__fish_preflight_needs_command" -f -a "daemon" -d 'Start, stop and look at the daemon'
+complete -c preflight -n "__fish_preflight_needs_command" -f -a "doctor" -d 'Tell what this host has and lacks'
+complete -c preflight -n "__fish_preflight_needs_command" -f -a "generate" -d 'Write man pages or completions'
+complete -c preflight -n "__fish_preflight_needs_command" -f -a "create_ticket" -d 'The Ubuntu CI Engine\'s word for `ticket create`'
+complete -c preflight -n "__fish_preflight_needs_command" -f -a "update_ticket" -d 'The Ubuntu CI Engine\'s word for `ticket update`'
+complete -c preflight -n "__fish_preflight_needs_command" -f -a "get_image" -d 'The Ubuntu CI Engine\'s word for `image get`'
+complete -c preflight -n "__fish_preflight_using_subcommand check" -s t -l title -d 'The ticket\'s title; the sources\' names and versions where it is missing' -r
+complete -c preflight -n "__fish_preflight_using_subcommand check" -s d -l description -d 'What the change is about' -r
+complete -c preflight -n "__fish_preflight_using_subcommand check" -s b -l bug -d 'The bug that it fixes' -r
+complete -c preflight -n "__fish_preflight_using_subcommand check" -s o -l owner -d 'Who makes it; your user name where it is missing' -r
+complete -c preflight -n "__fish_preflight_using_subcommand check" -l series -d 'The series to check on, such as debian-bookworm; from the changelog where it is missing' -r
+complete -c preflight -n "__fish_preflight_using_subcommand check" -s a -l add-package -d 'A package that the image gets besides the ticket\'s own; may be repeated' -r
+complete -c preflight -n "__fish_preflight_using_subcommand check" -s r -l remove-package -d 'A package that is removed from the image; may be repeated' -r
+complete -c preflight -n "__fish_preflight_using_subcommand check" -l signatures -d 'How signatures of the sources are treated; the configuration says where it is missing' -r -f -a "ignore\t'They are not looked at'
+warn\t'A missing, unknown or broken one is a warning'
+require\t'Only what a known key has signed is taken'"
+complete -c preflight -n "__fish_preflight_using_subcommand check" -l test-timeout -d 'Seconds after which one test is ended [default: 10000]' -r
+complete -c preflight -n "__fish_preflight_using_subcommand check" -l build-timeout -d 'Seconds after which a build is ended [default: 100000]' -r
+complete -c preflight -n "__fish_preflight_using_subcommand check" -l color -d 'When to use colours' -r -f -a "auto\t'On a terminal, where NO_COLOR is not set'
+always\t'Always'
+never\t'Never'"
+complete -c preflight -n "__fish_preflight_using_subcommand check" -l offline -d 'Fetch nothing from the network: what is not in the store is missing'
+complete -c preflight -n "__fish_preflight_using_subcommand check" -l detach -l no-follow -d 'Submit the ticket and leave it alone'
+complete -c preflight -n "__fish_preflight_using_subcommand check" -l json -d 'Print one JSON object at the end (schema cli-check.json); progress goes to standard error'
+complete -c preflight -n "__fish_preflight_using_subcommand check" -s q -l quiet -d 'Show no progress'
+complete -c preflight -n "__fish_preflight_using_subcommand check" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c preflight -n "__fish_preflight_using_subcommand check" -s V -l version -d 'Print version'
+complete -c preflight -n "__fish_preflight_using_subcommand ticket; and not __fish_seen_subcommand_from create list show update cancel" -l color -d 'When to use colours' -r -f -a "auto\t'On a terminal, where NO_COLOR is not set'
+always\t'Always'
+never\t'Never'"
+complete -c preflight -n "__fish_preflight_using_subcommand ticket; and not __fish_seen_subcommand_from create list show update cancel" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c preflight -n "__fish_preflight_using_subcommand ticket; and not __fish_seen_subcommand_from create list show update cancel" -s V -l version -d 'Print version'
+complete -c preflight -n "__fish_preflight_using_subcommand ticket; and not __fish_seen_subcommand_from create list show update cancel" -f -a "create" -d 'Make a ticket and leave it to the daemon'
+complete -c preflight -n "__fish_preflight_using_subcommand ticket; and not __fish_seen_subcommand_from create list show update cancel" -f -a "list" -d 'List tickets, newest first'
+complete -c preflight -n "__fish_preflight_using_subcommand ticket; and not __fish_seen_subcommand_from create list show update cancel" -f -a "show" -d 'Show a ticket with its jobs and tests'
+complete -c preflight -n "__fish_preflight_using_subcommand ticket; and not __fish_seen_subcommand_from create list show update cancel" -f -a "update" -d 'Change a ticket, or queue one that was made with --wait'
+complete -c preflight -n "__fish_preflight_using_subcommand ticket; and not __fish_seen_subcommand_from create list show update cancel" -f -a "cancel" -d 'Cancel a ticket: its running job is ended'
+complete -c preflight -n "__fish_preflight_using_subcommand ticket; and __fish_seen_subcommand_from create" -s s -l source -d 'A folder, .dsc or _source.changes; may be repeated' -r -F
+complete -c preflight -n "__fish_preflight_using_subcommand ticket; and __fish_seen_subcommand_from create" -s t -l title -d 'The ticket\'s title; the sources\' names and versions where it is missing' -r
+complete -c preflight -n "__fish_preflight_using_subcommand ticket; and __fish_seen_subcommand_from create" -s d -l description -d 'What the change is about' -r
+complete -c preflight -n "__fish_preflight_using_subcommand ticket; and __fish_seen_subcommand_from create" -s b -l bug -d 'The bug that it fixes' -r
+complete -c preflight -n "__fish_preflight_using_subcommand ticket; and __fish_seen_subcommand_from create" -s o -l owner -d 'Who makes it; your user name where it is missing' -r
+complete -c preflight -n "__fish_preflight_using_subcommand ticket; and __fish_seen_subcommand_from create" -l series -d 'The series to check on, such as debian-bookworm; from the changelog where it is missing' -r
+complete -c preflight -n "__fish_preflight_using_subcommand ticket; and __fish_seen_subcommand_from create" -s a -l add-package -d 'A package that the image gets besides the ticket\'s own; may be repeated' -r
+complete -c preflight -n "__fish_preflight_using_subcommand ticket; and __fish_seen_subcommand_from create" -s r -l remove-package -d 'A package that is removed from the image; may be repeated' -r
+complete -c preflight -n "__fish_preflight_using_subcommand ticket; and __fish_seen_subcommand_from create" -l signatures -d 'How signatures of the sources are treated; the configuration says where it is missing' -r -f -a "ignore\t'They are not looked at'
+warn\t'A missing, unknown or broken one is a warning'
+require\t'Only what a known key has signed is taken'"
+complete -c preflight -n "__fish_preflight_using_subcommand ticket; and __fish_seen_subcommand_from create" -l test-timeout -d 'Seconds after which one test is ended [default: 10000]' -r
+complete -c preflight -n "__fish_preflight_using_subcommand ticket; and __fish_seen_subcommand_from create" -l build-timeout -d 'Seconds after which a build is ended [default: 100000]' -r
+complete -c preflight -n "__fish_preflight_using_subcommand ticket; and __fish_seen_subcommand_from create" -l color -d 'When to use colours' -r -f -a "auto\t'On a terminal, where NO_COLOR is not set'
+always\t'Always'
+never\t'Never'"
+complete -c preflight -n "__fish_preflight_using_subcommand ticket; and __fish_seen_subcommand_from create" -s w -l wait -d 'Make the ticket, but do not queue it until `ticket update N --queue`'
+complete -c preflight -n "__fish_preflight_using_subcommand ticket; and __fish_seen_subcommand_from create" -l offline -d 'Fetch nothing from the network: what is not in the store is missing'
+complete -c preflight -n "__fish_preflight_using_subcommand ticket; and __fish_seen_subcommand_from create" -l json -d 'Print the new ticket\'s number and warnings as JSON'
+complete -c preflight -n "__fish_preflight_using_subcommand ticket; and __fish_seen_subcommand_from create" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c preflight -n "__fish_preflight_using_subcommand ticket; and __fish_seen_subcommand_from create" -s V -l version -d 'Print version'
+complete -c preflight -n "__fish_preflight_using_subcommand ticket; and __fish_seen_subcommand_from list" -l color -d 'When to use colours' -r -f -a "auto\t'On a terminal, where NO_COLOR is not set'
+always\t'Always'
+never\t'Never'"
+complete -c preflight -n "__fish_preflight_using_subcommand ticket; and __fish_seen_subcommand_from list" -l open -d 'Only tickets that have not ended'
+complete -c preflight -n "__fish_preflight_using_subcommand ticket; and __fish_seen_subcommand_from list" -l json -d 'Print JSON'
+complete -c preflight -n "__fish_preflight_using_subcommand ticket; and __fish_seen_subcommand_from list" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c preflight -n "__fish_preflight_using_subcommand ticket; and __fish_seen_subcommand_from list" -s V -l version -d 'Print version'
+complete -c preflight -n "__fish_preflight_using_subcommand ticket; and __fish_seen_subcommand_from show" -l color -d 'When to use colours' -r -f -a "auto\t'On a terminal, where NO_COLOR is not set'
+always\t'Always'
+never\t'Never'"
+complete -c preflight -n "__fish_preflight_using_subcommand ticket; and __fish_seen_subcommand_from show" -l json -d 'Print JSON'
+complete -c preflight -n "__fish_preflight_using_subcommand ticket; and __fish_seen_subcommand_from show" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c preflight -n "__fish_preflight_using_subcommand ticket; and __fish_seen_subcommand_from show" -s V -l version -d 'Print version'
+complete -c preflight -n "__fish_preflight_using_subcommand ticket; and __fish_seen_subcommand_from update" -s t -l title -d 'The new title' -r
+complete -c preflight -n "__fish_preflight_using_subcommand ticket; and __fish_seen_subcommand_from update" -s d -l description -d 'The new description' -r
+complete -c preflight -n "__fish_preflight_using_subcommand ticket; and __fish_seen_subcommand_from update" -s b -l bug -d 'The new bug' -r
+complete -c preflight -n "__fish_preflight_using_subcommand ticket; and __fish_seen_subcommand_from update" -s o -l owner -d 'The new owner' -r
+complete -c preflight -n "__fish_preflight_using_subcommand ticket; and __fish_seen_subcommand_from update" -l color -d 'When to use colours' -r -f -a "auto\t'On a terminal, where NO_COLOR is not set'
+always\t'Always'
+never\t'Never'"
+complete -c preflight -n "__fish_preflight_using_subcommand ticket; and __fish_seen_subcommand_from update" -l queue -d 'Queue it'
+complete -c preflight -n "__fish_preflight_using_subcommand ticket; and __fish_seen_subcommand_from update" -l json -d 'Print the ticket\'s summary as JSON'
+complete -c preflight -n "__fish_preflight_using_subcommand ticket; and __fish_seen_subcommand_from update" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c preflight -n "__fish_preflight_using_subcommand ticket; and __fish_seen_subcommand_from update" -s V -l version -d 'Print version'
+complete -c preflight -n "__fish_preflight_using_subcommand ticket; and __fish_seen_subcommand_from cancel" -l color -d 'When to use colours' -r -f -a "auto\t'On a terminal, where NO_COLOR is not set'
+always\t'Always'
+never\t'Never'"
+complete -c preflight -n "__fish_preflight_using_subcommand ticket; and __fish_seen_subcommand_from cancel" -l json -d 'Print the ticket\'s summary as JSON'
+complete -c preflight -n "__fish_preflight_using_subcommand ticket; and __fish_seen_subcommand_from cancel" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c preflight -n "__fish_preflight_using_subcommand ticket; and __fish_seen_subcommand_from cancel" -s V -l version -d 'Print version'
+complete -c preflight -n "__fish_preflight_using_subcommand status" -l color -d 'When to use colours' -r -f -a "auto\t'On a terminal, where NO_COLOR is not set'
+always\t'Always'
+never\t'Never'"
+complete -c preflight -n "__fish_preflight_using_subcommand status" -l json -d 'Print JSON'
+complete -c preflight -n "__fish_preflight_using_subcommand status" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c preflight -n "__fish_preflight_using_subcommand status" -s V -l version -d 'Print version'
+complete -c preflight -n "__fish_preflight_using_subcommand logs" -l job -d 'Only this job\'s' -r
+complete -c preflight -n "__fish_preflight_using_subcommand logs" -s C -l context -d 'Lines around the first failing line' -r
+complete -c preflight -n "__fish_preflight_using_subcommand logs" -l color -d 'When to use colours' -r -f -a "auto\t'On a terminal, where NO_COLOR is not set'
+always\t'Always'
+never\t'Never'"
+complete -c preflight -n "__fish_preflight_using_subcommand logs" -s f -l follow -d 'Go on printing until the ticket, or the job, has ended'
+complete -c preflight -n "__fish_preflight_using_subcommand logs" -s e -l first-error -d 'Show the first failing line and what stands around it'
+complete -c preflight -n "__fish_preflight_using_subcommand logs" -l all -d 'Logs of every attempt, not of each job\'s newest alone'
+complete -c preflight -n "__fish_preflight_using_subcommand logs" -l list -d 'List the logs with their files'
+complete -c preflight -n "__fish_preflight_using_subcommand logs" -l json -d 'Print the list, or the first error, as JSON (schema cli-first-error.json)'
+complete -c preflight -n "__fish_preflight_using_subcommand logs" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c preflight -n "__fish_preflight_using_subcommand logs" -s V -l version -d 'Print version'
+complete -c preflight -n "__fish_preflight_using_subcommand results" -l format -d 'How to print them' -r -f -a "summary\t'The lines of autopkgtest\'s summary file'
+subunit\t'The subunit v2 stream, as it was recorded'
+json\t'One JSON object (schema cli-results.json)'"
+complete -c preflight -n "__fish_preflight_using_subcommand results" -l color -d 'When to use colours' -r -f -a "auto\t'On a terminal, where NO_COLOR is not set'
+always\t'Always'
+never\t'Never'"
+complete -c preflight -n "__fish_preflight_using_subcommand results" -l json -d 'The same as --format json'
+complete -c preflight -n "__fish_preflight_using_subcommand results" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c preflight -n "__fish_preflight_using_subcommand results" -s V -l version -d 'Print version'
+complete -c preflight -n "__fish_preflight_using_subcommand image; and not __fish_seen_subcommand_from list build get remove" -l color -d 'When to use colours' -r -f -a "auto\t'On a terminal, where NO_COLOR is not set'
+always\t'Always'
+never\t'Never'"
+complete -c preflight -n "__fish_preflight_using_subcommand image; and not __fish_seen_subcommand_from list build get remove" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c preflight -n "__fish_preflight_using_subcommand image; and not __fish_seen_subcommand_from list build get remove" -s V -l version -d 'Print version'
+complete -c preflight -n "__fish_preflight_using_subcommand image; and not __fish_seen_subcommand_from list build get remove" -f -a "list" -d 'List base images and tickets\' images'
+complete -c preflight -n "__fish_preflight_using_subcommand image; and not __fish_seen_subcommand_from list build get remove" -f -a "build" -d 'Build a series\' base images from the archive as it is now'
+complete -c preflight -n "__fish_preflight_using_subcommand image; and not __fish_seen_subcommand_from list build get remove" -f -a "get" -d 'Write a ticket\'s image as a qcow2 file, kernel and initrd beside it'
+complete -c preflight -n "__fish_preflight_using_subcommand image; and not __fish_seen_subcommand_from list build get remove" -f -a "remove" -d 'Remove an image that no ticket uses'
+complete -c preflight -n "__fish_preflight_using_subcommand image; and __fish_seen_subcommand_from list" -l color -d 'When to use colours' -r -f -a "auto\t'On a terminal, where NO_COLOR is not set'
+always\t'Always'
+never\t'Never'"
+complete -c preflight -n "__fish_preflight_using_subcommand image; and __fish_seen_subcommand_from list" -l json -d 'Print JSON'
+complete -c preflight -n "__fish_preflight_using_subcommand image; and __fish_seen_subcommand_from list" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c preflight -n "__fish_preflight_using_subcommand image; and __fish_seen_subcommand_from list" -s V -l version -d 'Print version'
+complete -c preflight -n "__fish_preflight_using_subcommand image; and __fish_seen_subcommand_from build" -l color -d 'When to use colours' -r -f -a "auto\t'On a terminal, where NO_COLOR is not set'
+always\t'Always'
+never\t'Never'"
+complete -c preflight -n "__fish_preflight_using_subcommand image; and __fish_seen_subcommand_from build" -l detach -l no-follow -d 'Leave the build to the daemon'
+complete -c preflight -n "__fish_preflight_using_subcommand image; and __fish_seen_subcommand_from build" -l json -d 'Print one JSON object at the end, as `check` does'
+complete -c preflight -n "__fish_preflight_using_subcommand image; and __fish_seen_subcommand_from build" -s q -l quiet -d 'Show no progress'
+complete -c preflight -n "__fish_preflight_using_subcommand image; and __fish_seen_subcommand_from build" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c preflight -n "__fish_preflight_using_subcommand image; and __fish_seen_subcommand_from build" -s V -l version -d 'Print version'
+complete -c preflight -n "__fish_preflight_using_subcommand image; and __fish_seen_subcommand_from get" -s o -l output -d 'The disk\'s file' -r -F
+complete -c preflight -n "__fish_preflight_using_subcommand image; and __fish_seen_subcommand_from get" -l color -d 'When to use colours' -r -f -a "auto\t'On a terminal, where NO_COLOR is not set'
+always\t'Always'
+never\t'Never'"
+complete -c preflight -n "__fish_preflight_using_subcommand image; and __fish_seen_subcommand_from get" -l json -d 'Print the files and the kernel command line as JSON'
+complete -c preflight -n "__fish_preflight_using_subcommand image; and __fish_seen_subcommand_from get" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c preflight -n "__fish_preflight_using_subcommand image; and __fish_seen_subcommand_from get" -s V -l version -d 'Print version'
+complete -c preflight -n "__fish_preflight_using_subcommand image; and __fish_seen_subcommand_from remove" -l color -d 'When to use colours' -r -f -a "auto\t'On a terminal, where NO_COLOR is not set'
+always\t'Always'
+never\t'Never'"
+complete -c preflight -n "__fish_preflight_using_subcommand image; and __fish_seen_subcommand_from remove" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c preflight -n "__fish_preflight_using_subcommand image; and __fish_seen_subcommand_from remove" -s V -l version -d 'Print version'
+complete -c preflight -n "__fish_preflight_using_subcommand lock" -l color -d 'When to use colours' -r -f -a "auto\t'On a terminal, where NO_COLOR is not set'
+always\t'Always'
+never\t'Never'"
+complete -c preflight -n "__fish_preflight_using_subcommand lock" -l json -d 'Print JSON'
+complete -c preflight -n "__fish_preflight_using_subcommand lock" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c preflight -n "__fish_preflight_using_subcommand lock" -s V -l version -d 'Print version'
+complete -c preflight -n "__fish_preflight_using_subcommand daemon; and not __fish_seen_subcommand_from start stop status detach-daemon" -l color -d 'When to use colours' -r -f -a "auto\t'On a terminal, where NO_COLOR is not set'
+always\t'Always'
+never\t'Never'"
+complete -c preflight -n "__fish_preflight_using_subcommand daemon; and not __fish_seen_subcommand_from start stop status detach-daemon" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c preflight -n "__fish_preflight_using_subcommand daemon; and not __fish_seen_subcommand_from start stop status detach-daemon" -s V -l version -d 'Print version'
+complete -c preflight -n "__fish_preflight_using_subcommand daemon; and not __fish_seen_subcommand_from start stop status detach-daemon" -f -a "start" -d 'Start it, unless it runs'
+complete -c preflight -n "__fish_preflight_using_subcommand daemon; and not __fish_seen_subcommand_from start stop status detach-daemon" -f -a "stop" -d 'Stop it; what it ran is run again at the next start'
+complete -c preflight -n "__fish_preflight_using_subcommand daemon; and not __fish_seen_subcommand_from start stop status detach-daemon" -f -a "status" -d 'Tell whether it runs, without starting it; ends with 3 where it does not'
+complete -c preflight -n "__fish_preflight_using_subcommand daemon; and not __fish_seen_subcommand_from start stop status detach-daemon" -f -a "detach-daemon" -d 'Leave the starter\'s session and become the daemon'
+complete -c preflight -n "__fish_preflight_using_subcommand daemon; and __fish_seen_subcommand_from start" -l color -d 'When to use colours' -r -f -a "auto\t'On a terminal, where NO_COLOR is not set'
+always\t'Always'
+never\t'Never'"
+complete -c preflight -n "__fish_preflight_using_subcommand daemon; and __fish_seen_subcommand_from start" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c preflight -n "__fish_preflight_using_subcommand daemon; and __fish_seen_subcommand_from start" -s V -l version -d 'Print version'
+complete -c preflight -n "__fish_preflight_using_subcommand daemon; and __fish_seen_subcommand_from stop" -l color -d 'When to use colours' -r -f -a "auto\t'On a terminal, where NO_COLOR is not set'
+always\t'Always'
+never\t'Never'"
+complete -c preflight -n "__fish_preflight_using_subcommand daemon; and __fish_seen_subcommand_from stop" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c preflight -n "__fish_preflight_using_subcommand daemon; and __fish_seen_subcommand_from stop" -s V -l version -d 'Print version'
+complete -c preflight -n "__fish_preflight_using_subcommand daemon; and __fish_seen_subcommand_from status" -l color -d 'When to use colours' -r -f -a "auto\t'On a terminal, where NO_COLOR is not set'
+always\t'Always'
+never\t'Never'"
+complete -c preflight -n "__fish_preflight_using_subcommand daemon; and __fish_seen_subcommand_from status" -l json -d 'Print JSON (schema cli-daemon-status.json)'
+complete -c preflight -n "__fish_preflight_using_subcommand daemon; and __fish_seen_subcommand_from status" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c preflight -n "__fish_preflight_using_subcommand daemon; and __fish_seen_subcommand_from status" -s V -l version -d 'Print version'
+complete -c preflight -n "__fish_preflight_using_subcommand daemon; and __fish_seen_subcommand_from detach-daemon" -l color -d 'When to use colours' -r -f -a "auto\t'On a terminal, where NO_COLOR is not set'
+always\t'Always'
+never\t'Never'"
+complete -c preflight -n "__fish_preflight_using_subcommand daemon; and __fish_seen_subcommand_from detach-daemon" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c preflight -n "__fish_preflight_using_subcommand daemon; and __fish_seen_subcommand_from detach-daemon" -s V -l version -d 'Print version'
+complete -c preflight -n "__fish_preflight_using_subcommand doctor" -l color -d 'When to use colours' -r -f -a "auto\t'On a terminal, where NO_COLOR is not set'
+always\t'Always'
+never\t'Never'"
+complete -c preflight -n "__fish_preflight_using_subcommand doctor" -l fresh -d 'Probe again, whatever is remembered'
+complete -c preflight -n "__fish_preflight_using_subcommand doctor" -l json -d 'Print JSON'
+complete -c preflight -n "__fish_preflight_using_subcommand doctor" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c preflight -n "__fish_preflight_using_subcommand doctor" -s V -l version -d 'Print version'
+complete -c preflight -n "__fish_preflight_using_subcommand generate" -l color -d 'When to use colours' -r -f -a "auto\t'On a terminal, where NO_COLOR is not set'
+always\t'Always'
+never\t'Never'"
+complete -c preflight -n "__fish_preflight_using_subcommand generate" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c preflight -n "__fish_preflight_using_subcommand generate" -s V -l version -d 'Print version'
+complete -c preflight -n "__fish_preflight_using_subcommand create_ticket" -s s -l source -d 'A folder, .dsc or _source.changes; may be repeated' -r -F
+complete -c preflight -n "__fish_preflight_using_subcommand create_ticket" -s t -l title -d 'The ticket\'s title; the sources\' names and versions where it is missing' -r
+complete -c preflight -n "__fish_preflight_using_subcommand create_ticket" -s d -l description -d 'What the change is about' -r
+complete -c preflight -n "__fish_preflight_using_subcommand create_ticket" -s b -l bug -d 'The bug that it fixes' -r
+complete -c preflight -n "__fish_preflight_using_subcommand create_ticket" -s o -l owner -d 'Who makes it; your user name where it is missing' -r
+complete -c preflight -n "__fish_preflight_using_subcommand create_ticket" -l series -d 'The series to check on, such as debian-bookworm; from the changelog where it is missing' -r
+complete -c preflight -n "__fish_preflight_using_subcommand create_ticket" -s a -l add-package -d 'A package that the image gets besides the ticket\'s own; may be repeated' -r
+complete -c preflight -n "__fish_preflight_using_subcommand create_ticket" -s r -l remove-package -d 'A package that is removed from the image; may be repeated' -r
+complete -c preflight -n "__fish_preflight_using_subcommand create_ticket" -l signatures -d 'How signatures of the sources are treated; the configuration says where it is missing' -r -f -a "ignore\t'They are not looked at'
+warn\t'A missing, unknown or broken one is a warning'
+require\t'Only what a known key has signed is taken'"
+complete -c preflight -n "__fish_preflight_using_subcommand create_ticket" -l test-timeout -d 'Seconds after which one test is ended [default: 10000]' -r
+complete -c preflight -n "__fish_preflight_using_subcommand create_ticket" -l build-timeout -d 'Seconds after which a build is ended [default: 100000]' -r
+complete -c preflight -n "__fish_preflight_using_subcommand create_ticket" -l color -d 'When to use colours' -r -f -a "auto\t'On a terminal, where NO_COLOR is not set'
+always\t'Always'
+never\t'Never'"
+complete -c preflight -n "__fish_preflight_using_subcommand create_ticket" -s w -l wait -d 'Make the ticket, but do not queue it until `ticket update N --queue`'
+complete -c preflight -n "__fish_preflight_using_subcommand create_ticket" -l offline -d 'Fetch nothing from the network: what is not in the store is missing'
+complete -c preflight -n "__fish_preflight_using_subcommand create_ticket" -l json -d 'Print the new ticket\'s number and warnings as JSON'
+complete -c preflight -n "__fish_preflight_using_subcommand create_ticket" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c preflight -n "__fish_preflight_using_subcommand create_ticket" -s V -l version -d 'Print version'
+complete -c preflight -n "__fish_preflight_using_subcommand update_ticket" -s t -l title -d 'The new title' -r
+complete -c preflight -n "__fish_preflight_using_subcommand update_ticket" -s d -l description -d 'The new description' -r
+complete -c preflight -n "__fish_preflight_using_subcommand update_ticket" -s b -l bug -d 'The new bug' -r
+complete -c preflight -n "__fish_preflight_using_subcommand update_ticket" -s o -l owner -d 'The new owner' -r
+complete -c preflight -n "__fish_preflight_using_subcommand update_ticket" -l color -d 'When to use colours' -r -f -a "auto\t'On a terminal, where NO_COLOR is not set'
+always\t'Always'
+never\t'Never'"
+complete -c preflight -n "__fish_preflight_using_subcommand update_ticket" -l queue -d 'Queue it'
+complete -c preflight -n "__fish_preflight_using_subcommand update_ticket" -l json -d 'Print the ticket\'s summary as JSON'
+complete -c preflight -n "__fish_preflight_using_subcommand update_ticket" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c preflight -n "__fish_preflight_using_subcommand update_ticket" -s V -l version -d 'Print version'
+complete -c preflight -n "__fish_preflight_using_subcommand get_image" -s o -l output -d 'The disk\'s file' -r -F
+complete -c preflight -n "__fish_preflight_using_subcommand get_image" -l color -d 'When to use colours' -r -f -a "auto\t'On a terminal, where NO_COLOR is not set'
+always\t'Always'
+never\t'Never'"
+complete -c preflight -n "__fish_preflight_using_subcommand get_image" -l json -d 'Print the files and the kernel command line as JSON'
+complete -c preflight -n "__fish_preflight_using_subcommand get_image" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c preflight -n "__fish_preflight_using_subcommand get_image" -s V -l version -d 'Print version'

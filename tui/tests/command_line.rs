@@ -1,0 +1,398 @@
+//! The command line against a stub daemon: what is printed, which schema it fits, which code it ends with.
+
+mod stub;
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+use preflight_protocol::ids::{JobId, TicketId};
+use preflight_protocol::method;
+use pretty_assertions::assert_eq;
+use serde_json::{Value, json};
+use stub::{Shared, Stub, fixtures};
+
+struct World {
+    folder: tempfile::TempDir,
+    state: Shared,
+    stub: Option<Stub>,
+}
+
+impl World {
+    fn new() -> Self {
+        // The socket's path must be short, whatever TMPDIR is.
+        let folder = tempfile::Builder::new().prefix("pf").tempdir_in("/tmp").unwrap();
+        let state = fixtures::world(&folder.path().join("logs"), fixtures::noon()).shared();
+        let stub = Some(Stub::start(folder.path(), &state));
+        Self { folder, state, stub }
+    }
+
+    fn command(&self) -> Command {
+        preflight(self.folder.path())
+    }
+
+    fn run(&self, arguments: &[&str]) -> Output {
+        self.command().args(arguments).output().unwrap()
+    }
+
+    fn json(&self, arguments: &[&str]) -> Value {
+        let output = self.run(arguments);
+        serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{arguments:?}: {error}: {output:?}"))
+    }
+}
+
+fn preflight(home: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_preflight"));
+    command
+        .env("PREFLIGHT_HOME", home)
+        // Nothing that a test starts may be a real daemon.
+        .env("PREFLIGHT_DAEMON", "/nonexistent/preflightd")
+        .env("LC_ALL", "C.UTF-8")
+        .env_remove("NO_COLOR")
+        .current_dir(home);
+    command
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).unwrap()
+}
+
+#[test]
+fn listings_fit_their_schemas() {
+    let world = World::new();
+    let answers = method::schemas();
+    let answer = |name: &str| {
+        let (_, _, schema) = answers.iter().find(|(method, _, _)| *method == name).unwrap();
+        serde_json::to_value(schema).unwrap()
+    };
+    let own = |name: &str| -> Value {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("../protocol/schema")
+            .join(name);
+        serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
+    };
+    for (arguments, schema) in [
+        (&["ticket", "list", "--json"][..], answer("ticket/list")),
+        (&["ticket", "list", "--open", "--json"], answer("ticket/list")),
+        (&["ticket", "show", "3", "--json"], answer("ticket/show")),
+        (&["status", "3", "--json"], answer("ticket/show")),
+        (&["status", "--json"], own("cli-status.json")),
+        (&["logs", "3", "--json"], answer("log/list")),
+        (&["logs", "3", "--first-error", "--json"], own("cli-first-error.json")),
+        (&["results", "3", "--format", "json"], own("cli-results.json")),
+        (&["results", "3", "--json"], own("cli-results.json")),
+        (&["image", "list", "--json"], answer("image/list")),
+        (&["image", "get", "3", "-o", "x.qcow2", "--json"], answer("image/get")),
+        (&["lock", "3", "--json"], answer("lock/show")),
+        (&["doctor", "--json"], answer("daemon/doctor")),
+        (&["daemon", "status", "--json"], own("cli-daemon-status.json")),
+        (&["ticket", "cancel", "5", "--json"], answer("ticket/cancel")),
+    ] {
+        let value = world.json(arguments);
+        let errors: Vec<String> = jsonschema::validator_for(&schema)
+            .unwrap()
+            .iter_errors(&value)
+            .map(|error| error.to_string())
+            .collect();
+        assert!(errors.is_empty(), "{arguments:?}: {errors:?}");
+    }
+}
+
+#[test]
+fn a_ticket_has_the_fields_that_are_promised() {
+    let world = World::new();
+    let ticket = world.json(&["ticket", "show", "3", "--json"]);
+    for field in ["id", "title", "workflow_step", "status", "subtickets", "jobs"] {
+        assert!(ticket.get(field).is_some(), "{field}");
+    }
+    for field in [
+        "id",
+        "kind",
+        "state",
+        "attempt",
+        "started_at",
+        "finished_at",
+        "reason",
+        "first_error",
+    ] {
+        assert!(ticket["jobs"][2].get(field).is_some(), "{field}");
+    }
+    assert_eq!(
+        ticket["jobs"][2]["first_error"],
+        json!({ "log": "33-test-hello.1.log", "line": 312, "text": fixtures::ERROR_TEXT })
+    );
+    assert_eq!(ticket["workflow_step"], 999);
+}
+
+#[test]
+fn tables_and_words() {
+    let world = World::new();
+    for (name, arguments) in [
+        ("list", &["ticket", "list"][..]),
+        ("results", &["results", "3"]),
+        ("first_error", &["logs", "3", "--first-error", "-C", "2"]),
+        ("images", &["image", "list"]),
+        ("doctor", &["doctor"]),
+    ] {
+        let output = world.run(arguments);
+        let text = text(&output.stdout);
+        assert!(!text.contains('\x1b'), "{arguments:?}: no colours in a pipe");
+        // Ages grow; the rest is compared.
+        let ages = regex::Regex::new(r"(?m) +\d+d\b").unwrap();
+        insta::assert_snapshot!(name, ages.replace_all(&text, "  AGE"));
+    }
+}
+
+#[test]
+fn colours_are_asked_for_or_not() {
+    let world = World::new();
+    let coloured = |arguments: &[&str], no_color: &str| {
+        let output = world
+            .command()
+            .env("NO_COLOR", no_color)
+            .args(arguments)
+            .output()
+            .unwrap();
+        text(&output.stdout).contains('\x1b')
+    };
+    assert!(coloured(&["--color", "always", "ticket", "list"], ""));
+    assert!(coloured(&["ticket", "list", "--color=always"], "1"));
+    assert!(!coloured(&["ticket", "list", "--color=never"], ""));
+    assert!(!coloured(&["ticket", "list"], ""));
+}
+
+#[test]
+fn logs_are_raw_bytes_in_a_pipe() {
+    let world = World::new();
+    world.state.lock().unwrap().logs.clear();
+    let job = world.state.lock().unwrap().ticket(TicketId(3)).jobs[2].clone();
+    let path = {
+        let mut state = world.state.lock().unwrap();
+        fixtures::put_log(&mut state, world.folder.path(), &job, "");
+        state.logs[0].1.path.clone()
+    };
+    let bytes = b"one\x1b[31m\xff\r\ntwo without an end".to_vec();
+    std::fs::write(path, &bytes).unwrap();
+    let output = world.run(&["logs", "3", "--job", "33"]);
+    assert_eq!((output.stdout, output.status.code()), (bytes, Some(0)));
+}
+
+#[test]
+fn several_logs_have_headings() {
+    let world = World::new();
+    let output = text(&world.run(&["logs", "3"]).stdout);
+    for name in ["31-build-hello.1.log", "32-image.1.log", "33-test-hello.1.log"] {
+        assert!(output.contains(&format!("==> {name} <==\n")), "{output}");
+    }
+}
+
+#[test]
+fn a_followed_log_ends_with_its_job() {
+    let world = World::new();
+    let id = TicketId(4);
+    let child = world
+        .command()
+        .args(["logs", "4", "--follow", "--job", "43"])
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    {
+        let mut state = world.state.lock().unwrap();
+        let log = state
+            .logs
+            .iter()
+            .find(|(_, log)| log.job == JobId(43))
+            .unwrap()
+            .1
+            .clone();
+        let content = std::fs::read_to_string(&log.path).unwrap() + "the last line\n";
+        std::fs::write(&log.path, content).unwrap();
+        let mut job = state.ticket(id).jobs[2].clone();
+        fixtures::end(
+            &mut job,
+            fixtures::noon(),
+            preflight_protocol::result::Outcome::Pass,
+            None,
+        );
+        state.happen(id, preflight_protocol::event::EventKind::JobChanged(Box::new(job)));
+    }
+    let output = child.wait_with_output().unwrap();
+    let text = text(&output.stdout);
+    assert!(text.ends_with("the last line\n"), "{text}");
+    assert_eq!(text.matches("the last line").count(), 1);
+    assert_eq!(output.status.code(), Some(0));
+}
+
+#[test]
+fn subunit_is_the_files_one_after_another() {
+    let world = World::new();
+    for (job, bytes) in [(JobId(33), &b"\xb3first"[..]), (JobId(34), b"\xb3second")] {
+        let path = world.folder.path().join(format!("{job}.subunit"));
+        std::fs::write(&path, bytes).unwrap();
+        let size = bytes.len() as u64;
+        let file = method::ResultStreamFile { job, path, size };
+        world.state.lock().unwrap().streams.push((TicketId(3), file));
+    }
+    let output = world.run(&["results", "3", "--format", "subunit"]);
+    assert_eq!(output.stdout, b"\xb3first\xb3second");
+}
+
+#[test]
+fn errors_have_kind_hint_and_code() {
+    let world = World::new();
+    for (arguments, code, words) in [
+        (
+            &["ticket", "show", "99"][..],
+            20,
+            &["error (not found): there is no ticket 99", "hint: "][..],
+        ),
+        (
+            &["ticket", "cancel", "3"],
+            20,
+            &["error (conflict): ticket 3 has ended"],
+        ),
+        (
+            &["ticket", "update", "3"],
+            20,
+            &["error (usage): nothing to change", "--queue"],
+        ),
+        (
+            &["image", "remove", "x"],
+            20,
+            &["there is no image x", "hint: `preflight image list`"],
+        ),
+        (&["logs", "2", "--first-error"], 20, &["ticket #2 has no failing line"]),
+        (&["check", "/nonexistent"], 20, &["error (file): /nonexistent: "]),
+        (
+            &["check", "."],
+            20,
+            &["error (usage): . is a folder without debian/", "hint: "],
+        ),
+        (&["no-such-command"], 20, &["unrecognized subcommand"]),
+        (&["ticket", "show", "x"], 20, &["invalid value 'x'"]),
+        (&["doctor"], 16, &[]),
+        (&[], 20, &["the terminal UI needs a terminal", "hint: "]),
+    ] {
+        let output = world.run(arguments);
+        let err = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(code), "{arguments:?}: {err}");
+        for word in words {
+            assert!(err.contains(word), "{arguments:?}: {err}");
+        }
+    }
+}
+
+#[test]
+fn the_ci_engines_words_work() {
+    let world = World::new();
+    let package = world.folder.path().join("hello");
+    std::fs::create_dir_all(package.join("debian")).unwrap();
+    world.state.lock().unwrap().intake =
+        Box::new(|id, _| Ok(fixtures::ticket(id.0, "hello", "2.10-5", fixtures::noon())));
+    let create = [
+        "create_ticket",
+        "-t",
+        "Title",
+        "-d",
+        "Words",
+        "-b",
+        "123",
+        "-o",
+        "joe",
+        "-s",
+        "hello",
+        "-s",
+        "hello",
+        "-w",
+    ];
+    assert_eq!(world.run(&create).status.code(), Some(0));
+    assert_eq!(world.run(&["update_ticket", "6", "--queue"]).status.code(), Some(0));
+    assert_eq!(world.run(&["status"]).status.code(), Some(0));
+    assert_eq!(
+        world.run(&["get_image", "2", "-o", "image.qcow2"]).status.code(),
+        Some(0)
+    );
+    let state = world.state.lock().unwrap();
+    let request = |name: &str| &state.requests.iter().find(|(method, _)| method == name).unwrap().1;
+    let created: method::TicketCreate = serde_json::from_value(request("ticket/create").clone()).unwrap();
+    let package = package.canonicalize().unwrap();
+    assert_eq!(
+        created,
+        method::TicketCreate {
+            sources: vec![package.clone(), package],
+            title: Some("Title".into()),
+            description: Some("Words".into()),
+            bug: Some("123".into()),
+            owner: Some("joe".into()),
+            wait: true,
+            ..method::TicketCreate::default()
+        }
+    );
+    let updated: method::TicketUpdate = serde_json::from_value(request("ticket/update").clone()).unwrap();
+    assert!(updated.queue && updated.id == TicketId(6));
+    let got: method::ImageGet = serde_json::from_value(request("image/get").clone()).unwrap();
+    assert_eq!((got.ticket, got.output.is_absolute()), (Some(TicketId(2)), true));
+}
+
+#[test]
+fn the_daemon_is_looked_at_without_being_started() {
+    let mut world = World::new();
+    let output = world.run(&["daemon", "status"]);
+    assert_eq!(output.status.code(), Some(0));
+    assert_eq!(text(&world.run(&["daemon", "stop"]).stdout), "the daemon is stopped\n");
+    world.stub = None;
+    let output = world.run(&["daemon", "status"]);
+    assert_eq!(output.status.code(), Some(3));
+    assert!(text(&output.stdout).starts_with("no daemon runs"));
+    assert_eq!(text(&world.run(&["daemon", "stop"]).stdout), "no daemon runs\n");
+}
+
+#[test]
+fn a_daemon_that_does_not_start_is_told_with_its_log() {
+    let mut world = World::new();
+    world.stub = None;
+    let program = world.folder.path().join("preflightd");
+    script(&program, "echo 'the disk is on fire' >&2; exit 7");
+    let output = world
+        .command()
+        .env("PREFLIGHT_DAEMON", &program)
+        .args(["ticket", "list"])
+        .output()
+        .unwrap();
+    let err = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(20));
+    assert!(
+        err.contains("exit status: 7") && err.contains("the disk is on fire"),
+        "{err}"
+    );
+    let socket = world.folder.path().join("x".repeat(110));
+    let output = preflight(&socket).current_dir("/").arg("status").output().unwrap();
+    assert!(text(&output.stderr).contains("107"), "{output:?}");
+    assert_eq!(output.status.code(), Some(20));
+}
+
+fn script(path: &Path, body: &str) {
+    use std::os::unix::fs::PermissionsExt;
+    std::fs::write(path, format!("#!/bin/sh\n{body}\n")).unwrap();
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).unwrap();
+}
+
+#[test]
+fn every_command_has_help_with_an_example() {
+    use clap::CommandFactory;
+    fn walk(command: &clap::Command, path: &str) {
+        for child in command.get_subcommands() {
+            let path = format!("{path} {}", child.get_name());
+            // The aliases' help is the command's own; the hidden one is not for people.
+            if child.is_hide_set() || child.has_subcommands() {
+                walk(child, &path);
+                continue;
+            }
+            let after = child.get_after_help().map(ToString::to_string).unwrap_or_default();
+            assert!(after.contains("Example"), "{path}");
+            assert!(child.get_about().is_some(), "{path}");
+        }
+    }
+    let mut command = preflight_tui::cli::arguments::Cli::command();
+    command.build();
+    walk(&command, "preflight");
+}
