@@ -2,9 +2,19 @@
 //! commands by a script of the test's. Files are in memory; faults are by choice and seeded. No virtual machine, no
 //! processes.
 //!
-//! ```ignore
-//! let fake = FakeAgent::start(&sockets, Scripted::new().on("dpkg-buildpackage", b"built\n", 0), Faults::default())?;
-//! let (guest, tunnels) = Guest::attach(sockets, deadline).await?;
+//! ```no_run
+//! # async fn example(sockets: preflight_guest::ChannelSockets) -> Result<(), Box<dyn std::error::Error>> {
+//! use preflight_guest::fake::{FakeAgent, Faults, Scripted};
+//! use preflight_guest::{Exec, Guest};
+//!
+//! let script = Scripted::new().on("dpkg-buildpackage", b"built\n", 0).on_hangs("hanging-test", b"");
+//! let fake = FakeAgent::start(&sockets, script, Faults::default())?;
+//! let deadline = std::time::Instant::now() + std::time::Duration::from_secs(5);
+//! let (guest, _tunnels) = Guest::attach(sockets, deadline).await?;
+//! assert_eq!(guest.output(Exec::new(["dpkg-buildpackage", "-b"])).await?.stdout, b"built\n");
+//! assert!(fake.files().paths().is_empty());
+//! # Ok(())
+//! # }
 //! ```
 
 mod agent;

@@ -485,8 +485,8 @@ fn the_control_port_answers_while_the_bulk_port_is_stuck() {
             inbound.push(&buffer[..length]);
         }
     };
-    let (mut control, _, mut inbound) = open("control", 1);
-    hear(&mut control, &mut inbound);
+    let (mut control, _, mut control_inbound) = open("control", 1);
+    hear(&mut control, &mut control_inbound);
     let (mut bulk, mut outbound, mut inbound) = open("bulk", 1);
     hear(&mut bulk, &mut inbound);
     let exec = ToGuest::Exec(ExecRequest {
@@ -508,8 +508,11 @@ fn the_control_port_answers_while_the_bulk_port_is_stuck() {
         )
         .unwrap();
     bulk.write_all(&bytes).unwrap();
-    // It writes now; nobody reads, and the window is larger than a socket's buffer.
+    // It writes, nobody reads, and the window is larger than a socket's buffer: after a few beats it is stuck.
     assert!(matches!(hear(&mut bulk, &mut inbound), Incoming::Frame(_)));
+    for _ in 0..3 {
+        assert!(matches!(hear(&mut control, &mut control_inbound), Incoming::Frame(_)));
+    }
     drop(control);
     let (mut control, _, mut inbound) = open("control", 2);
     assert!(matches!(hear(&mut control, &mut inbound), Incoming::Hello(_)));
