@@ -1,5 +1,6 @@
 //! A daemon of invented tickets, to look at the screen and the command line without a single machine:
 //! `PREFLIGHT_HOME=/tmp/x cargo run -p preflight --example stub-daemon`, then `PREFLIGHT_HOME=/tmp/x preflight`.
+#![expect(clippy::expect_used, reason = "an example that cannot go on ends")]
 
 #[path = "../tests/stub/mod.rs"]
 mod stub;

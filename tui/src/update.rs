@@ -275,11 +275,8 @@ fn typed(model: &mut Model, key: KeyEvent, effects: &mut Vec<Effect>) {
             let from = log.top.checked_sub(1).unwrap_or(log.lines);
             search(log, from, true, effects);
         }
-        KeyCode::Backspace => {
-            if typing.pop().is_none() {
-                log.typing = None;
-            }
-        }
+        KeyCode::Backspace if typing.is_empty() => log.typing = None,
+        KeyCode::Backspace => drop(typing.pop()),
         KeyCode::Char('u') if key.modifiers.contains(KeyModifiers::CONTROL) => typing.clear(),
         KeyCode::Char(character) if !key.modifiers.contains(KeyModifiers::CONTROL) => typing.push(character),
         _ => {}

@@ -1,5 +1,6 @@
 //! What is made from the command line and committed: schemas of what only it prints, man pages, completions.
 //! `PREFLIGHT_UPDATE=1 cargo test -p preflight --test generated` writes them anew.
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

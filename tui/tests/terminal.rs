@@ -1,5 +1,6 @@
 //! `preflight` on a real pseudo-terminal, its screen read back by a terminal emulator: two keys to the failing line, and
 //! a terminal that is left as it was, however it ends.
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 
 mod stub;
 

@@ -68,7 +68,6 @@ impl CliError {
     }
 
     /// A file that cannot be read or written.
-    #[must_use]
     pub fn file(what: impl Into<String>) -> impl FnOnce(io::Error) -> Self {
         let what = what.into();
         move |source| Self::File { what, source }

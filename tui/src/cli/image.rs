@@ -179,7 +179,7 @@ pub async fn get(context: &Context, args: GetArgs) -> Result<u8, CliError> {
     let files = context
         .ask(&ImageGet {
             ticket,
-            image: ticket.is_none().then(|| ImageId(args.which)),
+            image: ticket.is_none().then_some(ImageId(args.which)),
             output: output_file,
         })
         .await?;

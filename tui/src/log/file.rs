@@ -87,7 +87,7 @@ impl LogFile {
             }
             for feed in memchr::memchr_iter(b'\n', &buffer[..read]) {
                 self.feeds += 1;
-                if self.feeds % STRIDE == 0 {
+                if self.feeds.is_multiple_of(STRIDE) {
                     self.starts.push(self.scanned + feed as u64 + 1);
                 }
             }

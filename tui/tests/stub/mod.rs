@@ -1,6 +1,7 @@
 //! A daemon of invented state for tests and for looking at the screen: it answers the protocol from a state that its
 //! owner changes, over a real socket. It builds nothing and knows no machines.
 #![expect(dead_code, reason = "each test and the example use a part of it")]
+#![expect(clippy::unwrap_used, reason = "a stub that cannot go on fails its test")]
 
 pub(crate) mod fixtures;
 
