@@ -363,7 +363,8 @@ async fn a_graceful_stop_interrupts_what_runs() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn events_have_no_gaps_whenever_one_subscribes() {
-    const WARNINGS: usize = 400;
+    // All tickets together make fewer events than may wait for a slow subscriber: on a busy machine each one is.
+    const WARNINGS: usize = 140;
     let house = House::new(|kind, _| match kind {
         JobKind::Build => (0..WARNINGS)
             .map(|n| Step::Report(JobReport::Warning(format!("warning {n}"))))
@@ -631,4 +632,26 @@ async fn a_second_daemon_is_refused() {
         .unwrap()
         .0;
     assert_ne!(first, second.daemon().instance);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_be_stored_is_told_to_nobody_and_ends_the_daemon() {
+    let house = House::new(|_, _| vec![]);
+    let daemon = house.start().await;
+    let mut client = house.client().await;
+    client.subscribe(None).await;
+    let database = rusqlite::Connection::open(house.folders().state.join("preflight.db")).unwrap();
+    database.execute_batch("DROP TABLE packages").unwrap();
+    let request = TicketCreate {
+        sources: vec![house.source("a.dsc", false)],
+        add_packages: vec!["strace".into()],
+        ..TicketCreate::default()
+    };
+    assert!(within(client.connection.request(&request)).await.is_err());
+    assert_eq!(client.event().await, None);
+    let error = within(daemon.ended()).await.unwrap_err();
+    assert!(
+        matches!(&error, DaemonError::Store(_)) && error.to_string().contains("packages"),
+        "{error}"
+    );
 }

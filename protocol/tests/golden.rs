@@ -1,6 +1,8 @@
 //! Messages of earlier releases, which must be read for ever. A file in `golden/v<N>` is never changed; what is new
 //! is recorded in new files. One message a line: `> ` goes to the daemon, `< ` comes from it.
 
+#![expect(clippy::unwrap_used, reason = "what fails in a test's helper fails the test")]
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
