@@ -66,6 +66,18 @@ impl Cgroup {
     }
 }
 
+impl Cgroup {
+    /// Removes it once those that were killed are gone, which takes the kernel a moment. Leftovers that live keep theirs.
+    pub(crate) fn remove(self) {
+        for _ in 0..ROUNDS {
+            match fs::remove_dir(&self.path) {
+                Err(error) if error.kind() == std::io::ErrorKind::ResourceBusy => crate::port::pause(),
+                _ => return,
+            }
+        }
+    }
+}
+
 impl Drop for Cgroup {
     fn drop(&mut self) {
         // Leftovers that were to be kept keep their cgroup too; so the kernel's refusal is no error.

@@ -81,8 +81,12 @@ pub(crate) fn run(stream: &Arc<Stream>, request: ExecRequest) -> Result<(), Refu
         stream.with_process(|process| process.kill_everything());
     }
     let status = reap(stream, &mut child)?;
-    result?;
-    stream.tell(&ToHost::Exited(status))
+    let was_killed = result.is_err() || leftovers == Leftovers::Kill;
+    let told = result.and_then(|()| stream.tell(&ToHost::Exited(status)));
+    if was_killed && let Some(cgroup) = stream.with_process(|process| process.cgroup.take()).flatten() {
+        cgroup.remove();
+    }
+    told
 }
 
 fn spawn(stream: &Stream, request: ExecRequest) -> Result<(Child, Option<Cgroup>), Refusal> {
