@@ -4,7 +4,7 @@
 use std::fs::{self, File, Metadata};
 use std::io::{self, Read};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, lchown};
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use preflight_guest_protocol::Channel;
 use preflight_guest_protocol::message::ToHost;
@@ -41,10 +41,17 @@ fn unpack(stream: &Stream, root: &Path, owner: Option<(u32, u32)>) -> io::Result
         let target = root.join(&relative);
         let is_directory = entry.header().entry_type() == EntryType::Directory;
         let mode = entry.header().mode()?;
-        if is_directory {
-            entry.set_preserve_permissions(false);
+        if !relative
+            .components()
+            .all(|part| matches!(part, Component::Normal(_) | Component::CurDir))
+        {
+            return Err(io::ErrorKind::InvalidData.into());
         }
-        entry.unpack_in(root)?;
+        if is_directory {
+            fs::create_dir_all(&target)?;
+        } else {
+            entry.unpack_in(root)?;
+        }
         if relative.components().next().is_some() {
             give(&target)?;
             // Giving a file away takes its set-user bits.
