@@ -72,7 +72,7 @@ fn renumber(ticket: &mut preflight_protocol::ticket::Ticket, by: u64) {
     }
 }
 
-/// Four times a second: the running ticket's log grows; queued tickets go their way, one at a time.
+/// Four times a second: the newest open ticket goes its way.
 fn live(state: &Shared, logs: &std::path::Path, stopped: &Receiver<()>) {
     let mut steps = 0_u32;
     while stopped.recv_timeout(Duration::from_millis(250)) == Err(RecvTimeoutError::Timeout) {
@@ -85,7 +85,7 @@ fn live(state: &Shared, logs: &std::path::Path, stopped: &Receiver<()>) {
             .iter()
             .filter(|ticket| !ticket.summary.status.is_final() && ticket.summary.status != TicketStatus::Waiting)
             .map(|ticket| ticket.summary.id)
-            .min();
+            .max();
         if let Some(id) = current {
             step(&mut state, logs, id, now, steps);
         }

@@ -1,7 +1,10 @@
 //! What every command gets: where the daemon is, and how to write.
 
+use std::time::Duration;
+
 use preflight_protocol::client::Connection;
 use preflight_protocol::method::Method;
+use tokio::time::sleep;
 
 use super::error::CliError;
 use super::output::Output;
@@ -32,6 +35,25 @@ impl Context {
     pub async fn ask<M: Method>(&self, request: &M) -> Result<M::Answer, CliError> {
         let (connection, _notifications) = self.attach().await?;
         ask(&connection, request).await
+    }
+}
+
+/// How long a request may take before the owner is told what takes so long.
+const SILENCE: Duration = Duration::from_secs(2);
+
+impl Context {
+    /// One request that may take minutes: then standard error says what is waited for.
+    ///
+    /// # Errors
+    /// Where there is no daemon, or it refuses.
+    pub async fn ask_patiently<M: Method>(&self, request: &M, what: &str) -> Result<M::Answer, CliError> {
+        let answer = self.ask(request);
+        tokio::pin!(answer);
+        tokio::select! {
+            answer = &mut answer => return answer,
+            () = sleep(SILENCE) => eprintln!("{what} …"),
+        }
+        answer.await
     }
 }
 

@@ -26,7 +26,9 @@ pub struct Args {
 /// # Errors
 /// Where the daemon does not answer.
 pub async fn run(context: &Context, args: Args) -> Result<u8, CliError> {
-    let checks = context.ask(&Doctor { fresh: args.fresh }).await?;
+    let checks = context
+        .ask_patiently(&Doctor { fresh: args.fresh }, "probing this host with a guest")
+        .await?;
     if args.json {
         output::json(&checks)?;
     } else {

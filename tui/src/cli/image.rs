@@ -176,13 +176,12 @@ async fn build(context: &Context, args: BuildArgs) -> Result<u8, CliError> {
 pub async fn get(context: &Context, args: GetArgs) -> Result<u8, CliError> {
     let output_file = std::path::absolute(&args.output).map_err(CliError::file(args.output.display().to_string()))?;
     let ticket = args.which.trim_start_matches('#').parse().ok();
-    let files = context
-        .ask(&ImageGet {
-            ticket,
-            image: ticket.is_none().then_some(ImageId(args.which)),
-            output: output_file,
-        })
-        .await?;
+    let request = ImageGet {
+        ticket,
+        image: ticket.is_none().then_some(ImageId(args.which)),
+        output: output_file,
+    };
+    let files = context.ask_patiently(&request, "writing the image").await?;
     if args.json {
         output::json(&files)?;
     } else {

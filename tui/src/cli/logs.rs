@@ -78,7 +78,7 @@ pub struct FirstErrorReport {
 /// # Errors
 /// Where there is no such ticket, job or line, or a log cannot be read.
 pub async fn run(context: &Context, args: Args) -> Result<u8, CliError> {
-    let (connection, _notifications) = context.attach().await?;
+    let (mut connection, _notifications) = context.attach().await?;
     if args.first_error {
         return first_error(context, &connection, &args).await;
     }
@@ -97,6 +97,7 @@ pub async fn run(context: &Context, args: Args) -> Result<u8, CliError> {
         many: false,
     };
     let mut done: Vec<(LogName, u64)> = Vec::new();
+    let mut last = false;
     loop {
         printer.many = printer.many || logs.len() > 1;
         for log in &logs {
@@ -108,8 +109,15 @@ pub async fn run(context: &Context, args: Args) -> Result<u8, CliError> {
             done.retain(|(name, _)| *name != log.name);
             done.push((log.name.clone(), offset));
         }
-        if !args.follow || ended(&connection, &args).await? {
+        if !args.follow {
             break;
+        }
+        match ended(&connection, &args).await {
+            Ok(true) if last => break,
+            // What was written between the last look and the end is still to be printed.
+            Ok(ended) => last = ended,
+            Err(CliError::NoDaemon(..)) => connection = context.attach().await?.0,
+            Err(error) => return Err(error),
         }
         tokio::select! {
             () = sleep(LOOK) => {}
@@ -118,7 +126,12 @@ pub async fn run(context: &Context, args: Args) -> Result<u8, CliError> {
                 return Err(CliError::Interrupted);
             }
         }
-        logs = list(&connection, &args).await?;
+        match list(&connection, &args).await {
+            Ok(now) => logs = now,
+            // Found again in the next round.
+            Err(CliError::NoDaemon(..)) => {}
+            Err(error) => return Err(error),
+        }
     }
     if done.iter().all(|(_, offset)| *offset == 0) && !args.follow {
         eprintln!("ticket #{} has written no log yet", args.ticket);
@@ -146,7 +159,7 @@ async fn list(connection: &Connection, args: &Args) -> Result<Vec<LogInfo>, CliE
     Ok(logs)
 }
 
-/// Whether nothing more will be written. Asked before the last look at the files.
+/// Whether nothing more will be written.
 async fn ended(connection: &Connection, args: &Args) -> Result<bool, CliError> {
     use preflight_protocol::job::JobState;
     let ticket = ask(connection, &TicketShow { id: args.ticket }).await?;

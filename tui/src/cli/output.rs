@@ -104,7 +104,38 @@ pub fn print(text: &str) -> io::Result<()> {
 /// # Errors
 /// Where nobody reads it.
 pub fn json(value: &impl Serialize) -> io::Result<()> {
-    let mut text = serde_json::to_string_pretty(value)?;
-    text.push('\n');
-    print(&text)
+    print(&harmless_json(&serde_json::to_string_pretty(value)?))
+}
+
+/// The same JSON with what could act on a terminal escaped; such characters stand within strings alone.
+fn harmless_json(text: &str) -> String {
+    let mut out = String::with_capacity(text.len() + 1);
+    for character in text.chars() {
+        if character == '\n' || safe::is_harmless(character) {
+            out.push(character);
+        } else {
+            for unit in character.encode_utf16(&mut [0; 2]) {
+                out.push_str(&format!("\\u{unit:04x}"));
+            }
+        }
+    }
+    out.push('\n');
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn json_stays_the_same_and_becomes_harmless() {
+        let value = serde_json::json!({ "a": "\u{9b}31m\u{202e}x\u{7f}\u{e0001}\n\u{1b} ä漢" });
+        let text = harmless_json(&serde_json::to_string_pretty(&value).unwrap());
+        assert!(
+            text.chars()
+                .all(|character| character == '\n' || safe::is_harmless(character)),
+            "{text}"
+        );
+        assert_eq!(serde_json::from_str::<serde_json::Value>(&text).unwrap(), value);
+    }
 }

@@ -210,7 +210,7 @@ pub fn text(ticket: &Ticket, paint: Paint) -> String {
             format!("preflight logs {id} --first-error"),
             "the failing line and what stands around it",
         ));
-    } else if exit_code(ticket) != 0 {
+    } else if exit_code(ticket) != 0 && ticket.jobs.iter().any(|job| job.log.is_some()) {
         next.push((format!("preflight logs {id}"), "all logs"));
     }
     if ticket.image.is_some() {

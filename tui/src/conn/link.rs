@@ -41,21 +41,28 @@ pub enum LinkOrder {
 /// Runs until nobody listens to the news.
 pub async fn run(endpoint: Endpoint, mut orders: Receiver<LinkOrder>, news: Sender<LinkNews>) {
     let mut start = true;
+    // Why the daemon did not start says more than that nobody answers.
+    let mut not_started = None;
     loop {
         match attach(&endpoint, start, &news).await {
             Ok(attached) => {
+                not_started = None;
                 if !serve(attached, &mut orders, &news).await {
                     return;
                 }
-                start = false;
             }
             Err(error) => {
-                if news.send(LinkNews::Lost(error.to_string())).await.is_err() {
+                let why = error.to_string();
+                if matches!(error, AttachError::Start(_)) {
+                    not_started = Some(why.clone());
+                }
+                let why = not_started.clone().unwrap_or(why);
+                if news.send(LinkNews::Lost(why)).await.is_err() {
                     return;
                 }
-                start = false;
             }
         }
+        start = false;
         match timeout(RETRY, orders.recv()).await {
             Ok(Some(LinkOrder::Start)) => start = true,
             Ok(Some(LinkOrder::Refresh)) | Err(_) => {}
