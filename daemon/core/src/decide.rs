@@ -351,11 +351,8 @@ impl Draft<'_> {
         if ticket.status.is_final() || ticket.jobs.iter().any(|job| !job.state.is_final()) {
             return;
         }
-        let exit_code = ticket
-            .jobs
-            .iter()
-            .filter_map(|job| job.newest()?.exit_code)
-            .fold(ExitCode::PASS, ExitCode::combine);
+        let codes = ticket.jobs.iter().filter_map(|job| job.newest()?.exit_code);
+        let exit_code = ExitCode::combine(codes);
         let status = if exit_code.completes() {
             TicketStatus::Complete
         } else {

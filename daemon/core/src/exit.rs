@@ -54,20 +54,22 @@ impl ExitCode {
         }
     }
 
-    /// The code of several sources: OR-ed, but never into a number that means something else. What is worst
-    /// (130, 20, 16) stands alone, and 8, which shares its bit with 12, takes in 0 and 2 and yields to a failure.
+    /// The code of several jobs: OR-ed, but never into a number that means something else. What is worst (130, 20, 16)
+    /// stands alone, and 8, which shares its bit with 12, takes in 0 and 2 and yields to a failure. All at once, since
+    /// 8 yields to the others' sum. Of none it is 0.
     #[must_use]
-    pub fn combine(self, other: Self) -> Self {
-        for alone in [Self::CANCELLED, Self::OTHER, Self::TESTBED] {
-            if self == alone || other == alone {
-                return alone;
-            }
+    pub fn combine(codes: impl IntoIterator<Item = Self>) -> Self {
+        let codes: Vec<Self> = codes.into_iter().collect();
+        let worst = [Self::CANCELLED, Self::OTHER, Self::TESTBED];
+        if let Some(alone) = worst.into_iter().find(|code| codes.contains(code)) {
+            return alone;
         }
-        match (self == Self::NO_TESTS, other == Self::NO_TESTS) {
-            (true, false) if other.0 & Self::FAILED.0 != 0 => other,
-            (false, true) if self.0 & Self::FAILED.0 != 0 => self,
-            (true, _) | (_, true) => Self::NO_TESTS,
-            (false, false) => Self(self.0 | other.0),
+        let others = codes.iter().filter(|code| **code != Self::NO_TESTS);
+        let ored = others.fold(0, |all, code| all | code.0);
+        if ored & Self::FAILED.0 == 0 && codes.contains(&Self::NO_TESTS) {
+            Self::NO_TESTS
+        } else {
+            Self(ored)
         }
     }
 
@@ -124,9 +126,12 @@ mod tests {
             (16, 130, 130),
         ] {
             let (one, other) = (ExitCode::try_from(one).unwrap(), ExitCode::try_from(other).unwrap());
-            assert_eq!(one.combine(other).code(), expected, "{one} {other}");
-            assert_eq!(other.combine(one).code(), expected, "{other} {one}");
+            assert_eq!(ExitCode::combine([one, other]).code(), expected, "{one} {other}");
+            assert_eq!(ExitCode::combine([other, one]).code(), expected, "{other} {one}");
         }
+        let three = [8, 2, 4].map(|code| ExitCode::try_from(code).unwrap());
+        assert_eq!(ExitCode::combine(three).code(), 6);
+        assert_eq!(ExitCode::combine([]), ExitCode::PASS);
     }
 
     #[test]
