@@ -144,6 +144,15 @@ impl Keeper {
         ask(&self.0.configuration.home, &format!("kill {id}"), LONGEST_ANSWER).map(drop)
     }
 
+    /// The machines of this installation whose QEMU runs, whatever libvirt says of them. Blocks.
+    ///
+    /// # Errors
+    /// It does not answer.
+    pub fn machines(&self) -> Result<Vec<MachineId>, KeeperError> {
+        let names = ask(&self.0.configuration.home, "list", LONGEST_ANSWER)?;
+        Ok(names.split(',').filter_map(|name| name.parse().ok()).collect())
+    }
+
     /// Takes down all machines, a private libvirt and the keeper itself. Blocks.
     ///
     /// # Errors

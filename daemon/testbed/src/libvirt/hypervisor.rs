@@ -405,21 +405,44 @@ impl Shared {
         let connect = self.access.open()?;
         let generation = lock(&self.connection).generation + 1;
         let watched = Watched::new(connect, self.messages.clone(), generation).map_err(failed)?;
-        let present: Vec<MachineId> = ours(watched.connect(), &self.installation)?
-            .into_iter()
-            .map(|(id, _)| id)
-            .collect();
         let mut link = lock(&self.connection);
         link.generation = generation;
         link.current = Some(Arc::new(watched));
         drop(link);
         self.restored.notify_all();
         self.tell(HypervisorEvent::ConnectionRestored);
+        Ok(())
+    }
+
+    /// Tells which machines ended unseen; true when libvirt and the processes agree. A libvirt daemon that has just
+    /// come back may not know yet of machines that run, and none of those must be told to have ended.
+    fn compare(&self) -> bool {
+        let listed = self
+            .connection(Duration::ZERO)
+            .and_then(|link| ours(link.connect(), &self.installation))
+            .map(|found| found.into_iter().map(|(id, _)| id).collect::<Vec<MachineId>>());
+        let mut present = match listed {
+            Ok(listed) => listed,
+            Err(error) => {
+                tracing::warn!(%error, "machines can't be compared yet");
+                return false;
+            }
+        };
+        let running = match self.access.keeper.machines() {
+            Ok(running) => running,
+            Err(error) => {
+                tracing::warn!(%error, "machines can't be compared yet");
+                return false;
+            }
+        };
+        let unknown: Vec<MachineId> = running.into_iter().filter(|id| !present.contains(id)).collect();
+        let agreed = unknown.is_empty();
+        present.extend(unknown);
         let gone = lock(&self.known).compare(&present);
         for (id, reason) in gone {
             self.tell(HypervisorEvent::Ended { id, reason });
         }
-        Ok(())
+        agreed
     }
 
     fn stop_floods(&self) {
@@ -437,6 +460,7 @@ impl Shared {
 /// The life of the thread that hears events.
 fn watch(shared: &Weak<Shared>, heard: &mpsc::Receiver<Raw>) {
     let mut connected = true;
+    let mut compared = true;
     loop {
         let message = heard.recv_timeout(TICK);
         let Some(shared) = shared.upgrade() else { return };
@@ -456,9 +480,12 @@ fn watch(shared: &Weak<Shared>, heard: &mpsc::Receiver<Raw>) {
         }
         if !connected {
             match shared.reopen() {
-                Ok(()) => connected = true,
+                Ok(()) => (connected, compared) = (true, false),
                 Err(error) => tracing::warn!(%error, "libvirt can't be reached yet"),
             }
+        }
+        if connected && !compared {
+            compared = shared.compare();
         }
     }
 }
