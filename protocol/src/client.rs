@@ -100,6 +100,7 @@ impl Connection {
         let pending = Arc::new(Pending(Mutex::new(Some(HashMap::new()))));
         let (notify, notifications) = mpsc::channel(WAITING_NOTIFICATIONS);
         let for_reader = Arc::clone(&pending);
+        let for_writer = Arc::clone(&pending);
         let reading = tokio::spawn(async move {
             let mut buffer = Vec::new();
             // Ends when the daemon goes, sends what is no frame, or nobody listens any more.
@@ -115,8 +116,10 @@ impl Connection {
                     break;
                 }
             }
-            // The last clone is gone: so must the socket be.
+            // The last clone is gone: so must the socket be. Or the daemon is: then the reader, which is ended here
+            // maybe before it has noticed, will not tell those who wait.
             reading.abort();
+            for_writer.lock().take();
         });
 
         let hello = DaemonHello {

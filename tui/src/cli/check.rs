@@ -10,7 +10,7 @@ use preflight_protocol::ticket::Ticket;
 use super::change::Change;
 use super::context::{Context, ask};
 use super::error::{CliError, code};
-use super::follow::{self, Followed};
+use super::follow::{self, Followed, Interrupts};
 use super::report::{self, CheckReport};
 use super::{output, progress};
 use crate::conn::attach::Attached;
@@ -42,6 +42,7 @@ pub struct Args {
 pub async fn run(context: &Context, args: Args) -> Result<u8, CliError> {
     let request = args.change.request(&args.paths, false)?;
     let attached = context.attach().await?;
+    let interrupts = Interrupts::listen()?;
     let created = submit(&attached, &request).await?;
     let mut watcher = progress::watcher(args.quiet, context.output.err);
     watcher.say(&format!("ticket #{}", created.id));
@@ -61,7 +62,7 @@ pub async fn run(context: &Context, args: Args) -> Result<u8, CliError> {
         }
         return Ok(0);
     }
-    let followed = follow::follow(context, attached, created.id, watcher.as_mut()).await?;
+    let followed = follow::follow(context, attached, created.id, interrupts, watcher.as_mut()).await?;
     drop(watcher);
     finish(context, &followed, args.json)
 }
@@ -89,7 +90,7 @@ pub async fn watch(
     json: bool,
 ) -> Result<u8, CliError> {
     let mut watcher = progress::watcher(quiet, context.output.err);
-    let followed = follow::follow(context, attached, id, watcher.as_mut()).await?;
+    let followed = follow::follow(context, attached, id, Interrupts::listen()?, watcher.as_mut()).await?;
     drop(watcher);
     finish(context, &followed, json)
 }

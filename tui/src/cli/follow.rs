@@ -12,6 +12,7 @@ use preflight_protocol::ids::{Sequence, TicketId};
 use preflight_protocol::log::LogName;
 use preflight_protocol::method::{LogList, Subscribe, TicketCancel, TicketShow};
 use preflight_protocol::ticket::Ticket;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
 
 use super::context::{Context, ask};
@@ -38,6 +39,20 @@ pub trait Watcher {
     fn say(&mut self, text: &str);
 }
 
+/// Ctrl-C. Listened to from before the ticket is made, so that none is missed and none ends the process over it.
+#[derive(Debug)]
+pub struct Interrupts(Signal);
+
+impl Interrupts {
+    /// Begins to listen; from now on Ctrl-C does not end the process by itself.
+    ///
+    /// # Errors
+    /// Where the system refuses.
+    pub fn listen() -> std::io::Result<Self> {
+        Ok(Self(signal(SignalKind::interrupt())?))
+    }
+}
+
 /// How following went.
 #[derive(Debug)]
 pub struct Followed {
@@ -61,6 +76,7 @@ pub async fn follow(
     context: &Context,
     attached: Attached,
     id: TicketId,
+    mut interrupts: Interrupts,
     watcher: &mut dyn Watcher,
 ) -> Result<Followed, CliError> {
     let mut following = Following {
@@ -76,14 +92,25 @@ pub async fn follow(
         let (connection, notifications) = match attached.take() {
             Some(attached) => attached,
             None => {
-                sleep(PAUSE).await;
-                let attached = context.attach().await?;
+                let attached = tokio::select! {
+                    attached = async {
+                        sleep(PAUSE).await;
+                        context.attach().await
+                    } => attached?,
+                    _ = interrupts.0.recv() => {
+                        watcher.say(&format!("not waiting for the daemon; ticket #{id} is kept"));
+                        return Err(CliError::Interrupted);
+                    }
+                };
                 watcher.say("the daemon is back");
                 attached
             }
         };
         let since = Instant::now();
-        match following.part(connection, notifications, watcher).await {
+        match following
+            .part(connection, notifications, &mut interrupts, watcher)
+            .await
+        {
             Ok(Part::Ended(ticket)) => {
                 return Ok(Followed {
                     ticket: *ticket,
@@ -123,6 +150,7 @@ impl Following {
         &mut self,
         connection: Connection,
         mut notifications: tokio::sync::mpsc::Receiver<Notification>,
+        interrupts: &mut Interrupts,
         watcher: &mut dyn Watcher,
     ) -> Result<Part, CliError> {
         let mut ticket = match self.subscribe(&connection).await? {
@@ -173,8 +201,7 @@ impl Following {
                     let line = self.last_line(&connection).await;
                     watcher.tick(&ticket, line.as_deref());
                 }
-                signal = tokio::signal::ctrl_c() => {
-                    signal?;
+                _ = interrupts.0.recv() => {
                     if self.interrupted {
                         watcher.say("not waiting for the cancellation");
                         return Err(CliError::Interrupted);

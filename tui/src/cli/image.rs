@@ -115,7 +115,10 @@ async fn list(context: &Context, args: &ListArgs) -> Result<u8, CliError> {
         return Ok(0);
     }
     let now = Timestamp::now();
-    let mut table = Table::new(context.output, &["IMAGE", "KIND", "SERIES", ">SIZE", ">AGE", "TICKETS"]);
+    let mut table = Table::new(
+        context.output,
+        &["IMAGE", "KIND", "?SERIES", ">SIZE", ">AGE", "?TICKETS"],
+    );
     for image in &images {
         let kind = match image.kind {
             ImageKind::Base => "base",

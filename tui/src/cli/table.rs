@@ -3,54 +3,110 @@
 use comfy_table::presets::NOTHING;
 use comfy_table::{Attribute, Cell, CellAlignment, Color, ContentArrangement, Row};
 use ratatui::style::{Color as ScreenColor, Modifier};
+use unicode_width::UnicodeWidthStr;
 
 use super::output::Output;
 use crate::safe;
 use crate::theme::{Look, Role};
 
+/// Columns between two cells.
+const GAP: usize = 2;
+
 /// A table in the making.
 #[derive(Debug)]
 pub struct Table {
-    table: comfy_table::Table,
+    columns: Vec<Column>,
+    rows: Vec<Vec<Cell>>,
     output: Output,
+    /// The terminal's width; none where rows may be as long as they are.
+    width: Option<usize>,
+}
+
+#[derive(Debug)]
+struct Column {
+    heading: &'static str,
+    right: bool,
+    spare: bool,
 }
 
 impl Table {
-    /// An empty table with its headings; one that starts with `>` is of a column of numbers.
+    /// An empty table with its headings. One that starts with `?` is left out where the terminal is too narrow, the
+    /// last such one first; one that starts with `>` is of a column of numbers.
     #[must_use]
-    pub fn new(output: Output, headings: &[&str]) -> Self {
-        let mut table = comfy_table::Table::new();
-        table.load_preset(NOTHING);
-        if output.out.theme.colour {
-            table.enforce_styling();
-        } else {
-            table.force_no_tty();
+    pub fn new(output: Output, headings: &[&'static str]) -> Self {
+        let width = crossterm::terminal::size().map_or(80, |(columns, _)| usize::from(columns));
+        let column = |heading: &&'static str| Column {
+            heading: heading.trim_start_matches(['?', '>']),
+            right: heading.contains('>'),
+            spare: heading.starts_with('?'),
+        };
+        Self {
+            columns: headings.iter().map(column).collect(),
+            rows: vec![],
+            output,
+            width: output.terminal.then_some(width),
         }
-        let width = crossterm::terminal::size().map_or(80, |(columns, _)| columns);
-        if output.terminal {
-            table
-                .set_content_arrangement(ContentArrangement::Dynamic)
-                .set_width(width.max(40));
-        } else {
-            table.set_content_arrangement(ContentArrangement::Disabled);
-        }
-        table.set_header(
-            headings
-                .iter()
-                .map(|heading| Cell::new(heading.trim_start_matches('>')).add_attribute(Attribute::Dim)),
-        );
-        for (column, heading) in table.column_iter_mut().zip(headings) {
-            column.set_padding((0, 2));
-            if heading.starts_with('>') {
-                column.set_cell_alignment(CellAlignment::Right);
-            }
-        }
-        Self { table, output }
     }
 
     /// Adds a row.
     pub fn row(&mut self, cells: Vec<Cell>) {
-        self.table.add_row(Row::from(cells));
+        self.rows.push(cells);
+    }
+
+    /// The columns that fit.
+    fn shown(&self) -> Vec<usize> {
+        let mut shown: Vec<usize> = (0..self.columns.len()).collect();
+        let Some(width) = self.width else { return shown };
+        let widest = |at: usize| {
+            let cells = self
+                .rows
+                .iter()
+                .filter_map(|row| row.get(at))
+                .map(|cell| cell.content().width());
+            cells.chain([self.columns[at].heading.width()]).max().unwrap_or(0) + GAP
+        };
+        // The last one needs no gap.
+        while shown.iter().map(|at| widest(*at)).sum::<usize>() > width + GAP {
+            match shown.iter().rposition(|at| self.columns[*at].spare) {
+                Some(place) => drop(shown.remove(place)),
+                None => break,
+            }
+        }
+        shown
+    }
+
+    fn table(&self) -> comfy_table::Table {
+        let mut table = comfy_table::Table::new();
+        table.load_preset(NOTHING);
+        if self.output.out.theme.colour {
+            table.enforce_styling();
+        } else {
+            table.force_no_tty();
+        }
+        match self.width {
+            Some(width) => table
+                .set_content_arrangement(ContentArrangement::Dynamic)
+                .set_width(u16::try_from(width.max(40) + GAP).unwrap_or(u16::MAX)),
+            None => table.set_content_arrangement(ContentArrangement::Disabled),
+        };
+        let shown = self.shown();
+        table.set_header(
+            shown
+                .iter()
+                .map(|at| Cell::new(self.columns[*at].heading).add_attribute(Attribute::Dim)),
+        );
+        for row in &self.rows {
+            table.add_row(Row::from(
+                shown.iter().filter_map(|at| row.get(*at).cloned()).collect::<Vec<_>>(),
+            ));
+        }
+        for (column, at) in table.column_iter_mut().zip(&shown) {
+            column.set_padding((0, GAP as u16));
+            if self.columns[*at].right {
+                column.set_cell_alignment(CellAlignment::Right);
+            }
+        }
+        table
     }
 
     /// A cell of foreign text.
@@ -88,7 +144,7 @@ impl Table {
 impl std::fmt::Display for Table {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         // The padding of the last column is no part of a line.
-        for line in self.table.lines() {
+        for line in self.table().lines() {
             writeln!(f, "{}", line.trim_end())?;
         }
         Ok(())
@@ -103,5 +159,50 @@ fn colour(colour: ScreenColor) -> Option<Color> {
         ScreenColor::Yellow => Some(Color::Yellow),
         ScreenColor::Cyan => Some(Color::Cyan),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::output::Paint;
+    use crate::theme::Theme;
+
+    fn table(width: Option<usize>) -> String {
+        let paint = Paint {
+            theme: Theme {
+                colour: false,
+                unicode: true,
+            },
+        };
+        let output = Output {
+            out: paint,
+            err: paint,
+            terminal: true,
+        };
+        let mut table = Table::new(output, &[">#", "TITLE", "?SERIES", "?OWNER", ">AGE"]);
+        table.width = width;
+        let row = ["12", "hello 2.10-3 and more", "debian-bookworm", "jane", "3d"];
+        table.row(row.iter().map(|text| table.text(text)).collect());
+        table.to_string()
+    }
+
+    #[test]
+    fn a_table_fits_the_width() {
+        let all = " #  TITLE                  SERIES           OWNER  AGE\n12  hello 2.10-3 and more  debian-bookworm  jane    3d\n";
+        for (width, shown) in [
+            (None, all),
+            (Some(54), all),
+            (
+                Some(53),
+                " #  TITLE                  SERIES           AGE\n12  hello 2.10-3 and more  debian-bookworm   3d\n",
+            ),
+            (
+                Some(40),
+                " #  TITLE                  AGE\n12  hello 2.10-3 and more   3d\n",
+            ),
+        ] {
+            assert_eq!(table(width), shown, "{width:?}");
+        }
     }
 }

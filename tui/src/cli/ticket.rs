@@ -166,7 +166,7 @@ pub fn table(context: &Context, tickets: &[TicketSummary], open: bool) -> String
     let now = Timestamp::now();
     let mut table = Table::new(
         context.output,
-        &[">#", "STATE", "TITLE", "TESTS", "SERIES", "OWNER", ">AGE"],
+        &[">#", "STATE", "TITLE", "?TESTS", "?SERIES", "?OWNER", ">AGE"],
     );
     for ticket in tickets {
         let counts = ticket.test_counts;
@@ -279,7 +279,7 @@ fn first_error(paint: Paint, log: &str, line: u64, text: &str) -> String {
 fn jobs(context: &Context, ticket: &Ticket) -> String {
     let mut table = Table::new(
         context.output,
-        &[">JOB", "KIND", "SOURCE", "STATE", ">TRY", ">TIME", "REASON"],
+        &[">JOB", "KIND", "SOURCE", "STATE", "?>TRY", "?>TIME", "REASON"],
     );
     for job in &ticket.jobs {
         let row = vec![
