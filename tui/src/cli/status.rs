@@ -74,7 +74,11 @@ pub fn daemon(status: &DaemonStatus, paint: Paint) -> String {
                 "up {}, accelerator {}, hypervisor {}",
                 measure::seconds(measure::between(status.started_at, Timestamp::now())),
                 status.accelerator,
-                status.hypervisor
+                if status.hypervisor.is_empty() {
+                    "not needed yet"
+                } else {
+                    &status.hypervisor
+                },
             ),
         ),
         format!(

@@ -26,16 +26,19 @@ pub fn title(model: &Model, theme: Theme, buffer: &mut Buffer, area: Rect) {
     let (glyph, link, role) = match &model.link {
         Link::Connecting => (theme.pick("…", "."), "connecting".to_owned(), Role::Plain),
         Link::Starting => (theme.pick("…", "."), "starting the daemon".to_owned(), Role::Plain),
-        Link::Attached(daemon) if !daemon.warnings.is_empty() => (
-            "!",
-            format!("{}, see `preflight status`", daemon.accelerator),
-            Role::Warning,
-        ),
-        Link::Attached(daemon) => (
-            theme.pick("●", "*"),
-            format!("attached, {}", daemon.accelerator),
-            Role::Plain,
-        ),
+        Link::Attached(daemon) => {
+            // Before the probe there is nothing to tell of it.
+            let accelerator = match daemon.accelerator.as_str() {
+                "" | "unknown" => String::new(),
+                known => format!(", {known}"),
+            };
+            if daemon.warnings.is_empty() {
+                (theme.pick("●", "*"), format!("attached{accelerator}"), Role::Plain)
+            } else {
+                let hint = "see `preflight status`";
+                ("!", format!("attached{accelerator}, {hint}"), Role::Warning)
+            }
+        }
         Link::Lost(_) => (
             theme.pick("✗", "x"),
             "daemon gone, looking for it".to_owned(),
