@@ -17,9 +17,11 @@ release: setup agent ## the programs as users get them
 setup: ## installs what is missing
 	@.ci/setup
 
-# Static, so that it runs in any guest; a target is named so that the flag does not reach build scripts.
+# Static, so that it runs in any guest; a target is named so that the flag does not reach build scripts. It lies where an
+# installed one would: `../lib/preflight/guest-agent` from the programs.
 agent: setup
 	RUSTFLAGS="-C target-feature=+crt-static" $(CARGO) build -p preflight-guest-agent --profile agent --target $(AGENT_TARGET)
+	install -D -m 755 target/$(AGENT_TARGET)/agent/preflight-guest-agent target/lib/preflight/guest-agent
 
 demo: release ## GNU hello from the archive: .dsc to PASS in real guests
 	@.ci/demo

@@ -3,13 +3,18 @@
 //! The [`dispatcher`] is the only writer of state, the [`server`] the only room that knows the clients' socket, and
 //! [`services`] holds the traits by which both meet what does the work. [`bootstrap`] puts them together.
 
+pub mod assembly;
 pub mod beats;
 pub mod bootstrap;
 pub mod config;
 mod convert;
 pub mod diagnostics;
 pub mod dispatcher;
+pub mod executor;
 pub mod folders;
+pub mod host;
+pub mod images;
+pub mod pipeline;
 mod reports;
 pub mod server;
 pub mod services;

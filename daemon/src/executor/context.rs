@@ -30,7 +30,14 @@ impl JobContext {
     /// An attempt that has leased nothing yet.
     #[must_use]
     pub fn new(order: JobOrder, log: JobLog, workshop: Arc<Workshop>, reports: Reports) -> Self {
-        Self { order, log, workshop, reports, remains: Mutex::default(), lock: Mutex::default() }
+        Self {
+            order,
+            log,
+            workshop,
+            reports,
+            remains: Mutex::default(),
+            lock: Mutex::default(),
+        }
     }
 
     /// Sends a report.
@@ -40,7 +47,11 @@ impl JobContext {
 
     /// Says what it is doing, and how much of the whole is done where that can be told.
     pub fn phase(&self, phase: &str, fraction: Option<f32>) {
-        self.reports.send(JobReport::Progress { phase: phase.to_owned(), fraction, estimate: None });
+        self.reports.send(JobReport::Progress {
+            phase: phase.to_owned(),
+            fraction,
+            estimate: None,
+        });
     }
 
     /// Boots a testbed for this job.
@@ -62,8 +73,16 @@ impl JobContext {
         disk: Option<PathBuf>,
     ) -> Result<Testbed, StepFailure> {
         let order = &self.order;
-        let label = format!("ticket {} job {} ({}) attempt {}", order.ticket.id, order.job, order.kind, order.attempt);
-        let spec = TestbedSpec { image, disk, session, label };
+        let label = format!(
+            "ticket {} job {} ({}) attempt {}",
+            order.ticket.id, order.job, order.kind, order.attempt
+        );
+        let spec = TestbedSpec {
+            image,
+            disk,
+            session,
+            label,
+        };
         Testbed::boot(&self.workshop, spec, &self.log, &self.remains).await
     }
 
@@ -111,13 +130,24 @@ impl JobContext {
     /// The name of this attempt's log.
     #[must_use]
     pub fn log_name(&self) -> LogName {
-        LogName(self.order.log.file_name().unwrap_or_default().to_string_lossy().into_owned())
+        LogName(
+            self.order
+                .log
+                .file_name()
+                .unwrap_or_default()
+                .to_string_lossy()
+                .into_owned(),
+        )
     }
 
     /// A line of this attempt's log as what went wrong first.
     #[must_use]
     pub fn first_error(&self, line: u64, text: impl Into<String>) -> FirstError {
-        FirstError { log: self.log_name(), line, text: text.into() }
+        FirstError {
+            log: self.log_name(),
+            line,
+            text: text.into(),
+        }
     }
 
     /// How long a build may take.

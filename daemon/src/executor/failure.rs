@@ -23,7 +23,10 @@ impl StepFailure {
     /// The package's fault, without a line that shows it.
     #[must_use]
     pub fn package(reason: impl Into<String>) -> Self {
-        Self::Package { reason: reason.into(), first_error: None }
+        Self::Package {
+            reason: reason.into(),
+            first_error: None,
+        }
     }
 
     /// How the attempt ends.
@@ -31,9 +34,10 @@ impl StepFailure {
     pub fn ending(self) -> Ending {
         match self {
             Self::Testbed(reason) => Ending::new(Outcome::TestbedBroken, Some(reason)),
-            Self::Package { reason, first_error } => {
-                Ending { first_error, ..Ending::new(Outcome::BadPackage, Some(reason)) }
-            }
+            Self::Package { reason, first_error } => Ending {
+                first_error,
+                ..Ending::new(Outcome::BadPackage, Some(reason))
+            },
         }
     }
 }

@@ -67,7 +67,10 @@ async fn attempt(workshop: Arc<Workshop>, order: JobOrder, reports: Reports) {
     };
     context.clear().await;
     let ending = match context.log.failure() {
-        Some(error) => Ending::new(Outcome::TestbedBroken, Some(format!("the log cannot be written: {error}"))),
+        Some(error) => Ending::new(
+            Outcome::TestbedBroken,
+            Some(format!("the log cannot be written: {error}")),
+        ),
         None => ending,
     };
     context.log.say(&match &ending.reason {

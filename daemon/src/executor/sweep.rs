@@ -21,7 +21,10 @@ pub(super) async fn leftovers(workshop: &Workshop) -> Result<(), RpcError> {
     let left = hypervisor.list().await.map_err(|error| cannot(error.to_string()))?;
     for machine in &left {
         tracing::info!(machine = %machine.id, label = machine.label, "destroying a machine that was left behind");
-        hypervisor.destroy(&machine.id).await.map_err(|error| cannot(error.to_string()))?;
+        hypervisor
+            .destroy(&machine.id)
+            .await
+            .map_err(|error| cannot(error.to_string()))?;
     }
     for folder in [machines, overlays] {
         clear(folder).map_err(|error| cannot(format!("{}: {error}", folder.display())))?;

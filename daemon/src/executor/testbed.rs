@@ -78,7 +78,10 @@ impl Testbed {
         let host = hypervisor.host();
         let machine = workshop.new_machine();
         let folder = workshop.folders.machines.join(machine.number().to_string());
-        let overlay = spec.disk.is_none().then(|| workshop.folders.overlays.join(format!("{machine}.qcow2")));
+        let overlay = spec
+            .disk
+            .is_none()
+            .then(|| workshop.folders.overlays.join(format!("{machine}.qcow2")));
         let disk = spec.disk.clone().or_else(|| overlay.clone()).unwrap_or_default();
         remains.lock().unwrap_or_else(PoisonError::into_inner).push(Remains {
             machine: machine.clone(),
@@ -95,8 +98,10 @@ impl Testbed {
         let mut backing = vec![(spec.image.disk.clone(), spec.image.format)];
         backing.extend(spec.image.backing.iter().cloned());
         let machine_folder = MachineFolder::new(&folder).map_err(|error| broken("the machine's folder", &error))?;
-        let sockets =
-            ChannelSockets { control: machine_folder.control_socket(), bulk: machine_folder.bulk_socket() };
+        let sockets = ChannelSockets {
+            control: machine_folder.control_socket(),
+            bulk: machine_folder.bulk_socket(),
+        };
         let console = machine_folder.console_log();
         let machine_spec = MachineSpec {
             id: machine.clone(),
@@ -108,12 +113,19 @@ impl Testbed {
                 initrd: workshop.initrd(base)?,
                 cmdline: Workshop::command_line(base, host.accelerator == Accelerator::Tcg),
             }),
-            disk: Some(Disk { path: disk, format: DiskFormat::Qcow2, backing }),
+            disk: Some(Disk {
+                path: disk,
+                format: DiskFormat::Qcow2,
+                backing,
+            }),
             folder: machine_folder,
             accelerator: host.accelerator,
         };
         let started = Instant::now();
-        hypervisor.start(&machine_spec).await.map_err(|error| StepFailure::Testbed(error.to_string()))?;
+        hypervisor
+            .start(&machine_spec)
+            .await
+            .map_err(|error| StepFailure::Testbed(error.to_string()))?;
         let attached = Guest::attach(sockets, started + workshop.scaled(workshop.settings.boot)).await;
         let (guest, mut tunnels) = match attached {
             Ok(attached) => attached,
@@ -151,6 +163,7 @@ impl Testbed {
             attempts,
         };
         testbed.settle().await?;
+        tracing::debug!(machine = %testbed.machine, ready_after = ?started.elapsed(), "a testbed is ready");
         Ok(testbed)
     }
 
@@ -206,7 +219,10 @@ impl Testbed {
         }
         self.log.output(LogStream::Stdout, &captured.stdout);
         self.log.output(LogStream::Stderr, &captured.stderr);
-        Err(StepFailure::Testbed(format!("{what} failed in the testbed ({})", describe(captured.status))))
+        Err(StepFailure::Testbed(format!(
+            "{what} failed in the testbed ({})",
+            describe(captured.status)
+        )))
     }
 
     /// What the guest tried to reach, so far.
@@ -220,12 +236,18 @@ impl Testbed {
     /// # Errors
     /// It does not go, and its disk is as a power cut would leave it.
     pub async fn power_off(self, limit: Duration) -> Result<(), StepFailure> {
-        // Its answer may never come: the agent goes down with the machine.
-        let _ = self.guest.exec(Exec::new(["systemctl", "poweroff"])).await;
         let gone = async {
+            // Its answer may never come: the agent goes down with the machine.
+            let asked = self.guest.output(Exec::new(["systemctl", "poweroff"])).await;
+            tracing::debug!(machine = %self.machine, ?asked, "asked to power off");
             self.guest.closed().await;
             // The socket closes when QEMU ends, a moment before libvirt knows.
-            while self.hypervisor.list().await.is_ok_and(|list| list.iter().any(|info| info.id == self.machine)) {
+            while self
+                .hypervisor
+                .list()
+                .await
+                .is_ok_and(|list| list.iter().any(|info| info.id == self.machine))
+            {
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }
         };
@@ -335,12 +357,17 @@ fn words_of(attempt: &NetworkAttempt) -> String {
         Some(owner) => text += &format!(" by {} (pid {}, uid {})", owner.name, owner.pid, owner.uid),
         None => text += " by a process that was gone",
     }
-    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).take(400).collect()
+    text.chars()
+        .map(|c| if c.is_control() { '\u{fffd}' } else { c })
+        .take(400)
+        .collect()
 }
 
 fn show_console(console: &Path, log: &JobLog) {
     use std::io::{Read, Seek, SeekFrom};
-    let Ok(mut file) = std::fs::File::open(console) else { return };
+    let Ok(mut file) = std::fs::File::open(console) else {
+        return;
+    };
     let size = file.metadata().map_or(0, |metadata| metadata.len());
     let mut tail = Vec::new();
     let read = file

@@ -82,7 +82,12 @@ impl TicketImages {
         // libvirt gave the disk to QEMU's user while the machine ran; from here on all may read it and nobody write.
         std::os::unix::fs::chown(&disk, Some(nix::unistd::geteuid().as_raw()), None)?;
         fs::set_permissions(&disk, fs::Permissions::from_mode(0o444))?;
-        let metadata = Metadata { format: FORMAT, series: series.to_owned(), base: base.to_owned(), created_at };
+        let metadata = Metadata {
+            format: FORMAT,
+            series: series.to_owned(),
+            base: base.to_owned(),
+            created_at,
+        };
         let json = serde_json::to_vec_pretty(&metadata)?;
         // The metadata makes it an image: it comes last, and whole.
         let aside = folder.join(".image.json");
@@ -105,7 +110,10 @@ impl TicketImages {
         let json = fs::read(folder.join(METADATA)).map_err(|_| unknown())?;
         let metadata: Metadata = serde_json::from_slice(&json)?;
         if metadata.format > FORMAT {
-            let message = format!("{id} has format {}, and this release reads up to {FORMAT}", metadata.format);
+            let message = format!(
+                "{id} has format {}, and this release reads up to {FORMAT}",
+                metadata.format
+            );
             return Err(io::Error::new(io::ErrorKind::Unsupported, message));
         }
         let disk = folder.join(DISK);
@@ -125,8 +133,9 @@ impl TicketImages {
     /// # Errors
     /// The system's.
     pub fn list(&self) -> io::Result<Vec<TicketImage>> {
-        let mut names: Vec<String> =
-            fs::read_dir(&self.0)?.filter_map(|entry| entry.ok()?.file_name().into_string().ok()).collect();
+        let mut names: Vec<String> = fs::read_dir(&self.0)?
+            .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
+            .collect();
         names.sort();
         // One that is just being made has no metadata yet.
         Ok(names.iter().filter_map(|name| self.get(name).ok()).collect())
@@ -148,7 +157,12 @@ impl TicketImages {
     /// # Errors
     /// The system's.
     pub fn uses(&self, base: &str) -> io::Result<Vec<String>> {
-        Ok(self.list()?.into_iter().filter(|image| image.base == base).map(|image| image.id).collect())
+        Ok(self
+            .list()?
+            .into_iter()
+            .filter(|image| image.base == base)
+            .map(|image| image.id)
+            .collect())
     }
 }
 

@@ -60,9 +60,6 @@ pub trait HypervisorSource: Send + Sync {
     /// What is missing and what to do, for people.
     async fn connect(&self) -> Result<Arc<dyn Hypervisor>, String>;
 
-    /// Told of each new base image, whose kernel may prove the host's acceleration.
-    async fn probe(&self, kernel: &Path, initrd: &Path);
-
     /// How many times slower guests are here than under working hardware acceleration; 1 or more.
     fn slowness(&self) -> f64;
 }
@@ -104,7 +101,12 @@ pub struct BootImage {
 
 impl BootImage {
     fn of_base(base: BaseImage) -> Self {
-        Self { disk: base.disk(), format: DiskFormat::Raw, backing: Vec::new(), base }
+        Self {
+            disk: base.disk(),
+            format: DiskFormat::Raw,
+            backing: Vec::new(),
+            base,
+        }
     }
 
     /// The unprivileged user's name.
@@ -136,7 +138,9 @@ impl Workshop {
         hypervisor_source: Arc<dyn HypervisorSource>,
     ) -> Self {
         // A machine's number must not come back while an earlier daemon's machine of that number may live.
-        let start = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs() % 100_000_000);
+        let start = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .map_or(0, |since| since.as_secs() % 100_000_000);
         Self {
             images,
             ticket_images,
@@ -157,21 +161,16 @@ impl Workshop {
     /// # Errors
     /// What the host lacks.
     pub async fn hypervisor(&self) -> Result<&Arc<dyn Hypervisor>, StepFailure> {
-        self.hypervisor.get_or_try_init(|| self.hypervisor_source.connect()).await.map_err(StepFailure::Testbed)
+        self.hypervisor
+            .get_or_try_init(|| self.hypervisor_source.connect())
+            .await
+            .map_err(StepFailure::Testbed)
     }
 
     /// The hypervisor, if somebody has connected.
     #[must_use]
     pub fn connected(&self) -> Option<&Arc<dyn Hypervisor>> {
         self.hypervisor.get()
-    }
-
-    /// Lets a new image's kernel prove the host's acceleration.
-    pub async fn probe(&self, image: &BaseImage) {
-        match self.initrd(image) {
-            Ok(initrd) => self.hypervisor_source.probe(&image.kernel(), &initrd).await,
-            Err(error) => tracing::warn!(%error, "no probe of the acceleration"),
-        }
     }
 
     /// A time-out as it is meant for hardware acceleration, for this host.
@@ -188,7 +187,10 @@ impl Workshop {
 
     /// A name that no machine of this installation has.
     pub fn new_machine(&self) -> MachineId {
-        MachineId::new(self.installation.clone(), self.next_machine.fetch_add(1, Ordering::Relaxed))
+        MachineId::new(
+            self.installation.clone(),
+            self.next_machine.fetch_add(1, Ordering::Relaxed),
+        )
     }
 
     /// The recipe of a series.
@@ -196,7 +198,9 @@ impl Workshop {
     /// # Errors
     /// There is none (any more).
     pub fn recipe(&self, series: &Series) -> Result<&Recipe, StepFailure> {
-        self.catalogue.find(series.as_str()).map_err(|error| StepFailure::Testbed(error.to_string()))
+        self.catalogue
+            .find(series.as_str())
+            .map_err(|error| StepFailure::Testbed(error.to_string()))
     }
 
     /// The newest base image of a series.
@@ -221,7 +225,10 @@ impl Workshop {
     pub fn ticket_image(&self, ticket: &Ticket) -> Result<BootImage, StepFailure> {
         let gone = |error: String| StepFailure::Testbed(format!("the ticket's image cannot be used: {error}"));
         let id = ticket.image.as_ref().ok_or_else(|| gone("none was made".into()))?;
-        let image = self.ticket_images.get(id.as_str()).map_err(|error| gone(error.to_string()))?;
+        let image = self
+            .ticket_images
+            .get(id.as_str())
+            .map_err(|error| gone(error.to_string()))?;
         let base = self.images.get(&image.base).map_err(|error| gone(error.to_string()))?;
         Ok(BootImage {
             disk: image.disk,
@@ -243,7 +250,13 @@ impl Workshop {
     /// The kernel command line with which an image boots.
     #[must_use]
     pub fn command_line(image: &BaseImage, emulated: bool) -> String {
-        kernel_command_line(image, BootOptions { emulated, verbose: false })
+        kernel_command_line(
+            image,
+            BootOptions {
+                emulated,
+                verbose: false,
+            },
+        )
     }
 
     /// A session with the archive for one testbed: what the image's own apt sources name, as it was when the image was
@@ -251,20 +264,38 @@ impl Workshop {
     ///
     /// # Errors
     /// The archive's folder cannot be used.
-    pub fn session(&self, image: &BaseImage, ticket: &Ticket, repository: Option<&Path>) -> Result<Session, StepFailure> {
-        let network = if ticket.options.offline { Network::Forbidden } else { self.settings.network };
+    pub fn session(
+        &self,
+        image: &BaseImage,
+        ticket: &Ticket,
+        repository: Option<&Path>,
+    ) -> Result<Session, StepFailure> {
+        let network = if ticket.options.offline {
+            Network::Forbidden
+        } else {
+            self.settings.network
+        };
         let mut options = SessionOptions {
             network,
-            mirrors: mirrors(&image.metadata.sources, &image.metadata.sources_list, &self.keyrings(image)),
+            mirrors: mirrors(
+                &image.metadata.sources,
+                &image.metadata.sources_list,
+                &self.keyrings(image),
+            ),
             state: None,
             architecture: image.metadata.architecture.to_string(),
             ..SessionOptions::default()
         };
         options.state = super::image_state::read(image.folder(), &self.images);
         if let Some(folder) = repository {
-            options.repositories.push(TicketMount { path: ticket.id.to_string(), folder: folder.to_owned() });
+            options.repositories.push(TicketMount {
+                path: ticket.id.to_string(),
+                folder: folder.to_owned(),
+            });
         }
-        self.archive.session(options).map_err(|error| StepFailure::Testbed(error.to_string()))
+        self.archive
+            .session(options)
+            .map_err(|error| StepFailure::Testbed(error.to_string()))
     }
 
     fn keyrings(&self, image: &BaseImage) -> Vec<PathBuf> {
@@ -276,7 +307,11 @@ impl Workshop {
 
 /// The mirrors that an image's apt asks. Where the bootstrap tool chose them, its sources.list tells.
 pub(crate) fn mirrors(sources: &[ArchiveSource], sources_list: &str, keyrings: &[PathBuf]) -> Vec<Mirror> {
-    let mirror = |guest_url: String, upstream: Option<String>| Mirror { guest_url, upstream, keyrings: keyrings.to_vec() };
+    let mirror = |guest_url: String, upstream: Option<String>| Mirror {
+        guest_url,
+        upstream,
+        keyrings: keyrings.to_vec(),
+    };
     if !sources.is_empty() {
         let of_source = |source: &ArchiveSource| {
             let upstream = (source.origin != source.uri).then(|| source.origin.to_string());

@@ -2,17 +2,23 @@
 
 use std::path::Path;
 
-use preflight_archive::{RefusalKind, TICKET_HOST};
+use preflight_archive::{RefusalKind, RepositoryLabels, ticket_preferences, ticket_source};
 use preflight_core::TicketId;
 use preflight_guest::{Exec, FileMode};
 
 use crate::executor::{JobContext, Ran, StepFailure, Testbed};
 
-const SOURCES: &str = "/etc/apt/sources.list.d/preflight-ticket.sources";
+const SOURCES: &str = "/etc/apt/sources.list.d/preflight-ticket.list";
 const KEY: &str = "/etc/apt/keyrings/preflight-ticket.asc";
 const PREFERENCES: &str = "/etc/apt/preferences.d/preflight-ticket";
-/// The `Origin` of ticket repositories.
-pub(super) const ORIGIN: &str = "Preflight";
+
+/// What a ticket's repository says of itself.
+pub(super) fn labels(ticket: TicketId) -> RepositoryLabels {
+    RepositoryLabels {
+        origin: "Preflight".to_owned(),
+        label: format!("ticket-{ticket}"),
+    }
+}
 
 /// `apt-get` as root, without questions and without a terminal.
 pub(super) fn apt_get<'a>(arguments: impl IntoIterator<Item = &'a str>) -> Exec {
@@ -29,13 +35,22 @@ pub(super) async fn add_ticket_repository(
     testbed: &Testbed,
     ticket: TicketId,
 ) -> Result<(), StepFailure> {
-    let key = context.workshop.key.public_armored().map_err(|error| StepFailure::Testbed(error.to_string()))?;
-    let sources = format!(
-        "# What this ticket has built.\nTypes: deb\nURIs: http://{TICKET_HOST}/{ticket}/\nSuites: ./\nSigned-By: {KEY}\n"
-    );
-    let preferences = format!("Package: *\nPin: release o={ORIGIN}\nPin-Priority: 1001\n");
-    for (path, content) in [(KEY, &key[..]), (SOURCES, sources.as_bytes()), (PREFERENCES, preferences.as_bytes())] {
-        testbed.guest.push_bytes(Path::new(path), content, FileMode::PLAIN, None).await?;
+    let key = context
+        .workshop
+        .key
+        .public_armored()
+        .map_err(|error| StepFailure::Testbed(error.to_string()))?;
+    let sources = ticket_source(&ticket.to_string(), KEY);
+    let preferences = ticket_preferences(&labels(ticket));
+    for (path, content) in [
+        (KEY, &key[..]),
+        (SOURCES, sources.as_bytes()),
+        (PREFERENCES, preferences.as_bytes()),
+    ] {
+        testbed
+            .guest
+            .push_bytes(Path::new(path), content, FileMode::PLAIN, None)
+            .await?;
     }
     // Only this one: the others' lists are in the image, as they were when it was made.
     let source_list = format!("Dir::Etc::SourceList={SOURCES}");
@@ -48,8 +63,14 @@ pub(super) async fn add_ticket_repository(
         "-o",
         "APT::Get::List-Cleanup=0",
     ]);
-    let ran = testbed.run(update, context.workshop.scaled(super::build::INSTALL_LIMIT)).await?;
-    if ran.is_success() { Ok(()) } else { Err(StepFailure::Testbed("the ticket's repository cannot be read".into())) }
+    let ran = testbed
+        .run(update, context.workshop.scaled(super::build::INSTALL_LIMIT))
+        .await?;
+    if ran.is_success() {
+        Ok(())
+    } else {
+        Err(StepFailure::Testbed("the ticket's repository cannot be read".into()))
+    }
 }
 
 /// Whose fault it is that apt failed: without the archive it can do nothing, and with it the package asks for what there

@@ -23,48 +23,90 @@ pub(crate) async fn run(context: &JobContext) -> Result<Ending, StepFailure> {
     // A ticket without sources asks for images of the archive as it is now; any other takes what is there.
     let mut wanted = Vec::new();
     for variant in Variant::ALL {
-        let there = workshop.images.newest(&recipe.name(), variant).map_err(|error| broken("the images", &error))?;
+        let there = workshop
+            .images
+            .newest(&recipe.name(), variant)
+            .map_err(|error| broken("the images", &error))?;
         if ticket.subtickets.is_empty() || there.is_none() {
             wanted.push(variant);
         }
     }
     if wanted.is_empty() {
-        context.log.say(&format!("preflight: the base images of {} are there", recipe.name()));
+        context
+            .log
+            .say(&format!("preflight: the base images of {} are there", recipe.name()));
         return Ok(Ending::pass());
     }
 
     let host = read_host_sources(HOST_APT.as_ref());
-    let configured = workshop.settings.mirrors.get(recipe.name().as_str()).cloned().unwrap_or_default();
+    let configured = workshop
+        .settings
+        .mirrors
+        .get(recipe.name().as_str())
+        .cloned()
+        .unwrap_or_default();
     let sources = SourceSet::resolve(&recipe, &configured, &host).map_err(|error| broken("no base image", &error))?;
-    context.log.say(&format!("preflight: making {} from {:?}", recipe.name(), sources.choice));
+    context.log.say(&format!(
+        "preflight: making {} from {:?}",
+        recipe.name(),
+        sources.choice
+    ));
     for suite in &sources.left_out {
-        context.report(JobReport::Warning(format!("no mirror is known for {suite}: the images do without it")));
+        context.report(JobReport::Warning(format!(
+            "no mirror is known for {suite}: the images do without it"
+        )));
     }
 
-    let network = if ticket.options.offline { Network::Forbidden } else { workshop.settings.network };
+    let network = if ticket.options.offline {
+        Network::Forbidden
+    } else {
+        workshop.settings.network
+    };
     let session = workshop
         .archive
         .session(SessionOptions {
             network,
             mirrors: mirrors(&sources.sources, "", &[sources.keyring.clone()]),
-            architecture: preflight_vm_images::host_architecture().map(|word| word.to_string()).unwrap_or_default(),
+            architecture: preflight_vm_images::host_architecture()
+                .map(|word| word.to_string())
+                .unwrap_or_default(),
             ..SessionOptions::default()
         })
         .map_err(|error| broken("the archive", &error))?;
     // Where the tool chooses its own mirrors nobody here knows which to serve: it fetches by itself, unrecorded.
     let loopback = match sources.sources.is_empty() {
         true => None,
-        false => Some(session.listen_loopback().await.map_err(|error| broken("the archive's proxy", &error))?),
+        false => Some(
+            session
+                .listen_loopback()
+                .await
+                .map_err(|error| broken("the archive's proxy", &error))?,
+        ),
     };
     let proxy = match &loopback {
-        Some(loopback) => Some(loopback.proxy_url().parse().map_err(|error| broken("the archive's proxy", &error))?),
+        Some(loopback) => Some(
+            loopback
+                .proxy_url()
+                .parse()
+                .map_err(|error| broken("the archive's proxy", &error))?,
+        ),
         None => None,
     };
     let tools = context.order.log.with_extension("tools");
     // The archive's session has judged them where it serves; it may well serve an old state.
-    let release_dates = if proxy.is_some() { ReleaseDates::Ignored } else { ReleaseDates::of_host().await };
-    let request =
-        BuildRequest { recipe, sources, variants: wanted, proxy, log: Some(tools.clone()), release_dates };
+    let release_dates = if proxy.is_some() {
+        ReleaseDates::Ignored
+    } else {
+        ReleaseDates::of_host().await
+    };
+    let request = BuildRequest {
+        recipe,
+        sources,
+        variants: wanted,
+        proxy,
+        log: Some(tools.clone()),
+        release_dates,
+    };
     let last = AtomicU64::new(0);
     let progress = |step: preflight_vm_images::Progress| {
         #[expect(clippy::cast_possible_truncation, reason = "a fraction for a progress bar")]
@@ -78,24 +120,36 @@ pub(crate) async fn run(context: &JobContext) -> Result<Ending, StepFailure> {
     context.lock(&session);
     take_over(context, &tools);
     let built = built.map_err(|error| {
-        let refused = session.refusals().last().map(|refusal| format!(" ({}: {})", refusal.url, refusal.reason));
+        let refused = session
+            .refusals()
+            .last()
+            .map(|refusal| format!(" ({}: {})", refusal.url, refusal.reason));
         broken("no base image", &format!("{error}{}", refused.unwrap_or_default()))
     })?;
     if loopback.is_some() {
-        let state = session.state().await.map_err(|error| broken("the archive's state", &error))?;
+        let state = session
+            .state()
+            .await
+            .map_err(|error| broken("the archive's state", &error))?;
         for image in &built {
             remember_state(image.folder(), &workshop.images, state)
                 .map_err(|error| broken("the archive's state", &error))?;
         }
     }
     for image in &built {
-        context.log.say(&format!("preflight: made {} ({} MiB on disk)", image.id(), image.size_on_disk >> 20));
+        context.log.say(&format!(
+            "preflight: made {} ({} MiB on disk)",
+            image.id(),
+            image.size_on_disk >> 20
+        ));
         context.report(JobReport::Image(record(image)));
     }
-    if let Some(image) = built.first() {
-        context.phase("probing the host's acceleration", None);
-        workshop.probe(image).await;
-    }
+    context.phase("probing the host's acceleration", None);
+    let host = workshop.hypervisor().await?.host();
+    context.log.say(&format!(
+        "preflight: guests run on {} ({}, QEMU {})",
+        host.accelerator, host.machine_type, host.qemu_version
+    ));
     Ok(Ending::pass())
 }
 
@@ -104,7 +158,9 @@ fn take_over(context: &JobContext, tools: &Path) {
     match std::fs::read(tools) {
         Ok(output) => context.log.output(LogStream::Stdout, &output),
         Err(error) => {
-            context.log.say(&format!("preflight: the tools' output cannot be read: {error}"));
+            context
+                .log
+                .say(&format!("preflight: the tools' output cannot be read: {error}"));
         }
     }
     // What cannot be removed is a small file in the ticket's own folder.

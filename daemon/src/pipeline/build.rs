@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use preflight_archive::{RepositoryLabels, TicketRepository};
+use preflight_archive::TicketRepository;
 use preflight_core::{Artifact, Ending, Sha256};
 use preflight_debian::{BinaryPackage, PackageName, Sha256Digest};
 use preflight_guest::{Exec, ExitStatus};
@@ -29,6 +29,11 @@ const MOST_ARTIFACTS: usize = 2000;
 /// `debian/control` and `debian/tests/control` are text that people write.
 const LARGEST_CONTROL: u64 = 4 << 20;
 
+/// The largest tree that tests run in.
+const LARGEST_TREE: u64 = 16 << 30;
+
+/// Below a staged source: the tree that tests run in.
+const UNPACKED: &str = "unpacked.tar";
 /// Below a staged source: what the tests' plan is made from.
 pub(super) const CONTROL: &str = "control";
 /// Below a staged source: `debian/tests/control`, where there is one.
@@ -45,6 +50,7 @@ pub(crate) async fn run(context: &JobContext) -> Result<Ending, StepFailure> {
     let user = image.user();
 
     let tree = unpack(context, &testbed, &context.staged()?, user).await?;
+    keep_tree(&testbed, &context.staged()?, user).await?;
     keep_control(&testbed, &tree, &context.staged()?).await?;
     if earlier {
         apt::add_ticket_repository(context, &testbed, ticket.id).await?;
@@ -62,20 +68,26 @@ pub(crate) async fn run(context: &JobContext) -> Result<Ending, StepFailure> {
     Ok(Ending::pass())
 }
 
+/// Makes the folder that the unprivileged user works in.
+pub(super) async fn make_work_folder(testbed: &Testbed, user: &str) -> Result<(), StepFailure> {
+    let make = Exec::new(["install", "-d", "-o", user, "-g", user, WORK]);
+    testbed.must("making the build folder", make).await.map(drop)
+}
+
 /// Copies a source package into the testbed and unpacks it, as the unprivileged user; answers where.
-pub(super) async fn unpack(
-    context: &JobContext,
-    testbed: &Testbed,
-    staged: &Path,
-    user: &str,
-) -> Result<String, StepFailure> {
+async fn unpack(context: &JobContext, testbed: &Testbed, staged: &Path, user: &str) -> Result<String, StepFailure> {
     let package = staged.join(stage::PACKAGE);
     let dsc = stage::dsc(&package).map_err(|error| StepFailure::Testbed(error.to_string()))?;
     let name = dsc.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    testbed.guest.push_tree(&package, format!("{WORK}/package"), Some(user)).await?;
+    testbed
+        .guest
+        .push_tree(&package, format!("{WORK}/package"), Some(user))
+        .await?;
     let tree = format!("{WORK}/tree");
     let make = format!("mkdir -p {WORK} && chown {user}: {WORK}");
-    testbed.must("making the build folder", Exec::new(["sh", "-ec", &make])).await?;
+    testbed
+        .must("making the build folder", Exec::new(["sh", "-ec", &make]))
+        .await?;
     // Its files were verified on the host; the testbed has nobody's keys.
     let extract = Exec::new(["dpkg-source", "--no-check", "--extract", &name, &tree])
         .user(user)
@@ -99,7 +111,12 @@ pub(super) async fn install_build_dependencies(
 ) -> Result<(), StepFailure> {
     context.phase("installing build dependencies", None);
     let part = part(context);
-    let ran = testbed.run(apt::apt_get(["build-dep", tree]), context.workshop.scaled(INSTALL_LIMIT)).await?;
+    let ran = testbed
+        .run(
+            apt::apt_get(["build-dep", tree]),
+            context.workshop.scaled(INSTALL_LIMIT),
+        )
+        .await?;
     context.lock(&testbed.session);
     if ran.is_success() {
         return Ok(());
@@ -122,14 +139,19 @@ pub(super) async fn build(
     what: &[&str],
 ) -> Result<(), StepFailure> {
     let part = part(context);
-    let command = ["dpkg-buildpackage", "--unsigned-source", "--unsigned-changes"].iter().chain(what);
+    let command = ["dpkg-buildpackage", "--unsigned-source", "--unsigned-changes"]
+        .iter()
+        .chain(what);
     let exec = Exec::new(command)
         .user(user)
         .cwd(tree)
         // As sbuild has it: a build that writes there would not build on the archive's machines.
         .env("HOME", "/nonexistent")
         .env("LC_ALL", "C.UTF-8")
-        .env("DEB_BUILD_OPTIONS", format!("parallel={}", context.workshop.settings.cpus))
+        .env(
+            "DEB_BUILD_OPTIONS",
+            format!("parallel={}", context.workshop.settings.cpus),
+        )
         .kill_leftovers();
     let ran = testbed.run(exec, context.build_limit()).await?;
     let reason = match ran {
@@ -146,7 +168,10 @@ pub(super) async fn build(
 
 /// The log from here on.
 pub(super) fn part(context: &JobContext) -> Part {
-    Part { offset: context.log.size(), line: context.log.line() }
+    Part {
+        offset: context.log.size(),
+        line: context.log.line(),
+    }
 }
 
 pub(super) fn ending_of(ran: Ran) -> findings::Ending<'static> {
@@ -156,14 +181,52 @@ pub(super) fn ending_of(ran: Ran) -> findings::Ending<'static> {
     }
 }
 
+/// Keeps the unpacked tree for the tests, whose testbeds have no dpkg-source: tests run in the pristine tree, as the
+/// archive's infrastructure runs them. To the host it is bytes.
+async fn keep_tree(testbed: &Testbed, staged: &Path, user: &str) -> Result<(), StepFailure> {
+    let file = format!("{WORK}/{UNPACKED}");
+    let pack = Exec::new(["tar", "--create", "--file", &file, "--directory", WORK, "tree"]).user(user);
+    testbed.must("packing the tree", pack).await?;
+    testbed
+        .guest
+        .pull_file(&file, staged.join(UNPACKED), LARGEST_TREE)
+        .await?;
+    testbed
+        .must("removing the packed tree", Exec::new(["rm", &file]))
+        .await
+        .map(drop)
+}
+
+/// Puts the tree that [`run`] has kept into a testbed; answers where.
+pub(super) async fn place_tree(testbed: &Testbed, staged: &Path, user: &str) -> Result<String, StepFailure> {
+    make_work_folder(testbed, user).await?;
+    let file = format!("{WORK}/{UNPACKED}");
+    testbed
+        .guest
+        .push_file(staged.join(UNPACKED), &file, Some(user))
+        .await?;
+    let unpack = Exec::new(["tar", "--extract", "--file", &file, "--directory", WORK]).user(user);
+    testbed.must("unpacking the tree", unpack).await?;
+    testbed
+        .must("removing the packed tree", Exec::new(["rm", &file]))
+        .await?;
+    Ok(format!("{WORK}/tree"))
+}
+
 /// Keeps what the tests' plan will be made from.
 async fn keep_control(testbed: &Testbed, tree: &str, staged: &Path) -> Result<(), StepFailure> {
-    let control = testbed.guest.read_bytes(format!("{tree}/debian/control"), LARGEST_CONTROL).await?;
+    let control = testbed
+        .guest
+        .read_bytes(format!("{tree}/debian/control"), LARGEST_CONTROL)
+        .await?;
     write(&staged.join(CONTROL), &control)?;
     let file = staged.join(TESTS_CONTROL);
     let there = Exec::new(["test", "-e", &format!("{tree}/debian/tests/control")]);
     if testbed.guest.output(there).await?.is_success() {
-        let tests = testbed.guest.read_bytes(format!("{tree}/debian/tests/control"), LARGEST_CONTROL).await?;
+        let tests = testbed
+            .guest
+            .read_bytes(format!("{tree}/debian/tests/control"), LARGEST_CONTROL)
+            .await?;
         write(&file, &tests)?;
     } else if file.exists() {
         std::fs::remove_file(&file).map_err(|error| StepFailure::Testbed(error.to_string()))?;
@@ -188,7 +251,9 @@ async fn keep_artifacts(context: &JobContext, testbed: &Testbed) -> Result<(), S
         .collect();
     names.sort();
     if names.len() > MOST_ARTIFACTS {
-        return Err(StepFailure::package(format!("the build left more than {MOST_ARTIFACTS} files")));
+        return Err(StepFailure::package(format!(
+            "the build left more than {MOST_ARTIFACTS} files"
+        )));
     }
     if !names.iter().any(|name| name.ends_with(".deb")) {
         return Err(StepFailure::package("the build made no package"));
@@ -196,13 +261,21 @@ async fn keep_artifacts(context: &JobContext, testbed: &Testbed) -> Result<(), S
     let folder = context.order.folder.artifacts();
     for name in names {
         let path = folder.join(&name);
-        testbed.guest.pull_file(format!("{WORK}/{name}"), &path, LARGEST_ARTIFACT).await?;
+        testbed
+            .guest
+            .pull_file(format!("{WORK}/{name}"), &path, LARGEST_ARTIFACT)
+            .await?;
         if name.ends_with(".deb") {
             BinaryPackage::open(&path)
                 .map_err(|error| StepFailure::package(format!("{name} is no package: {error}")))?;
         }
         let (sha256, size) = Sha256Digest::of_file(&path).map_err(|error| StepFailure::Testbed(error.to_string()))?;
-        let artifact = Artifact { name, sha256: Sha256(*sha256.as_bytes()), size, path };
+        let artifact = Artifact {
+            name,
+            sha256: Sha256(*sha256.as_bytes()),
+            size,
+            path,
+        };
         context.report(JobReport::Artifact(artifact));
     }
     Ok(())
@@ -215,7 +288,9 @@ fn is_artifact(name: &str) -> bool {
     ENDS.iter().any(|end| name.ends_with(end))
         && package.parse::<PackageName>().is_ok()
         && name.len() <= 255
-        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-.~_:".contains(&byte))
+        && name
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"+-.~_:".contains(&byte))
 }
 
 /// Publishes all packages of the ticket so far.
@@ -228,10 +303,7 @@ fn publish(context: &JobContext, repository: &Path) -> Result<(), StepFailure> {
         .filter(|path| path.extension().is_some_and(|extension| extension == "deb"))
         .collect();
     debs.sort();
-    let labels = RepositoryLabels {
-        origin: apt::ORIGIN.to_owned(),
-        label: format!("ticket-{}", context.order.ticket.id),
-    };
+    let labels = apt::labels(context.order.ticket.id);
     TicketRepository::publish(repository, &debs, &labels, &context.workshop.key, SystemTime::now())
         .map_err(|error| cannot(&error))?;
     Ok(())
@@ -243,10 +315,24 @@ mod tests {
 
     #[test]
     fn only_names_that_dpkg_gives_are_artifacts() {
-        for name in ["hello_2.10-3_amd64.deb", "g++-12_12.2.0-14+deb12u1_amd64.deb", "a1_1:2~x_all.udeb", "x1_1_amd64.buildinfo"] {
+        for name in [
+            "hello_2.10-3_amd64.deb",
+            "g++-12_12.2.0-14+deb12u1_amd64.deb",
+            "a1_1:2~x_all.udeb",
+            "x1_1_amd64.buildinfo",
+        ] {
             assert!(is_artifact(name), "{name}");
         }
-        for name in ["", "hello.tar.gz", "../x_1_all.deb", "a b_1_all.deb", ".x_1_all.deb", "x1_1\n_all.deb", "_1_all.deb", "hello"] {
+        for name in [
+            "",
+            "hello.tar.gz",
+            "../x_1_all.deb",
+            "a b_1_all.deb",
+            ".x_1_all.deb",
+            "x1_1\n_all.deb",
+            "_1_all.deb",
+            "hello",
+        ] {
             assert!(!is_artifact(name), "{name}");
         }
     }

@@ -20,7 +20,11 @@ pub(crate) async fn run(context: &JobContext) -> Result<Ending, StepFailure> {
     let (workshop, ticket) = (&context.workshop, &context.order.ticket);
     let image = workshop.base(&ticket.series, Variant::Test)?;
     let session = workshop.session(&image.base, ticket, Some(&repository(&context.order.folder)))?;
-    let id = format!("ticket-{}-{}", ticket.id, short_digest(context, image.base.id().as_str()));
+    let id = format!(
+        "ticket-{}-{}",
+        ticket.id,
+        short_digest(context, image.base.id().as_str())
+    );
     let broken = |error: std::io::Error| StepFailure::Testbed(format!("the ticket's image: {error}"));
     let disk = workshop.ticket_images.begin(&id).map_err(broken)?;
 
@@ -34,15 +38,28 @@ pub(crate) async fn run(context: &JobContext) -> Result<Ending, StepFailure> {
     context.phase("closing the image", Some(0.9));
     // Who boots this image is another machine: it gets an identity and a seed of its own.
     let clean = "apt-get clean; : >/etc/machine-id; rm -f /var/lib/systemd/random-seed /var/lib/dbus/machine-id; sync";
-    testbed.must("cleaning the image", Exec::new(["sh", "-ec", clean])).await?;
+    testbed
+        .must("cleaning the image", Exec::new(["sh", "-ec", clean]))
+        .await?;
     testbed.power_off(workshop.scaled(POWER_OFF)).await?;
     context.clear().await;
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+    let now = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |since| since.as_secs());
     let published = workshop
         .ticket_images
-        .publish(&id, ticket.series.as_str(), image.base.id().as_str(), i64::try_from(now).unwrap_or(i64::MAX))
+        .publish(
+            &id,
+            ticket.series.as_str(),
+            image.base.id().as_str(),
+            i64::try_from(now).unwrap_or(i64::MAX),
+        )
         .map_err(broken)?;
-    context.log.say(&format!("preflight: made {id} ({} MiB on {})", published.size >> 20, image.base.id()));
+    context.log.say(&format!(
+        "preflight: made {id} ({} MiB on {})",
+        published.size >> 20,
+        image.base.id()
+    ));
     context.report(JobReport::Image(published.record()));
     Ok(Ending::pass())
 }
@@ -50,7 +67,13 @@ pub(crate) async fn run(context: &JobContext) -> Result<Ending, StepFailure> {
 async fn install(context: &JobContext, testbed: &Testbed) -> Result<(), StepFailure> {
     let options = &context.order.ticket.options;
     let mut arguments = vec!["install".to_owned(), "--allow-downgrades".to_owned()];
-    for artifact in context.order.ticket.artifacts.iter().filter(|record| record.artifact.name.ends_with(".deb")) {
+    for artifact in context
+        .order
+        .ticket
+        .artifacts
+        .iter()
+        .filter(|record| record.artifact.name.ends_with(".deb"))
+    {
         let package = BinaryPackage::open(&artifact.artifact.path)
             .map_err(|error| StepFailure::Testbed(format!("{}: {error}", artifact.artifact.name)))?;
         // Debugging symbols are kept, but nobody's test needs them installed.
@@ -64,7 +87,9 @@ async fn install(context: &JobContext, testbed: &Testbed) -> Result<(), StepFail
     arguments.extend(options.remove_packages.iter().map(|name| format!("{name}-")));
     let part = build::part(context);
     let limit = context.workshop.scaled(build::INSTALL_LIMIT);
-    let ran = testbed.run(apt::apt_get(arguments.iter().map(String::as_str)), limit).await?;
+    let ran = testbed
+        .run(apt::apt_get(arguments.iter().map(String::as_str)), limit)
+        .await?;
     if ran.is_success() {
         return Ok(());
     }

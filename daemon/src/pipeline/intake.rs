@@ -41,7 +41,10 @@ impl Intake for SourceIntake {
         tokio::task::spawn_blocking(move || intake.judge(&request))
             .await
             .unwrap_or_else(|error| {
-                Err(RpcError::new(ErrorCode::Internal, format!("looking at the sources failed: {error}")))
+                Err(RpcError::new(
+                    ErrorCode::Internal,
+                    format!("looking at the sources failed: {error}"),
+                ))
             })
     }
 }
@@ -109,7 +112,10 @@ impl SourceIntake {
         }
         for source in &submitted {
             if let Signature::Unverified { reason } = &source.signature {
-                warnings.push(format!("the signature of {} is not verified: {reason}", source.origin.display()));
+                warnings.push(format!(
+                    "the signature of {} is not verified: {reason}",
+                    source.origin.display()
+                ));
             }
         }
 
@@ -144,7 +150,12 @@ impl SourceIntake {
                     .collect(),
             });
         }
-        Ok(Examined { sources, series, warnings, staging })
+        Ok(Examined {
+            sources,
+            series,
+            warnings,
+            staging,
+        })
     }
 
     /// The recipe's name: as asked for, else as the sources say, else as configured, else the host's own.
@@ -161,7 +172,10 @@ impl SourceIntake {
         if let Some(name) = asked {
             return known(name);
         }
-        let meant: BTreeSet<&str> = submitted.iter().filter_map(|source| source.distribution.as_deref()).collect();
+        let meant: BTreeSet<&str> = submitted
+            .iter()
+            .filter_map(|source| source.distribution.as_deref())
+            .collect();
         let mut meant = meant.into_iter();
         match (meant.next(), meant.next(), &self.default_series) {
             (Some(one), Some(other), _) => Err(refusal(format!("the sources are meant for {one} and for {other}"))
@@ -169,18 +183,24 @@ impl SourceIntake {
             (Some(one), None, default) => match (known(release_of(one)), default) {
                 (Ok(series), _) => Ok(series),
                 (Err(_), Some(default)) => {
-                    warnings.push(format!("no recipe is known for {one}: checking on {default}, as configured"));
+                    warnings.push(format!(
+                        "no recipe is known for {one}: checking on {default}, as configured"
+                    ));
                     known(default)
                 }
                 (Err(error), None) => Err(error),
             },
             (None, _, Some(default)) => known(default),
             (None, _, None) => {
-                let host = host_series().filter(|name| self.catalogue.find(name).is_ok()).ok_or_else(|| {
-                    refusal("nothing says which series to check on")
-                        .with_hint("choose one with --series, or set `series` in the configuration")
-                })?;
-                warnings.push(format!("nothing says which series to check on: taking this host's, {host}"));
+                let host = host_series()
+                    .filter(|name| self.catalogue.find(name).is_ok())
+                    .ok_or_else(|| {
+                        refusal("nothing says which series to check on")
+                            .with_hint("choose one with --series, or set `series` in the configuration")
+                    })?;
+                warnings.push(format!(
+                    "nothing says which series to check on: taking this host's, {host}"
+                ));
                 known(&host)
             }
         }
@@ -189,15 +209,26 @@ impl SourceIntake {
 
 /// `bookworm-security` and its like are pockets of a release.
 fn release_of(distribution: &str) -> &str {
-    const POCKETS: [&str; 6] =
-        ["-security", "-updates", "-proposed", "-backports-sloppy", "-backports", "-proposed-updates"];
-    POCKETS.iter().find_map(|pocket| distribution.strip_suffix(pocket)).unwrap_or(distribution)
+    const POCKETS: [&str; 6] = [
+        "-security",
+        "-updates",
+        "-proposed",
+        "-backports-sloppy",
+        "-backports",
+        "-proposed-updates",
+    ];
+    POCKETS
+        .iter()
+        .find_map(|pocket| distribution.strip_suffix(pocket))
+        .unwrap_or(distribution)
 }
 
 fn host_series() -> Option<String> {
     let text = std::fs::read_to_string("/etc/os-release").ok()?;
     let value = |key: &str| {
-        let line = text.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix('='))?;
+        let line = text
+            .lines()
+            .find_map(|line| line.strip_prefix(key)?.strip_prefix('='))?;
         Some(line.trim_matches('"').to_owned())
     };
     Some(format!("{}-{}", value("ID")?, value("VERSION_CODENAME")?))
@@ -211,8 +242,10 @@ fn open(path: &Path, keyring: &Keyring, policy: SignaturePolicy) -> Result<Submi
         _ if metadata.is_dir() => {
             let folder = SourceFolder::open(path).map_err(refused)?;
             if policy == SignaturePolicy::Require {
-                return Err(refusal(format!("{} is a folder, and a folder has no signature", path.display()))
-                    .with_hint("make a signed source package of it (debuild -S), or use another signature policy"));
+                return Err(
+                    refusal(format!("{} is a folder, and a folder has no signature", path.display()))
+                        .with_hint("make a signed source package of it (debuild -S), or use another signature policy"),
+                );
             }
             let distribution = folder.changelog.distribution().map(str::to_owned);
             (Submission::Folder(Box::new(folder)), Signature::None, distribution)
@@ -224,20 +257,34 @@ fn open(path: &Path, keyring: &Keyring, policy: SignaturePolicy) -> Result<Submi
         }
         Some("changes") => {
             let upload = SourceUpload::open(path, keyring, policy).map_err(refused)?;
-            let distribution =
-                Some(upload.changes.distribution.clone()).filter(|name| name != "UNRELEASED");
-            (Submission::Package(Box::new(upload.package)), signature(&upload.signature), distribution)
+            let distribution = Some(upload.changes.distribution.clone()).filter(|name| name != "UNRELEASED");
+            (
+                Submission::Package(Box::new(upload.package)),
+                signature(&upload.signature),
+                distribution,
+            )
         }
         _ => {
-            return Err(refusal(format!("{} is neither a folder, nor a .dsc, nor a _source.changes", path.display()))
-                .with_hint("name the package's folder, or what dpkg-buildpackage -S has made of it"));
+            return Err(refusal(format!(
+                "{} is neither a folder, nor a .dsc, nor a _source.changes",
+                path.display()
+            ))
+            .with_hint("name the package's folder, or what dpkg-buildpackage -S has made of it"));
         }
     };
-    Ok(Submitted { what, origin: path.to_owned(), signature, distribution })
+    Ok(Submitted {
+        what,
+        origin: path.to_owned(),
+        signature,
+        distribution,
+    })
 }
 
 fn depends(needs: &Buildable, made: &Buildable) -> bool {
-    let mut alternatives = needs.build_depends.iter().flat_map(|dependency| &dependency.alternatives);
+    let mut alternatives = needs
+        .build_depends
+        .iter()
+        .flat_map(|dependency| &dependency.alternatives);
     alternatives.any(|alternative| made.produces.contains(&alternative.name))
 }
 
@@ -254,14 +301,20 @@ fn signature(state: &SignatureState) -> Signature {
         SignatureState::Unsigned | SignatureState::NotChecked => Signature::None,
         SignatureState::Good { signers } => match signers.first() {
             Some(signer) => Signature::Good {
-                signer: signer.names.first().cloned().unwrap_or_else(|| signer.fingerprint.clone()),
+                signer: signer
+                    .names
+                    .first()
+                    .cloned()
+                    .unwrap_or_else(|| signer.fingerprint.clone()),
                 fingerprint: signer.fingerprint.clone(),
             },
-            None => Signature::Unverified { reason: "no signer is named".to_owned() },
+            None => Signature::Unverified {
+                reason: "no signer is named".to_owned(),
+            },
         },
-        SignatureState::UnknownKey { key_ids } => {
-            Signature::Unverified { reason: format!("no keyring holds the key {}", key_ids.join(", ")) }
-        }
+        SignatureState::UnknownKey { key_ids } => Signature::Unverified {
+            reason: format!("no keyring holds the key {}", key_ids.join(", ")),
+        },
         SignatureState::Bad { reason } => Signature::Unverified { reason: reason.clone() },
     }
 }
@@ -279,6 +332,9 @@ pub(super) fn refused(error: DebianError) -> RpcError {
 }
 
 pub(super) fn cannot_stage(folder: &Path, error: &std::io::Error) -> RpcError {
-    RpcError::new(ErrorCode::Host, format!("the sources cannot be copied to {}: {error}", folder.display()))
-        .with_hint("is there room on the disk?")
+    RpcError::new(
+        ErrorCode::Host,
+        format!("the sources cannot be copied to {}: {error}", folder.display()),
+    )
+    .with_hint("is there room on the disk?")
 }

@@ -6,12 +6,15 @@ use preflight_guest::{Exec, TreeLimits};
 use preflight_report::findings;
 use preflight_vm_images::Variant;
 
-use super::build::{COPY_LIMIT, WORK};
+use super::build::{COPY_LIMIT, WORK, make_work_folder};
 use super::{results, stage};
 use crate::executor::{JobContext, Ran, StepFailure};
 
 /// More than any source package of the archive has.
-const LARGEST_PACKAGE: TreeLimits = TreeLimits { max_bytes: 16 << 30, max_entries: 1000 };
+const LARGEST_PACKAGE: TreeLimits = TreeLimits {
+    max_bytes: 16 << 30,
+    max_entries: 1000,
+};
 
 pub(crate) async fn run(context: &JobContext) -> Result<Ending, StepFailure> {
     let (workshop, ticket) = (&context.workshop, &context.order.ticket);
@@ -27,26 +30,49 @@ pub(crate) async fn run(context: &JobContext) -> Result<Ending, StepFailure> {
 
     context.phase("packing the source", None);
     let tree = format!("{WORK}/{}", subticket.source);
-    testbed.guest.push_tree(staged.join(stage::TREE), &tree, Some(user)).await?;
-    testbed.guest.push_tree(staged.join(stage::ORIG), WORK, Some(user)).await?;
+    make_work_folder(&testbed, user).await?;
+    testbed
+        .guest
+        .push_tree(staged.join(stage::TREE), &tree, Some(user))
+        .await?;
+    testbed
+        .guest
+        .push_tree(staged.join(stage::ORIG), WORK, Some(user))
+        .await?;
     // As the user's own tools would, but without the clean target: what is in the folder is what is meant.
-    let pack = Exec::new(["dpkg-source", "--build", "."]).user(user).cwd(&tree).env("LC_ALL", "C.UTF-8");
+    let pack = Exec::new(["dpkg-source", "--build", "."])
+        .user(user)
+        .cwd(&tree)
+        .env("LC_ALL", "C.UTF-8");
     let ran = testbed.run(pack, workshop.scaled(COPY_LIMIT)).await?;
     if !ran.is_success() {
-        let ending = if ran == Ran::TimedOut { findings::Ending::TimedOut } else { findings::Ending::Failed };
+        let ending = if ran == Ran::TimedOut {
+            findings::Ending::TimedOut
+        } else {
+            findings::Ending::Failed
+        };
         return Err(StepFailure::Package {
             reason: "dpkg-source cannot pack the folder".to_owned(),
             first_error: results::first_error(context, findings::JobKind::Build, ending, results::WHOLE),
         });
     }
     // The tree and the tarballs that came in are not part of what comes out, but the tarballs are listed by it.
-    let gather = format!("mkdir package && mv *.dsc *.tar.* package/ && {{ mv *.diff.gz package/ 2>/dev/null || true; }}");
-    testbed.must("gathering the source package", Exec::new(["sh", "-ec", &gather]).user(user).cwd(WORK)).await?;
+    let gather =
+        format!("mkdir package && mv *.dsc *.tar.* package/ && {{ mv *.diff.gz package/ 2>/dev/null || true; }}");
+    testbed
+        .must(
+            "gathering the source package",
+            Exec::new(["sh", "-ec", &gather]).user(user).cwd(WORK),
+        )
+        .await?;
     let package = staged.join(stage::PACKAGE);
     if package.exists() {
         std::fs::remove_dir_all(&package).map_err(|error| StepFailure::Testbed(error.to_string()))?;
     }
-    testbed.guest.pull_tree(format!("{WORK}/package"), &package, LARGEST_PACKAGE).await?;
+    testbed
+        .guest
+        .pull_tree(format!("{WORK}/package"), &package, LARGEST_PACKAGE)
+        .await?;
     stage::verify(&package, &subticket.source, &subticket.version)
         .map_err(|error| StepFailure::package(format!("what dpkg-source made is not as expected: {error}")))?;
     Ok(Ending::pass())

@@ -31,8 +31,8 @@ pub(super) fn package(package: &SourcePackage, to: &Path) -> Result<(), RpcError
 /// Stages a folder and the upstream tarballs beside it.
 pub(super) fn folder(folder: &SourceFolder, to: &Path) -> Result<(), RpcError> {
     let tree = folder.tree().map_err(refused)?;
-    let copied = copy_tree(&folder.path, &tree, &to.join(TREE))
-        .and_then(|()| copy_files(&folder.orig_tarballs, &to.join(ORIG)));
+    let copied =
+        copy_tree(&folder.path, &tree, &to.join(TREE)).and_then(|()| copy_files(&folder.orig_tarballs, &to.join(ORIG)));
     copied.map_err(|error| cannot_stage(to, &error))
 }
 
@@ -71,7 +71,10 @@ pub(crate) fn dsc(package: &Path) -> io::Result<PathBuf> {
         .filter(|path| path.extension().is_some_and(|extension| extension == "dsc"));
     match (found.next(), found.next()) {
         (Some(path), None) => Ok(path),
-        _ => Err(io::Error::new(io::ErrorKind::NotFound, format!("{} holds no single .dsc", package.display()))),
+        _ => Err(io::Error::new(
+            io::ErrorKind::NotFound,
+            format!("{} holds no single .dsc", package.display()),
+        )),
     }
 }
 

@@ -51,7 +51,9 @@ pub(crate) async fn run(context: &JobContext) -> Result<Ending, StepFailure> {
     };
     if let Some(trouble) = &trouble {
         let line = context.log.say(&trouble.to_string());
-        record.first_error.get_or_insert_with(|| context.first_error(line, log::harmless(&trouble.to_string())));
+        record
+            .first_error
+            .get_or_insert_with(|| context.first_error(line, log::harmless(&trouble.to_string())));
         if let Trouble::TestbedFailure(why) | Trouble::Unexpected(why) = trouble {
             record.errors(|stream, at| stream.testbed_broken(why, at));
         }
@@ -86,12 +88,7 @@ fn make_plan(staged: &Path, architecture: &str) -> Result<Plan, String> {
     plan(tests.as_ref(), &source, &Capabilities::of_a_guest(), architecture).map_err(|error| error.to_string())
 }
 
-async fn carry_out(
-    context: &JobContext,
-    image: &BootImage,
-    plan: &Plan,
-    record: &mut Record<'_>,
-) -> Result<(), Stop> {
+async fn carry_out(context: &JobContext, image: &BootImage, plan: &Plan, record: &mut Record<'_>) -> Result<(), Stop> {
     if let Some(note) = &plan.note {
         context.log.say(&format!("preflight: {note}"));
         context.report(JobReport::Warning(note.clone()));
@@ -122,18 +119,13 @@ async fn carry_out(
     Ok(())
 }
 
-async fn one(
-    context: &JobContext,
-    image: &BootImage,
-    test: &PlannedTest,
-    record: &mut Record<'_>,
-) -> Result<(), Stop> {
+async fn one(context: &JobContext, image: &BootImage, test: &PlannedTest, record: &mut Record<'_>) -> Result<(), Stop> {
     let (workshop, ticket) = (&context.workshop, &context.order.ticket);
     let begin = build::part(context);
     let session = workshop.session(&image.base, ticket, Some(&repository(&context.order.folder)))?;
     let testbed = context.testbed(image, session).await?;
     let staged = context.staged()?;
-    let tree = build::unpack(context, &testbed, &staged, image.user()).await?;
+    let tree = build::place_tree(&testbed, &staged, image.user()).await?;
     if test.needs_build() {
         match built_tree(context, &testbed, &tree, image.user()).await {
             Ok(()) => {}
@@ -141,7 +133,9 @@ async fn one(
                 if record.first_error.is_none() {
                     record.first_error = first_error;
                 }
-                return Err(Stop::Trouble(Trouble::ErroneousPackage(format!("build-needed: {reason}"))));
+                return Err(Stop::Trouble(Trouble::ErroneousPackage(format!(
+                    "build-needed: {reason}"
+                ))));
             }
             Err(testbed) => return Err(testbed.into()),
         }
@@ -151,7 +145,7 @@ async fn one(
     if let Some(limit) = ticket.options.test_timeout {
         timeouts.test = limit;
     }
-    let artifacts = record.folder(test.name.as_str());
+    let artifacts = record.folder(test.name.as_str())?;
     let run = TestRun {
         test,
         tree: &tree,
@@ -173,8 +167,7 @@ async fn one(
     .await;
     context.lock(&testbed.session);
     let result = result.map_err(Stop::Trouble)?;
-    if matches!(result.status, outcome::TestStatus::Fail | outcome::TestStatus::Flaky) && record.first_error.is_none()
-    {
+    if matches!(result.status, outcome::TestStatus::Fail | outcome::TestStatus::Flaky) && record.first_error.is_none() {
         record.first_error = why(context, &testbed, &result, begin);
     }
     record.result(&result, output);
@@ -232,9 +225,16 @@ impl<'a> Record<'a> {
         })
     }
 
-    /// Where a test's own files are kept. Its name was checked by the plan.
-    fn folder(&self, test: &str) -> PathBuf {
-        self.root.join(test).join("artifacts")
+    /// Where a test's own files are kept; those of an earlier attempt go. Its name was checked by the plan.
+    fn folder(&self, test: &str) -> Result<PathBuf, StepFailure> {
+        let parent = self.root.join(test);
+        let cannot = |error| StepFailure::Testbed(format!("{} cannot be emptied: {error}", parent.display()));
+        match std::fs::remove_dir_all(&parent) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(cannot(error)),
+            _ => {}
+        }
+        std::fs::create_dir_all(&parent).map_err(cannot)?;
+        Ok(parent.join("artifacts"))
     }
 
     fn errors(&mut self, write: impl FnOnce(&mut StreamWriter<File>, Timestamp) -> Result<(), WriteError>) {
@@ -310,6 +310,11 @@ impl<'a> Record<'a> {
             (None, None) => None,
         };
         let first_error = if outcome.is_good() { None } else { self.first_error };
-        Ending { outcome, exit_code, reason, first_error }
+        Ending {
+            outcome,
+            exit_code,
+            reason,
+            first_error,
+        }
     }
 }

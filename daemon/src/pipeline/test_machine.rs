@@ -10,7 +10,10 @@ use preflight_guest::{GuestError, OutputStream, Signals, TreeLimits};
 use crate::executor::Testbed;
 
 /// More than any test's artifacts should be; what is beyond is left out with a warning in the log.
-const ARTIFACTS: TreeLimits = TreeLimits { max_bytes: 2 << 30, max_entries: 100_000 };
+const ARTIFACTS: TreeLimits = TreeLimits {
+    max_bytes: 2 << 30,
+    max_entries: 100_000,
+};
 
 /// A testbed that runs tests.
 pub(super) struct TestbedMachine<'a> {
@@ -20,14 +23,19 @@ pub(super) struct TestbedMachine<'a> {
 
 impl<'a> TestbedMachine<'a> {
     pub(super) fn new(testbed: &'a Testbed) -> Self {
-        Self { testbed, running: Mutex::default() }
+        Self {
+            testbed,
+            running: Mutex::default(),
+        }
     }
 }
 
 #[async_trait]
 impl TestMachine for TestbedMachine<'_> {
     async fn exec(&self, command: &Exec<'_>, on_output: OnOutput<'_>) -> Result<ExitStatus, MachineError> {
-        let mut exec = preflight_guest::Exec::new(&command.argv).user(command.user).cwd(command.cwd);
+        let mut exec = preflight_guest::Exec::new(&command.argv)
+            .user(command.user)
+            .cwd(command.cwd);
         for (name, value) in &command.env {
             exec = exec.env(name, value);
         }
@@ -40,7 +48,10 @@ impl TestMachine for TestbedMachine<'_> {
             }
             Err(error) => return Err(lost(error)),
         };
-        self.running.lock().unwrap_or_else(PoisonError::into_inner).push(running.signals());
+        self.running
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(running.signals());
         while let Some(output) = running.output().await.map_err(lost)? {
             let stream = match output.stream {
                 OutputStream::Stdout => Stream::Stdout,
@@ -64,9 +75,10 @@ impl TestMachine for TestbedMachine<'_> {
     async fn pull_tree(&self, from: &str, to: &Path) -> Result<(), MachineError> {
         match self.testbed.guest.pull_tree(from, to, ARTIFACTS).await {
             Ok(report) if report.left_out_count == 0 => Ok(()),
-            Ok(report) => {
-                Err(MachineError::Refused(format!("{} files of {from} were left out", report.left_out_count)))
-            }
+            Ok(report) => Err(MachineError::Refused(format!(
+                "{} files of {from} were left out",
+                report.left_out_count
+            ))),
             Err(GuestError::Refused(failure)) => Err(MachineError::Refused(failure.detail)),
             Err(error @ GuestError::Unacceptable(_)) => Err(MachineError::Refused(error.to_string())),
             Err(error) => Err(lost(error)),

@@ -7,12 +7,18 @@ use std::path::Path;
 const FOLDER: &str = "/etc/apt/apt.conf.d";
 const FILE: &str = "/etc/apt/apt.conf.d/00preflight-tunnel";
 
-/// What the file says: no retries, because what the tunnel refuses stays refused; no translations, which nothing reads.
+/// What the file says: no retries, because what the tunnel refuses stays refused; no translations, which nothing reads;
+/// patience, because the daemon sends nothing of a file before the whole of it is verified; no look at dates, because the
+/// daemon judged the release files when it took them, and the guest uses them whatever the date is.
 pub fn configuration(tunnel_port: u16) -> String {
     format!(
         "Acquire::http::Proxy \"http://127.0.0.1:{tunnel_port}\";\n\
          Acquire::https::Proxy \"http://127.0.0.1:{tunnel_port}\";\n\
+         Acquire::http::Timeout \"3600\";\n\
          Acquire::Languages \"none\";\n\
+         Acquire::PDiffs \"false\";\n\
+         Acquire::Check-Valid-Until \"false\";\n\
+         Acquire::Check-Date \"false\";\n\
          Acquire::Retries \"0\";\n"
     )
 }

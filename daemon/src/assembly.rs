@@ -1,0 +1,171 @@
+//! Puts together what does the work in earnest: images, archive, keys and host. Everything that the configuration says
+//! about jobs is handed on here, and nowhere else.
+
+use std::collections::BTreeMap;
+use std::io::{Error, ErrorKind};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use preflight_archive::{Archive, HttpTimeouts, Network, SigningKey, ValidUntil};
+use preflight_store::TicketsFolder;
+use preflight_testbed::libvirt::Configuration;
+use preflight_testbed::{Accelerator, InstallationId, MiB};
+use preflight_vm_images::{Catalogue, ImageStore, Mirrors};
+
+use crate::bootstrap::{DaemonError, Home};
+use crate::config::{self, Config, NetworkPolicy};
+use crate::executor::{JobFolders, JobSettings, PipelineExecutor, TicketImages, Workshop, make_reachable};
+use crate::host::Host;
+use crate::images::WorkshopImages;
+use crate::pipeline::intake::SourceIntake;
+use crate::services::Services;
+
+/// Keyrings whose signatures count on a Debian or Ubuntu host, where they are installed.
+const KEYRINGS: [&str; 4] = [
+    "/usr/share/keyrings/debian-keyring.gpg",
+    "/usr/share/keyrings/debian-maintainers.gpg",
+    "/usr/share/keyrings/debian-nonupload.gpg",
+    "/usr/share/keyrings/debian-tag2upload.pgp",
+];
+/// The guest agent as it is installed, relative to the folder of the programs.
+const AGENT: &str = "../lib/preflight/guest-agent";
+
+/// What does the work, and the host that it is done on.
+///
+/// # Errors
+/// A folder cannot be used, or a recipe of the user's cannot be read.
+pub async fn services(home: &Home, config: &Config) -> Result<(Services, Arc<Host>), DaemonError> {
+    let folders = home.folders();
+    let images = ImageStore::open(folders.cache.join("images")).await.map_err(fault)?;
+    let catalogue = Catalogue::load(Some(&folders.config.join("recipes"))).map_err(fault)?;
+    let (machines, overlays) = (folders.runtime.join("vm"), folders.cache.join("overlays"));
+    for folder in [&machines, &overlays] {
+        make_reachable(folder).map_err(|error| at(folder, &error))?;
+    }
+    let installation = installation(&folders.state.join("installation"))?;
+    let forced = match config.hypervisor.accelerator {
+        config::Accelerator::Auto => None,
+        config::Accelerator::Kvm => Some(Accelerator::Kvm),
+        config::Accelerator::Tcg => Some(Accelerator::Tcg),
+    };
+    let host = Arc::new(Host::new(
+        Configuration {
+            installation: installation.clone(),
+            uri: config.hypervisor.uri.clone(),
+            keeper: None,
+            keeper_home: folders.runtime.join("keeper"),
+            grace: Duration::from_secs(config.testbed.keeper_grace_s.into()),
+            qemu_user: config.hypervisor.qemu_user.clone(),
+            libvirt_cache: Some(folders.cache.join("libvirt")),
+            accelerator: forced,
+        },
+        forced,
+        folders.cache.join("probe.json"),
+        images.clone(),
+        machines.clone(),
+        folders.cache.clone(),
+    ));
+    let archive = Archive::open(preflight_archive::ArchiveConfig {
+        folder: folders.cache.join("archive"),
+        keyrings: Vec::new(),
+        http: HttpTimeouts::default(),
+        valid_until: ValidUntil::Enforce,
+    })
+    .map_err(fault)?;
+    let settings = JobSettings {
+        cpus: config.testbed.cpus,
+        memory: Some(MiB(config.testbed.memory_mib)),
+        network: match config.archive.network {
+            NetworkPolicy::Online => Network::Allowed,
+            NetworkPolicy::Offline => Network::Forbidden,
+        },
+        mirrors: mirrors(config)?,
+        boot: Duration::from_secs(config.timeout.boot_s.into()),
+        build: config.timeout.build(),
+        agent: agent()?,
+    };
+    let ticket_images = folders.cache.join("ticket-images");
+    let workshop = Arc::new(Workshop::new(
+        images,
+        TicketImages::open(ticket_images.clone()).map_err(|error| at(&ticket_images, &error))?,
+        catalogue.clone(),
+        archive,
+        SigningKey::load_or_create(&folders.state.join("keys")).map_err(fault)?,
+        settings,
+        JobFolders {
+            machines,
+            overlays,
+            initrds: folders.cache.join("initrds"),
+        },
+        installation,
+        Arc::clone(&host) as _,
+    ));
+    let mut keyrings = config.intake.keyrings.clone();
+    keyrings.extend(KEYRINGS.iter().map(PathBuf::from).filter(|file| file.is_file()));
+    let services = Services {
+        executor: Arc::new(PipelineExecutor::new(Arc::clone(&workshop))),
+        intake: Arc::new(SourceIntake {
+            tickets: TicketsFolder::below(&folders.state),
+            catalogue,
+            default_series: config.ticket.series.clone(),
+            signatures: config.intake.signatures,
+            keyrings,
+        }),
+        images: Arc::new(WorkshopImages::new(workshop)),
+        doctor: Arc::clone(&host) as _,
+    };
+    Ok((services, host))
+}
+
+/// This installation's name, which tells its machines from another's; made once.
+fn installation(file: &Path) -> Result<InstallationId, DaemonError> {
+    let name = match std::fs::read_to_string(file) {
+        Ok(text) => text.trim().to_owned(),
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            let name: String = uuid::Uuid::new_v4().simple().to_string().chars().take(8).collect();
+            std::fs::write(file, format!("{name}\n")).map_err(|error| at(file, &error))?;
+            name
+        }
+        Err(error) => return Err(at(file, &error)),
+    };
+    InstallationId::new(&name).map_err(|error| at(file, &Error::other(error)))
+}
+
+/// The agent beside this program, as it is installed and as `make` puts it.
+fn agent() -> Result<PathBuf, DaemonError> {
+    let program = std::env::current_exe().map_err(|error| DaemonError::Services(error.to_string()))?;
+    let folder = program.parent().unwrap_or(Path::new("/"));
+    let agent = folder.join(AGENT);
+    agent.canonicalize().map_err(|error| {
+        DaemonError::Services(format!(
+            "the guest agent {} is missing ({error}): run `make agent`",
+            agent.display()
+        ))
+    })
+}
+
+/// Mirrors by recipe: `debian-bookworm = "https://…"` for its archive, `debian-bookworm-security = "https://…"`.
+fn mirrors(config: &Config) -> Result<BTreeMap<String, Mirrors>, DaemonError> {
+    let mut all: BTreeMap<String, Mirrors> = BTreeMap::new();
+    for (name, url) in &config.archive.mirrors {
+        let parsed = url.parse().map_err(|error| {
+            DaemonError::Services(format!(
+                "config.toml: archive.mirrors.{name}: {url:?} is no URL: {error}"
+            ))
+        })?;
+        match name.strip_suffix("-security") {
+            Some(recipe) => all.entry(recipe.to_owned()).or_default().security = Some(parsed),
+            None => all.entry(name.clone()).or_default().archive = Some(parsed),
+        }
+    }
+    Ok(all)
+}
+
+fn fault(error: impl std::fmt::Display) -> DaemonError {
+    DaemonError::Services(error.to_string())
+}
+
+fn at(path: &Path, error: &Error) -> DaemonError {
+    DaemonError::Services(format!("{}: {error}", path.display()))
+}
