@@ -2,7 +2,7 @@
 //! and keeps what the probe has found; what runs on it is the executor's matter.
 
 use std::path::PathBuf;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use async_trait::async_trait;
 use preflight_protocol::health::{Check, CheckState};
@@ -10,9 +10,9 @@ use preflight_testbed::doctor::{self, Patient, doctor};
 use preflight_testbed::libvirt::{Configuration, LibvirtHypervisor};
 use preflight_testbed::probe::{self, ProbeGuest, Probed};
 use preflight_testbed::reach::QemuAccount;
-use preflight_testbed::{Accelerator, Hypervisor};
+use preflight_testbed::{Accelerator, Hypervisor, HypervisorEvent};
 use preflight_vm_images::ImageStore;
-use tokio::sync::OnceCell;
+use tokio::sync::{OnceCell, broadcast};
 
 use crate::executor::HypervisorSource;
 use crate::services::{HostDescription, HostDoctor};
@@ -36,7 +36,11 @@ pub struct Host {
     pub storage: PathBuf,
     probed: RwLock<Option<Probed>>,
     hypervisor: OnceCell<Arc<LibvirtHypervisor>>,
+    trouble: Trouble,
 }
+
+/// What is wrong with the way to the hypervisor now.
+type Trouble = Arc<Mutex<Option<String>>>;
 
 impl Host {
     /// A host that nobody has looked at yet.
@@ -58,19 +62,16 @@ impl Host {
             storage,
             probed: RwLock::default(),
             hypervisor: OnceCell::new(),
+            trouble: Trouble::default(),
         }
     }
 
     /// Takes down what was started for the machines. For a daemon that stops for good.
     pub async fn stop(&self) {
-        let Some(hypervisor) = self.hypervisor.get().cloned() else {
-            return;
-        };
-        let stopped = tokio::task::spawn_blocking(move || hypervisor.keeper().stop()).await;
-        match stopped {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => tracing::warn!(%error, "the keeper could not be stopped"),
-            Err(error) => tracing::warn!(%error, "the keeper could not be stopped"),
+        if let Some(hypervisor) = self.hypervisor.get()
+            && let Err(error) = hypervisor.shut_down().await
+        {
+            tracing::warn!(%error, "machines, or what keeps them, may be left behind");
         }
     }
 
@@ -117,13 +118,24 @@ impl Host {
                 .map_err(|error| format!("QEMU cannot be started: {error}"))?;
             tracing::info!(accelerator = %probed.accelerator, slowness = probed.slowness, "{}", probed.detail);
             let mut configuration = self.configuration.clone();
-            configuration.accelerator = Some(probed.accelerator);
-            LibvirtHypervisor::connect(configuration)
+            configuration.accelerator = self.forced.or(probed.proven.then_some(probed.accelerator));
+            let hypervisor = LibvirtHypervisor::connect(configuration)
                 .await
-                .map(Arc::new)
-                .map_err(|error| error.to_string())
+                .map_err(|error| error.to_string())?;
+            let hypervisor = Arc::new(hypervisor);
+            tokio::spawn(watch(hypervisor.events(), Arc::clone(&self.trouble)));
+            Ok::<_, String>(hypervisor)
         };
-        self.hypervisor.get_or_try_init(connecting).await
+        let hypervisor = self.hypervisor.get_or_try_init(connecting).await?;
+        // There may have been no kernel to try when it was connected to, and now there is.
+        if self.known().is_some_and(|probed| !probed.proven) {
+            let probed = self
+                .probe(false)
+                .await
+                .map_err(|error| format!("QEMU cannot be started: {error}"))?;
+            hypervisor.set_accelerator(probed.accelerator);
+        }
+        Ok(hypervisor)
     }
 
     fn known(&self) -> Option<Probed> {
@@ -135,6 +147,12 @@ impl Host {
 impl HypervisorSource for Host {
     async fn connect(&self) -> Result<Arc<dyn Hypervisor>, String> {
         Ok(Arc::clone(self.libvirt().await?) as Arc<dyn Hypervisor>)
+    }
+
+    fn connected(&self) -> Option<Arc<dyn Hypervisor>> {
+        self.hypervisor
+            .get()
+            .map(|hypervisor| Arc::clone(hypervisor) as Arc<dyn Hypervisor>)
     }
 
     fn slowness(&self) -> f64 {
@@ -185,6 +203,7 @@ impl HostDoctor for Host {
             }
             None => "unknown",
         };
+        warnings.extend(self.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone());
         let machines = std::fs::read_dir(&self.machines).map_or(0, Iterator::count);
         HostDescription {
             accelerator: accelerator.to_owned(),
@@ -196,6 +215,29 @@ impl HostDoctor for Host {
             machines: u32::try_from(machines).unwrap_or(u32::MAX),
             warnings,
         }
+    }
+}
+
+/// Keeps the daemon's status true while libvirt comes and goes. What a machine's end means is its testbed's matter.
+async fn watch(mut events: broadcast::Receiver<HypervisorEvent>, trouble: Trouble) {
+    loop {
+        let now = match events.recv().await {
+            Ok(HypervisorEvent::ConnectionClosed) => {
+                tracing::warn!("libvirt is gone; machines go on");
+                Some("libvirt does not answer: no machine can be started until it comes back".to_owned())
+            }
+            Ok(HypervisorEvent::ConnectionRestored) => {
+                tracing::info!("libvirt is back");
+                None
+            }
+            Ok(HypervisorEvent::Ended { id, reason }) => {
+                tracing::debug!(machine = %id, ?reason, "a machine has ended");
+                continue;
+            }
+            Err(broadcast::error::RecvError::Lagged(_)) => continue,
+            Err(broadcast::error::RecvError::Closed) => return,
+        };
+        *trouble.lock().unwrap_or_else(PoisonError::into_inner) = now;
     }
 }
 

@@ -90,7 +90,7 @@ impl JobContext {
     pub async fn clear(&self) {
         let remains = std::mem::take(&mut *self.remains.lock().unwrap_or_else(PoisonError::into_inner));
         for one in remains {
-            one.clear(self.workshop.connected()).await;
+            one.clear(self.workshop.connected().as_ref()).await;
         }
     }
 

@@ -74,7 +74,7 @@ impl Testbed {
         log: &JobLog,
         remains: &Mutex<Vec<Remains>>,
     ) -> Result<Self, StepFailure> {
-        let hypervisor = Arc::clone(workshop.hypervisor().await?);
+        let hypervisor = workshop.hypervisor().await?;
         let host = hypervisor.host();
         let machine = workshop.new_machine();
         let folder = workshop.folders.machines.join(machine.number().to_string());

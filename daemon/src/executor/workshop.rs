@@ -16,7 +16,6 @@ use preflight_vm_images::{
     ArchiveSource, BaseImage, BootOptions, Catalogue, ImageStore, Mirrors, Recipe, RecipeName, Variant, compose_initrd,
     kernel_command_line,
 };
-use tokio::sync::OnceCell;
 
 use super::failure::StepFailure;
 use super::ticket_image::TicketImages;
@@ -60,6 +59,9 @@ pub trait HypervisorSource: Send + Sync {
     /// What is missing and what to do, for people.
     async fn connect(&self) -> Result<Arc<dyn Hypervisor>, String>;
 
+    /// The hypervisor, if it was connected to.
+    fn connected(&self) -> Option<Arc<dyn Hypervisor>>;
+
     /// How many times slower guests are here than under working hardware acceleration; 1 or more.
     fn slowness(&self) -> f64;
 }
@@ -81,7 +83,6 @@ pub struct Workshop {
     /// Where files go.
     pub folders: JobFolders,
     hypervisor_source: Arc<dyn HypervisorSource>,
-    hypervisor: OnceCell<Arc<dyn Hypervisor>>,
     installation: InstallationId,
     next_machine: AtomicU64,
 }
@@ -150,7 +151,6 @@ impl Workshop {
             settings,
             folders,
             hypervisor_source,
-            hypervisor: OnceCell::new(),
             installation,
             next_machine: AtomicU64::new(start * 100),
         }
@@ -160,17 +160,14 @@ impl Workshop {
     ///
     /// # Errors
     /// What the host lacks.
-    pub async fn hypervisor(&self) -> Result<&Arc<dyn Hypervisor>, StepFailure> {
-        self.hypervisor
-            .get_or_try_init(|| self.hypervisor_source.connect())
-            .await
-            .map_err(StepFailure::Testbed)
+    pub async fn hypervisor(&self) -> Result<Arc<dyn Hypervisor>, StepFailure> {
+        self.hypervisor_source.connect().await.map_err(StepFailure::Testbed)
     }
 
     /// The hypervisor, if somebody has connected.
     #[must_use]
-    pub fn connected(&self) -> Option<&Arc<dyn Hypervisor>> {
-        self.hypervisor.get()
+    pub fn connected(&self) -> Option<Arc<dyn Hypervisor>> {
+        self.hypervisor_source.connected()
     }
 
     /// A time-out as it is meant for hardware acceleration, for this host.

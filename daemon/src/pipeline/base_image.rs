@@ -66,7 +66,7 @@ pub(crate) async fn run(context: &JobContext) -> Result<Ending, StepFailure> {
         .archive
         .session(SessionOptions {
             network,
-            mirrors: mirrors(&sources.sources, "", &[sources.keyring.clone()]),
+            mirrors: mirrors(&sources.sources, "", std::slice::from_ref(&sources.keyring)),
             architecture: preflight_vm_images::host_architecture()
                 .map(|word| word.to_string())
                 .unwrap_or_default(),

@@ -57,12 +57,11 @@ pub(crate) async fn run(context: &JobContext) -> Result<Ending, StepFailure> {
         });
     }
     // The tree and the tarballs that came in are not part of what comes out, but the tarballs are listed by it.
-    let gather =
-        format!("mkdir package && mv *.dsc *.tar.* package/ && {{ mv *.diff.gz package/ 2>/dev/null || true; }}");
+    let gather = "mkdir package && mv *.dsc *.tar.* package/ && { mv *.diff.gz package/ 2>/dev/null || true; }";
     testbed
         .must(
             "gathering the source package",
-            Exec::new(["sh", "-ec", &gather]).user(user).cwd(WORK),
+            Exec::new(["sh", "-ec", gather]).user(user).cwd(WORK),
         )
         .await?;
     let package = staged.join(stage::PACKAGE);

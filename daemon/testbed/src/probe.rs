@@ -125,13 +125,10 @@ pub async fn probe(
         });
     };
     let probed = ask(emulator, account, guest).await?;
-    keep(
-        file,
-        &Kept {
-            key,
-            probed: probed.clone(),
-        },
-    )?;
+    if probed.proven {
+        let probed = probed.clone();
+        keep(file, &Kept { key, probed })?;
+    }
     Ok(probed)
 }
 
@@ -150,19 +147,22 @@ async fn ask(emulator: &Path, account: Option<&QemuAccount>, guest: &ProbeGuest)
             Err(reason) => format!("KVM does not work although /dev/kvm opens: {reason}"),
         },
     };
-    let (elapsed, said) = match boot(emulator, account, guest, Accelerator::Tcg, LONGEST_TCG).await? {
+    let (elapsed, proven, said) = match boot(emulator, account, guest, Accelerator::Tcg, LONGEST_TCG).await? {
         Ok(elapsed) => (
             elapsed,
+            true,
             format!("an emulated guest answered after {:.1} s", elapsed.as_secs_f64()),
         ),
+        // Then it is not KVM that is at fault: a kernel that QEMU's user may not read, say. Nothing is proven.
         Err(reason) => (
             LONGEST_TCG,
+            false,
             format!("an emulated guest does not answer either: {reason}"),
         ),
     };
     Ok(Probed {
         accelerator: Accelerator::Tcg,
-        proven: true,
+        proven,
         detail: format!("{why_not}; {said}"),
         // One digit is all that it is worth, and reads back as it was written.
         slowness: ((elapsed.as_secs_f64() / USUAL_ANSWER).clamp(1.0, LARGEST_SLOWNESS) * 10.0).round() / 10.0,
