@@ -26,7 +26,9 @@ agent: setup
 demo: release ## GNU hello from the archive: .dsc to PASS in real guests
 	@.ci/demo
 
-test: build ## every test; real guests under whatever acceleration works
+# The same features in both commands, or everything would be compiled twice.
+test: setup agent ## every test; real guests under whatever acceleration works
+	$(CARGO) build --workspace --all-features --bins
 	$(CARGO) test --workspace --all-features
 
 check: setup ## formatting and lints

@@ -1,10 +1,10 @@
 //! One attempt of a job while it runs: its order, its log, its way to the dispatcher, and the testbeds that it has leased.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use preflight_archive::{Lock, Session};
+use preflight_archive::{Lock, Progress, Session};
 use preflight_core::{FirstError, LockEntry, LogName, Sha256, Subticket};
 
 use super::failure::StepFailure;
@@ -94,6 +94,25 @@ impl JobContext {
         }
     }
 
+    /// A session with the archive for a testbed of this job, whose fetches are shown as the job's progress.
+    ///
+    /// # Errors
+    /// The archive's folder cannot be used.
+    pub fn session(&self, image: &BootImage, repository: Option<&Path>) -> Result<Session, StepFailure> {
+        let reports = self.reports.clone();
+        let progress = move |fetch: Progress| {
+            if !fetch.finished {
+                reports.send(JobReport::Progress {
+                    phase: words_of(&fetch),
+                    fraction: None,
+                    estimate: None,
+                });
+            }
+        };
+        self.workshop
+            .session(&image.base, &self.order.ticket, repository, Arc::new(progress))
+    }
+
     /// Adds what a session has fetched to the job's lock, and reports the lock. The ticket's own repository is left out:
     /// what it holds is named by the ticket's artifacts.
     pub fn lock(&self, session: &Session) {
@@ -158,5 +177,13 @@ impl JobContext {
             Some(limit) => limit,
             None => self.workshop.scaled(self.workshop.settings.build),
         }
+    }
+}
+
+fn words_of(fetch: &Progress) -> String {
+    let name = fetch.url.rsplit('/').next().unwrap_or(&fetch.url);
+    match fetch.total.filter(|total| *total > 0) {
+        Some(total) => format!("fetching {name} ({} %)", fetch.bytes.saturating_mul(100) / total),
+        None => format!("fetching {name} ({} KiB)", fetch.bytes >> 10),
     }
 }

@@ -7,11 +7,15 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use preflight_archive::Session;
-use preflight_guest::{ChannelSockets, Exec, ExitStatus, Guest, NetworkAttempt, OutputStream};
+use preflight_guest::{ChannelSockets, Exec, ExitStatus, Guest, GuestError, NetworkAttempt, OutputStream};
 use preflight_store::LogStream;
 use preflight_testbed::machine::DirectBoot;
 use preflight_testbed::overlay::create_overlay;
-use preflight_testbed::{Accelerator, Disk, DiskFormat, Hypervisor, Label, MachineFolder, MachineId, MachineSpec, MiB};
+use preflight_testbed::{
+    Accelerator, Disk, DiskFormat, EndReason, Hypervisor, HypervisorEvent, Label, MachineFolder, MachineId,
+    MachineSpec, MiB,
+};
+use tokio::sync::{broadcast, watch};
 use tokio::task::JoinHandle;
 
 use super::failure::StepFailure;
@@ -20,6 +24,11 @@ use super::workshop::{BootImage, Workshop};
 
 /// So much of a guest's console is shown when it does not boot.
 const CONSOLE_SHOWN: u64 = 4096;
+
+/// A healthy agent gives a sign of life each second; a guest that says nothing for so long, unscaled, is lost.
+const SIGN_OF_LIFE: Duration = Duration::from_secs(30);
+/// libvirt tells of a machine's end a moment after its socket has closed.
+const END_KNOWN: Duration = Duration::from_secs(2);
 
 /// What a testbed is to be.
 pub struct TestbedSpec<'a> {
@@ -44,6 +53,8 @@ pub struct Testbed {
     log: JobLog,
     tasks: Vec<JoinHandle<()>>,
     attempts: Arc<Mutex<Vec<SeenAttempt>>>,
+    ended: watch::Receiver<Option<EndReason>>,
+    patience: Duration,
 }
 
 /// An attempt to reach the network, and the log's line that tells of it.
@@ -122,6 +133,8 @@ impl Testbed {
             accelerator: host.accelerator,
         };
         let started = Instant::now();
+        let (end, ended) = watch::channel(None);
+        let ending = tokio::spawn(watch_end(hypervisor.events(), machine.clone(), end));
         hypervisor
             .start(&machine_spec)
             .await
@@ -159,8 +172,10 @@ impl Testbed {
             machine,
             hypervisor,
             log: log.clone(),
-            tasks: vec![serving, watching],
+            tasks: vec![serving, watching, ending],
             attempts,
+            ended,
+            patience: workshop.scaled(SIGN_OF_LIFE),
         };
         testbed.settle().await?;
         tracing::debug!(machine = %testbed.machine, ready_after = ?started.elapsed(), "a testbed is ready");
@@ -199,12 +214,51 @@ impl Testbed {
             }
             running.wait().await
         };
-        match tokio::time::timeout(limit, reading).await {
-            Ok(status) => Ok(Ran::Ended(status?)),
-            Err(_) => {
+        tokio::select! {
+            status = reading => match status {
+                Ok(status) => Ok(Ran::Ended(status)),
+                Err(error) => Err(self.why(error).await),
+            },
+            () = tokio::time::sleep(limit) => {
                 signals.kill_all();
                 Ok(Ran::TimedOut)
             }
+            failure = self.silence() => Err(failure),
+        }
+    }
+
+    /// Waits until the guest has given no sign of life for so long that none will come.
+    pub async fn silence(&self) -> StepFailure {
+        let mut health = self.guest.health();
+        loop {
+            match tokio::time::timeout(self.patience, health.changed()).await {
+                Ok(Ok(())) => {}
+                // The session is over: whoever uses it is told so.
+                Ok(Err(_)) => std::future::pending().await,
+                Err(_) => {
+                    let seconds = self.patience.as_secs();
+                    return StepFailure::Testbed(format!("the testbed has given no sign of life for {seconds} s"));
+                }
+            }
+        }
+    }
+
+    /// A failure of the guest's channel in the hypervisor's words, where the machine has ended.
+    pub async fn why(&self, error: GuestError) -> StepFailure {
+        if !error.is_guest_lost() {
+            return error.into();
+        }
+        let mut ended = self.ended.clone();
+        let known = tokio::time::timeout(END_KNOWN, ended.wait_for(Option::is_some)).await;
+        match known {
+            Ok(Ok(reason)) => StepFailure::Testbed(match *reason {
+                Some(EndReason::Shutdown) => "the testbed has shut itself down".to_owned(),
+                Some(EndReason::Panicked) => "the testbed's kernel has panicked".to_owned(),
+                Some(EndReason::ConsoleFlood) => "the testbed has flooded its console and was destroyed".to_owned(),
+                Some(EndReason::Destroyed) => "the testbed was destroyed from outside".to_owned(),
+                _ => "the testbed's QEMU has died".to_owned(),
+            }),
+            _ => error.into(),
         }
     }
 
@@ -316,6 +370,23 @@ fn remove_machine_folder(folder: &Path) -> std::io::Result<()> {
     match std::fs::remove_dir_all(folder) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
         other => other,
+    }
+}
+
+async fn watch_end(
+    mut events: broadcast::Receiver<HypervisorEvent>,
+    machine: MachineId,
+    end: watch::Sender<Option<EndReason>>,
+) {
+    loop {
+        match events.recv().await {
+            Ok(HypervisorEvent::Ended { id, reason }) if id == machine => {
+                end.send_replace(Some(reason));
+                return;
+            }
+            Ok(_) | Err(broadcast::error::RecvError::Lagged(_)) => {}
+            Err(broadcast::error::RecvError::Closed) => return,
+        }
     }
 }
 

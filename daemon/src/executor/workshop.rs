@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use async_trait::async_trait;
-use preflight_archive::{Archive, Mirror, Network, Session, SessionOptions, SigningKey, TicketMount};
+use preflight_archive::{Archive, Mirror, Network, ProgressCallback, Session, SessionOptions, SigningKey, TicketMount};
 use preflight_core::{Series, Ticket};
 use preflight_store::TicketFolder;
 use preflight_testbed::{DiskFormat, Hypervisor, InstallationId, MachineId, MiB};
@@ -266,6 +266,7 @@ impl Workshop {
         image: &BaseImage,
         ticket: &Ticket,
         repository: Option<&Path>,
+        progress: ProgressCallback,
     ) -> Result<Session, StepFailure> {
         let network = if ticket.options.offline {
             Network::Forbidden
@@ -279,11 +280,11 @@ impl Workshop {
                 &image.metadata.sources_list,
                 &self.keyrings(image),
             ),
-            state: None,
+            progress: Some(progress),
+            state: super::image_state::read(image.folder(), &self.images),
             architecture: image.metadata.architecture.to_string(),
             ..SessionOptions::default()
         };
-        options.state = super::image_state::read(image.folder(), &self.images);
         if let Some(folder) = repository {
             options.repositories.push(TicketMount {
                 path: ticket.id.to_string(),

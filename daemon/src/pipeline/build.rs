@@ -44,7 +44,7 @@ pub(crate) async fn run(context: &JobContext) -> Result<Ending, StepFailure> {
     let image = workshop.base(&ticket.series, Variant::Build)?;
     let repository = repository(&context.order.folder);
     let earlier = !ticket.artifacts.is_empty();
-    let session = workshop.session(&image.base, ticket, earlier.then_some(repository.as_path()))?;
+    let session = context.session(&image, earlier.then_some(repository.as_path()))?;
     context.phase("starting a testbed", None);
     let testbed = context.testbed(&image, session).await?;
     let user = image.user();

@@ -19,7 +19,7 @@ const POWER_OFF: Duration = Duration::from_secs(60);
 pub(crate) async fn run(context: &JobContext) -> Result<Ending, StepFailure> {
     let (workshop, ticket) = (&context.workshop, &context.order.ticket);
     let image = workshop.base(&ticket.series, Variant::Test)?;
-    let session = workshop.session(&image.base, ticket, Some(&repository(&context.order.folder)))?;
+    let session = context.session(&image, Some(&repository(&context.order.folder)))?;
     let id = format!(
         "ticket-{}-{}",
         ticket.id,

@@ -21,7 +21,7 @@ pub(crate) async fn run(context: &JobContext) -> Result<Ending, StepFailure> {
     let subticket = context.subticket()?;
     let staged = context.staged()?;
     let image = workshop.base(&ticket.series, Variant::Build)?;
-    let session = workshop.session(&image.base, ticket, None)?;
+    let session = context.session(&image, None)?;
     // Packing a source needs no package.
     session.seal();
     context.phase("starting a testbed", None);

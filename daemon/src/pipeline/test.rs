@@ -122,7 +122,7 @@ async fn carry_out(context: &JobContext, image: &BootImage, plan: &Plan, record:
 async fn one(context: &JobContext, image: &BootImage, test: &PlannedTest, record: &mut Record<'_>) -> Result<(), Stop> {
     let (workshop, ticket) = (&context.workshop, &context.order.ticket);
     let begin = build::part(context);
-    let session = workshop.session(&image.base, ticket, Some(&repository(&context.order.folder)))?;
+    let session = context.session(image, Some(&repository(&context.order.folder)))?;
     let testbed = context.testbed(image, session).await?;
     let staged = context.staged()?;
     let tree = build::place_tree(&testbed, &staged, image.user()).await?;

@@ -52,14 +52,24 @@ impl TestMachine for TestbedMachine<'_> {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .push(running.signals());
-        while let Some(output) = running.output().await.map_err(lost)? {
-            let stream = match output.stream {
-                OutputStream::Stdout => Stream::Stdout,
-                OutputStream::Stderr => Stream::Stderr,
-            };
-            on_output(stream, &output.bytes);
-        }
-        Ok(match running.wait().await.map_err(lost)? {
+        let reading = async {
+            while let Some(output) = running.output().await? {
+                let stream = match output.stream {
+                    OutputStream::Stdout => Stream::Stdout,
+                    OutputStream::Stderr => Stream::Stderr,
+                };
+                on_output(stream, &output.bytes);
+            }
+            running.wait().await
+        };
+        let status = tokio::select! {
+            status = reading => match status {
+                Ok(status) => status,
+                Err(error) => return Err(MachineError::Lost(self.testbed.why(error).await.to_string())),
+            },
+            silence = self.testbed.silence() => return Err(MachineError::Lost(silence.to_string())),
+        };
+        Ok(match status {
             preflight_guest::ExitStatus::Code(code) => ExitStatus::Code(code),
             preflight_guest::ExitStatus::Signal(signal) => ExitStatus::Signal(signal),
         })
