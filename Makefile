@@ -31,6 +31,9 @@ test: setup agent ## every test; real guests under whatever acceleration works
 	$(CARGO) build --workspace --all-features --bins
 	$(CARGO) test --workspace --all-features
 
+bench: release ## how long a check of GNU hello takes, cold and cached
+	@.ci/bench
+
 check: setup ## formatting and lints
 	$(CARGO) fmt --all -- --check
 	$(CARGO) clippy --workspace --all-targets --all-features -- -D warnings
