@@ -40,7 +40,7 @@ check: setup ## formatting and lints
 
 audit: ## licences, bans, sources
 	command -v cargo-deny >/dev/null || $(CARGO) install --locked cargo-deny
-	$(CARGO) deny check
+	$(CARGO) deny --locked check licenses bans sources
 
 clean:
 	$(CARGO) clean
