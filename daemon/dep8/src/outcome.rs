@@ -3,6 +3,8 @@
 
 use std::{fmt, time::Duration};
 
+pub use preflight_core::ExitCode;
+
 /// The word of a result.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum TestStatus {
@@ -142,140 +144,28 @@ pub enum Trouble {
     Unexpected(String),
 }
 
-/// An exit code of autopkgtest, or 130 for a ticket that was cancelled.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct ExitCode(u8);
-
-impl ExitCode {
-    /// All passed.
-    pub const PASS: Self = Self(0);
-    /// Something was skipped, or a flaky test failed.
-    pub const SKIPPED: Self = Self(2);
-    /// Something failed.
-    pub const FAILED: Self = Self(4);
-    /// No tests, or none that says anything.
-    pub const NO_TESTS: Self = Self(8);
-    /// The package is erroneous.
-    pub const BAD_PACKAGE: Self = Self(12);
-    /// The testbed failed.
-    pub const TESTBED: Self = Self(16);
-    /// Anything else, usage included.
-    pub const OTHER: Self = Self(20);
-    /// Cancelled; no code of autopkgtest's.
-    pub const CANCELLED: Self = Self(130);
-
-    /// The code of one source from its results and what ended its tests early.
-    #[must_use]
-    pub fn of(results: &[TestResult], trouble: Option<&Trouble>) -> Self {
-        match trouble {
-            Some(Trouble::ErroneousPackage(_)) => return Self::BAD_PACKAGE,
-            Some(Trouble::TestbedFailure(_)) => return Self::TESTBED,
-            Some(Trouble::Unexpected(_)) => return Self::OTHER,
-            None => {}
-        }
-        let mut code = 0;
-        let mut any_positive = false;
-        for result in results {
-            match (result.status, &result.reason) {
-                (TestStatus::Pass, _) => any_positive = true,
-                (TestStatus::PassSuperficial, _) => {}
-                (TestStatus::Fail, Some(Reason::BadPackage)) => code |= Self::BAD_PACKAGE.0,
-                (TestStatus::Fail, _) => code |= Self::FAILED.0,
-                (TestStatus::Flaky | TestStatus::Skip, _) => code |= Self::SKIPPED.0,
-            }
-        }
-        if matches!(code, 0 | 2) && !any_positive {
-            Self::NO_TESTS
-        } else {
-            Self(code)
-        }
+/// The exit code of one source from its results and what ended its tests early. Those of several sources are combined by
+/// [`ExitCode::combine`].
+#[must_use]
+pub fn exit_code(results: &[TestResult], trouble: Option<&Trouble>) -> ExitCode {
+    match trouble {
+        Some(Trouble::ErroneousPackage(_)) => return ExitCode::BAD_PACKAGE,
+        Some(Trouble::TestbedFailure(_)) => return ExitCode::TESTBED,
+        Some(Trouble::Unexpected(_)) => return ExitCode::OTHER,
+        None => {}
     }
-
-    /// The code of several sources: OR-ed, but never into a number that means something else. So what is worst
-    /// (130, 20, 16) stands alone, and 8 (which shares its bit with 12) takes in 0 and 2 and yields to a failure.
-    #[must_use]
-    pub fn combine(codes: impl IntoIterator<Item = Self>) -> Self {
-        let codes: Vec<Self> = codes.into_iter().collect();
-        if let Some(alone) = [Self::CANCELLED, Self::OTHER, Self::TESTBED]
-            .into_iter()
-            .find(|code| codes.contains(code))
-        {
-            return alone;
-        }
-        let ored = codes
-            .iter()
-            .filter(|code| **code != Self::NO_TESTS)
-            .fold(0, |all, code| all | code.0);
-        if ored & Self::FAILED.0 == 0 && (codes.is_empty() || codes.contains(&Self::NO_TESTS)) {
-            return Self::NO_TESTS;
-        }
-        Self(ored)
-    }
-
-    /// For a process's exit.
-    #[must_use]
-    pub fn code(self) -> u8 {
-        self.0
-    }
-}
-
-/// One of autopkgtest's codes, or 130.
-impl TryFrom<u8> for ExitCode {
-    type Error = u8;
-
-    fn try_from(code: u8) -> Result<Self, u8> {
-        if matches!(code, 0 | 2 | 4 | 6 | 8 | 12 | 14 | 16 | 20 | 130) {
-            Ok(Self(code))
-        } else {
-            Err(code)
-        }
-    }
-}
-
-/// What a run came to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Outcome {
-    /// All passed.
-    Pass,
-    /// Something failed.
-    Fail,
-    /// Something was skipped, the rest passed.
-    Skipped,
-    /// No tests, or none that says anything.
-    NoTests,
-    /// The package is erroneous.
-    BadPackage,
-    /// The testbed failed, or we did.
-    TestbedBroken,
-    /// Somebody cancelled it.
-    Cancelled,
-}
-
-impl From<ExitCode> for Outcome {
-    fn from(code: ExitCode) -> Self {
-        match code.0 {
-            0 => Self::Pass,
-            2 => Self::Skipped,
-            4 | 6 => Self::Fail,
-            8 => Self::NoTests,
-            12 | 14 => Self::BadPackage,
-            130 => Self::Cancelled,
-            _ => Self::TestbedBroken,
-        }
-    }
-}
-
-impl fmt::Display for Outcome {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.pad(match self {
-            Self::Pass => "pass",
-            Self::Fail => "fail",
-            Self::Skipped => "skipped",
-            Self::NoTests => "no tests",
-            Self::BadPackage => "bad package",
-            Self::TestbedBroken => "testbed broken",
-            Self::Cancelled => "cancelled",
-        })
+    let of_result = |result: &TestResult| match (result.status, &result.reason) {
+        (TestStatus::Pass | TestStatus::PassSuperficial, _) => ExitCode::PASS,
+        (TestStatus::Fail, Some(Reason::BadPackage)) => ExitCode::BAD_PACKAGE,
+        (TestStatus::Fail, _) => ExitCode::FAILED,
+        (TestStatus::Flaky | TestStatus::Skip, _) => ExitCode::SKIPPED,
+    };
+    let code = ExitCode::combine(results.iter().map(of_result));
+    let any_positive = results.iter().any(|result| result.status == TestStatus::Pass);
+    if matches!(code, ExitCode::PASS | ExitCode::SKIPPED) && !any_positive {
+        ExitCode::NO_TESTS
+    } else {
+        code
     }
 }
 
@@ -316,7 +206,7 @@ mod tests {
             (vec![bad(), one(Skip)], 14),
             (vec![bad(), one(Pass)], 12),
         ] {
-            assert_eq!(ExitCode::of(&results, None).code(), expected, "{results:?}");
+            assert_eq!(exit_code(&results, None).code(), expected, "{results:?}");
         }
         let passed = [one(Pass)];
         for (trouble, expected) in [
@@ -324,7 +214,7 @@ mod tests {
             (Trouble::TestbedFailure("x".into()), 16),
             (Trouble::Unexpected("x".into()), 20),
         ] {
-            assert_eq!(ExitCode::of(&passed, Some(&trouble)).code(), expected);
+            assert_eq!(exit_code(&passed, Some(&trouble)).code(), expected);
         }
     }
 

@@ -9,7 +9,7 @@ use std::{fs, num::NonZeroU32, os::unix::fs::PermissionsExt, path::Path, process
 use preflight_dep8::{
     control::TestControl,
     machine::Timeouts,
-    outcome::{ExitCode, TestResult, Trouble},
+    outcome::{TestResult, Trouble, exit_code},
     plan::{Capabilities, PlanEntry, plan},
     run::{TestRun, run_test},
     source::SourceControl,
@@ -171,7 +171,7 @@ async fn ours(tree: &str, scratch: &Path) -> (Vec<String>, u8) {
         Err(error) => {
             let trouble = Trouble::ErroneousPackage(error.to_string());
             let lines = vec![format!("badpkg: {error}"), trouble.to_string()];
-            return (lines, ExitCode::of(&[], Some(&trouble)).code());
+            return (lines, exit_code(&[], Some(&trouble)).code());
         }
     };
     let mut results: Vec<TestResult> = Vec::new();
@@ -200,7 +200,7 @@ async fn ours(tree: &str, scratch: &Path) -> (Vec<String>, u8) {
     }
     (
         results.iter().map(ToString::to_string).collect(),
-        ExitCode::of(&results, None).code(),
+        exit_code(&results, None).code(),
     )
 }
 

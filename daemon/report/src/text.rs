@@ -3,7 +3,7 @@
 
 use std::fmt::Write as _;
 
-use preflight_dep8::outcome::{ExitCode, Outcome, TestResult, TestStatus, Trouble};
+use preflight_dep8::outcome::{ExitCode, TestResult, TestStatus, Trouble, exit_code};
 
 use crate::summary;
 
@@ -66,11 +66,7 @@ pub fn summary(sources: &[SourceResults<'_>]) -> String {
         }
     }
     let counts = Counts::of(sources.iter().flat_map(|source| source.results));
-    let code = ExitCode::combine(
-        sources
-            .iter()
-            .map(|source| ExitCode::of(source.results, source.trouble)),
-    );
+    let code = ExitCode::combine(sources.iter().map(|source| exit_code(source.results, source.trouble)));
     let tests = if counts.total() == 1 { "test" } else { "tests" };
     let _ = write!(
         text,
@@ -86,7 +82,7 @@ pub fn summary(sources: &[SourceResults<'_>]) -> String {
         text,
         ", {} skipped; {} (exit code {})",
         counts.skipped,
-        Outcome::from(code),
+        code.outcome(),
         code.code()
     );
     text

@@ -10,7 +10,7 @@ use preflight_core::{Ending, FirstError, Outcome, TestResult, TestStatus};
 use preflight_dep8::control::TestControl;
 use preflight_dep8::log;
 use preflight_dep8::machine::{Stream, Timeouts};
-use preflight_dep8::outcome::{self, ExitCode, Reason, Trouble};
+use preflight_dep8::outcome::{self, Reason, Trouble};
 use preflight_dep8::plan::{Capabilities, Plan, PlanEntry, PlannedTest, plan};
 use preflight_dep8::run::{RunEvent, TestRun, run_test};
 use preflight_dep8::source::SourceControl;
@@ -296,8 +296,7 @@ impl<'a> Record<'a> {
     }
 
     fn ending(self, trouble: Option<&Trouble>) -> Ending {
-        let code = ExitCode::of(&self.results, trouble);
-        let exit_code = preflight_core::ExitCode::try_from(code.code()).unwrap_or(preflight_core::ExitCode::OTHER);
+        let exit_code = outcome::exit_code(&self.results, trouble);
         let outcome = exit_code.outcome();
         let failed = |result: &&outcome::TestResult| result.status == outcome::TestStatus::Fail;
         let reason = match (trouble, self.results.iter().find(failed)) {
