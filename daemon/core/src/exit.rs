@@ -111,27 +111,48 @@ mod tests {
 
     #[test]
     fn codes_of_several_sources() {
-        for (one, other, expected) in [
-            (0, 0, 0),
-            (0, 2, 2),
-            (2, 4, 6),
-            (4, 12, 12),
-            (2, 12, 14),
-            (8, 0, 8),
-            (8, 2, 8),
-            (8, 4, 4),
-            (8, 12, 12),
-            (4, 16, 16),
-            (12, 20, 20),
-            (16, 130, 130),
+        for (codes, expected) in [
+            (&[][..], 0),
+            (&[0, 0], 0),
+            (&[0, 2], 2),
+            (&[2, 4], 6),
+            (&[4, 12], 12),
+            (&[2, 12], 14),
+            (&[6, 12], 14),
+            (&[8, 0], 8),
+            (&[8, 2], 8),
+            (&[8, 4], 4),
+            (&[8, 2, 4], 6),
+            (&[8, 12], 12),
+            (&[8, 8], 8),
+            (&[4, 16, 0], 16),
+            (&[16, 20], 20),
+            (&[12, 20], 20),
+            (&[16, 130], 130),
         ] {
-            let (one, other) = (ExitCode::try_from(one).unwrap(), ExitCode::try_from(other).unwrap());
-            assert_eq!(ExitCode::combine([one, other]).code(), expected, "{one} {other}");
-            assert_eq!(ExitCode::combine([other, one]).code(), expected, "{other} {one}");
+            let codes: Vec<_> = codes.iter().map(|code| ExitCode::try_from(*code).unwrap()).collect();
+            assert_eq!(ExitCode::combine(codes.iter().copied()).code(), expected, "{codes:?}");
+            assert_eq!(
+                ExitCode::combine(codes.iter().rev().copied()).code(),
+                expected,
+                "{codes:?}"
+            );
         }
-        let three = [8, 2, 4].map(|code| ExitCode::try_from(code).unwrap());
-        assert_eq!(ExitCode::combine(three).code(), 6);
-        assert_eq!(ExitCode::combine([]), ExitCode::PASS);
+    }
+
+    #[test]
+    fn combining_stays_within_the_codes() {
+        let codes = [0, 2, 4, 6, 8, 12, 14, 16, 20, 130].map(|code| ExitCode::try_from(code).unwrap());
+        for a in codes {
+            assert_eq!(ExitCode::combine([a, a]), a);
+            for b in codes {
+                assert!(
+                    ExitCode::try_from(ExitCode::combine([a, b]).code()).is_ok(),
+                    "{a:?} {b:?}"
+                );
+            }
+        }
+        assert_eq!(ExitCode::try_from(10), Err(10));
     }
 
     #[test]

@@ -219,52 +219,6 @@ mod tests {
     }
 
     #[test]
-    fn codes_of_several_sources() {
-        for (codes, expected) in [
-            (&[][..], 8),
-            (&[0, 0], 0),
-            (&[0, 2], 2),
-            (&[2, 4], 6),
-            (&[4, 12], 12),
-            (&[2, 12], 14),
-            (&[6, 12], 14),
-            (&[8, 0], 8),
-            (&[8, 2], 8),
-            (&[8, 4], 4),
-            (&[8, 2, 4], 6),
-            (&[8, 12], 12),
-            (&[8, 8], 8),
-            (&[4, 16, 0], 16),
-            (&[16, 20], 20),
-            (&[12, 20], 20),
-            (&[16, 130], 130),
-        ] {
-            let codes: Vec<_> = codes.iter().map(|code| ExitCode::try_from(*code).unwrap()).collect();
-            assert_eq!(ExitCode::combine(codes.iter().copied()).code(), expected, "{codes:?}");
-            assert_eq!(
-                ExitCode::combine(codes.iter().rev().copied()).code(),
-                expected,
-                "{codes:?}"
-            );
-        }
-    }
-
-    #[test]
-    fn combining_stays_within_the_codes() {
-        let codes = [0, 2, 4, 6, 8, 12, 14, 16, 20, 130].map(|code| ExitCode::try_from(code).unwrap());
-        for a in codes {
-            assert_eq!(ExitCode::combine([a, a]), a);
-            for b in codes {
-                assert!(
-                    ExitCode::try_from(ExitCode::combine([a, b]).code()).is_ok(),
-                    "{a:?} {b:?}"
-                );
-            }
-        }
-        assert_eq!(ExitCode::try_from(10), Err(10));
-    }
-
-    #[test]
     fn lines_of_the_summary() {
         use TestStatus::{Fail, Flaky, Pass, PassSuperficial, Skip};
         for (status, reason, line) in [
