@@ -1,0 +1,12 @@
+//! Whole checks in real guests, under whatever acceleration works here. All share one home (see the harness's `shared`) and
+//! take turns, since some kill the daemon or cut its network.
+
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
+
+mod check;
+mod crash;
+mod doctor;
+mod failures;
+mod two_sources;
+mod verbs;
+mod whole;
