@@ -14,8 +14,8 @@ use preflight_testbed::{Accelerator, InstallationId, MiB};
 use preflight_vm_images::{Catalogue, ImageStore, Mirrors};
 
 use crate::bootstrap::{DaemonError, Home};
-use crate::config::{self, Config, NetworkPolicy};
-use crate::executor::{JobFolders, JobSettings, PipelineExecutor, TicketImages, Workshop, make_reachable};
+use crate::config::{self, Config, NetworkPolicy, TimeoutConfig};
+use crate::executor::{JobFolders, JobSettings, Limits, PipelineExecutor, TicketImages, Workshop, make_reachable};
 use crate::host::Host;
 use crate::images::WorkshopImages;
 use crate::pipeline::intake::SourceIntake;
@@ -75,14 +75,13 @@ pub async fn services(home: &Home, config: &Config) -> Result<(Services, Arc<Hos
     .map_err(fault)?;
     let settings = JobSettings {
         cpus: config.testbed.cpus,
-        memory: Some(MiB(config.testbed.memory_mib)),
+        memory: config.testbed.memory_mib.map(MiB),
         network: match config.archive.network {
             NetworkPolicy::Online => Network::Allowed,
             NetworkPolicy::Offline => Network::Forbidden,
         },
-        mirrors: mirrors(config)?,
-        boot: Duration::from_secs(config.timeout.boot_s.into()),
-        build: config.timeout.build(),
+        mirrors: mirrors(config, &catalogue)?,
+        limits: limits(&config.timeout),
         agent: agent()?,
     };
     let ticket_images = folders.cache.join("ticket-images");
@@ -145,19 +144,37 @@ fn agent() -> Result<PathBuf, DaemonError> {
     })
 }
 
+fn limits(config: &TimeoutConfig) -> Limits {
+    let seconds = |number: u32| Duration::from_secs(number.into());
+    Limits {
+        boot: seconds(config.boot_s),
+        short: seconds(config.short_s),
+        copy: seconds(config.copy_s),
+        install: seconds(config.install_s),
+        test: seconds(config.test_s),
+        build: seconds(config.build_s),
+    }
+}
+
 /// Mirrors by recipe: `debian-bookworm = "https://…"` for its archive, `debian-bookworm-security = "https://…"`.
-fn mirrors(config: &Config) -> Result<BTreeMap<String, Mirrors>, DaemonError> {
+fn mirrors(config: &Config, catalogue: &Catalogue) -> Result<BTreeMap<String, Mirrors>, DaemonError> {
     let mut all: BTreeMap<String, Mirrors> = BTreeMap::new();
     for (name, url) in &config.archive.mirrors {
-        let parsed = url.parse().map_err(|error| {
-            DaemonError::Services(format!(
-                "config.toml: archive.mirrors.{name}: {url:?} is no URL: {error}"
-            ))
-        })?;
-        match name.strip_suffix("-security") {
-            Some(recipe) => all.entry(recipe.to_owned()).or_default().security = Some(parsed),
-            None => all.entry(name.clone()).or_default().archive = Some(parsed),
-        }
+        let wrong = |what: String| DaemonError::Services(format!("config.toml: archive.mirrors.{name}: {what}"));
+        let parsed = url
+            .parse()
+            .map_err(|error| wrong(format!("{url:?} is no URL: {error}")))?;
+        let (recipe, security) = match name.strip_suffix("-security") {
+            Some(recipe) => (recipe, true),
+            None => (name.as_str(), false),
+        };
+        let recipe = catalogue.find(recipe).map_err(|error| wrong(error.to_string()))?.name();
+        let mirrors = all.entry(recipe.to_string()).or_default();
+        *(if security {
+            &mut mirrors.security
+        } else {
+            &mut mirrors.archive
+        }) = Some(parsed);
     }
     Ok(all)
 }

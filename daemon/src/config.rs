@@ -4,7 +4,6 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use preflight_protocol::method::SignaturePolicy;
 use serde::{Deserialize, Serialize};
@@ -88,10 +87,9 @@ pub enum Accelerator {
 pub struct TestbedConfig {
     /// Virtual processors.
     pub cpus: u16,
-    /// Memory in MiB.
-    pub memory_mib: u32,
-    /// The disk that a machine sees, in GiB; the file grows as it is written.
-    pub disk_gib: u32,
+    /// Memory in MiB; the recipe's where it is missing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub memory_mib: Option<u32>,
     /// Seconds for which machines live on without a daemon, before they are reaped.
     pub keeper_grace_s: u32,
 }
@@ -100,15 +98,14 @@ impl Default for TestbedConfig {
     fn default() -> Self {
         Self {
             cpus: 2,
-            memory_mib: 2048,
-            disk_gib: 20,
+            memory_mib: None,
             keeper_grace_s: 10,
         }
     }
 }
 
 /// After how long something is ended, in seconds; the defaults are autopkgtest's. They are multiplied by the measured
-/// slowness of this host, except `build_s` and `test_s`, which are the owner's to choose.
+/// slowness of this host; what `--build-timeout` and `--test-timeout` say is taken as it is said.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct TimeoutConfig {
@@ -139,31 +136,15 @@ impl Default for TimeoutConfig {
     }
 }
 
-impl TimeoutConfig {
-    /// [`Self::test_s`].
-    #[must_use]
-    pub fn test(&self) -> Duration {
-        Duration::from_secs(self.test_s.into())
-    }
-
-    /// [`Self::build_s`].
-    #[must_use]
-    pub fn build(&self) -> Duration {
-        Duration::from_secs(self.build_s.into())
-    }
-}
-
 /// Where packages come from.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ArchiveConfig {
     /// Whether anything may be fetched.
     pub network: NetworkPolicy,
-    /// An archive's URL in the place of its recipe's, by distribution, such as `debian = "http://mirror.example/debian"`.
+    /// An archive's URL in the place of the one that the host's apt knows, by recipe, such as
+    /// `debian-bookworm = "http://mirror.example/debian"`; `debian-bookworm-security` for its security archive.
     pub mirrors: BTreeMap<String, String>,
-    /// The most that the content store may take, in MiB; none is no limit.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub store_mib: Option<u64>,
 }
 
 /// Whether anything may be fetched.
@@ -302,8 +283,11 @@ impl Config {
         let numbers = [
             ("scheduler.jobs", u64::from(self.scheduler.jobs), 1),
             ("testbed.cpus", u64::from(self.testbed.cpus), 1),
-            ("testbed.memory_mib", u64::from(self.testbed.memory_mib), 256),
-            ("testbed.disk_gib", u64::from(self.testbed.disk_gib), 1),
+            (
+                "testbed.memory_mib",
+                self.testbed.memory_mib.map_or(256, u64::from),
+                256,
+            ),
             ("timeout.boot_s", u64::from(self.timeout.boot_s), 1),
             ("timeout.short_s", u64::from(self.timeout.short_s), 1),
             ("timeout.copy_s", u64::from(self.timeout.copy_s), 1),

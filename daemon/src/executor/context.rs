@@ -175,7 +175,7 @@ impl JobContext {
         match self.order.ticket.options.build_timeout {
             // What the owner says is meant as it is said.
             Some(limit) => limit,
-            None => self.workshop.scaled(self.workshop.settings.build),
+            None => self.workshop.limit(|limits| limits.build),
         }
     }
 }

@@ -18,5 +18,5 @@ pub use log::JobLog;
 pub use runner::PipelineExecutor;
 pub use testbed::{Ran, SeenAttempt, Testbed, describe, make_reachable};
 pub use ticket_image::{TicketImage, TicketImages};
-pub use workshop::{BootImage, HypervisorSource, JobFolders, JobSettings, Workshop};
+pub use workshop::{BootImage, HypervisorSource, JobFolders, JobSettings, Limits, Workshop};
 pub(crate) use workshop::{mirrors, repository};

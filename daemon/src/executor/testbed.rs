@@ -139,7 +139,7 @@ impl Testbed {
             .start(&machine_spec)
             .await
             .map_err(|error| StepFailure::Testbed(error.to_string()))?;
-        let attached = Guest::attach(sockets, started + workshop.scaled(workshop.settings.boot)).await;
+        let attached = Guest::attach(sockets, started + workshop.limit(|limits| limits.boot)).await;
         let (guest, mut tunnels) = match attached {
             Ok(attached) => attached,
             Err(error) => {

@@ -31,12 +31,27 @@ pub struct JobSettings {
     pub network: Network,
     /// Mirrors by recipe.
     pub mirrors: BTreeMap<String, Mirrors>,
-    /// How long a guest may take until its agent answers, unscaled.
-    pub boot: Duration,
-    /// How long a build may take, unscaled.
-    pub build: Duration,
+    /// How long things may take.
+    pub limits: Limits,
     /// The static agent that every guest runs.
     pub agent: PathBuf,
+}
+
+/// How long things may take under working hardware acceleration; [`Workshop::limit`] scales it for this host.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Until a guest's agent answers, and until a guest has powered itself off.
+    pub boot: Duration,
+    /// A command that should take no time at all.
+    pub short: Duration,
+    /// Copying or unpacking.
+    pub copy: Duration,
+    /// Installing packages.
+    pub install: Duration,
+    /// One test.
+    pub test: Duration,
+    /// A build.
+    pub build: Duration,
 }
 
 /// Where jobs' files go.
@@ -174,6 +189,12 @@ impl Workshop {
     #[must_use]
     pub fn scaled(&self, limit: Duration) -> Duration {
         Duration::try_from_secs_f64(limit.as_secs_f64() * self.slowness()).unwrap_or(Duration::MAX)
+    }
+
+    /// One of the configured limits, for this host.
+    #[must_use]
+    pub fn limit(&self, choose: impl FnOnce(&Limits) -> Duration) -> Duration {
+        self.scaled(choose(&self.settings.limits))
     }
 
     /// How many times slower guests are here than under working hardware acceleration.

@@ -64,7 +64,7 @@ pub(super) async fn add_ticket_repository(
         "APT::Get::List-Cleanup=0",
     ]);
     let ran = testbed
-        .run(update, context.workshop.scaled(super::build::INSTALL_LIMIT))
+        .run(update, context.workshop.limit(|limits| limits.install))
         .await?;
     if ran.is_success() {
         Ok(())
@@ -91,6 +91,9 @@ pub(super) fn blame(testbed: &Testbed, what: &str, ran: Ran) -> StepFailure {
         )
     });
     match archive {
+        Some(refusal) if refusal.reason.contains(&refusal.url) => {
+            StepFailure::Testbed(format!("{what} failed: {}", refusal.reason))
+        }
         Some(refusal) => StepFailure::Testbed(format!("{what} failed: {} ({})", refusal.reason, refusal.url)),
         None => StepFailure::package(format!("{what} failed")),
     }

@@ -2,7 +2,7 @@
 //! unprivileged user. What it made is kept, and published in the ticket's repository for the builds that need it.
 
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use preflight_archive::TicketRepository;
 use preflight_core::{Artifact, Ending, Sha256};
@@ -18,10 +18,6 @@ use crate::services::JobReport;
 
 /// Where sources are unpacked and built in a testbed.
 pub(super) const WORK: &str = "/build";
-/// autopkgtest's time-out for copying, unscaled.
-pub(super) const COPY_LIMIT: Duration = Duration::from_secs(300);
-/// autopkgtest's time-out for installing, unscaled.
-pub(super) const INSTALL_LIMIT: Duration = Duration::from_secs(3000);
 /// The largest file that a build may leave.
 const LARGEST_ARTIFACT: u64 = 8 << 30;
 /// The most files that a build may leave; the largest sources of the archive make some hundreds.
@@ -94,7 +90,10 @@ async fn unpack(context: &JobContext, testbed: &Testbed, staged: &Path, user: &s
         .cwd(format!("{WORK}/package"))
         .env("LC_ALL", "C.UTF-8");
     let part = part(context);
-    match testbed.run(extract, context.workshop.scaled(COPY_LIMIT)).await? {
+    match testbed
+        .run(extract, context.workshop.limit(|limits| limits.copy))
+        .await?
+    {
         ran if ran.is_success() => Ok(tree),
         ran => Err(StepFailure::Package {
             reason: "dpkg-source cannot unpack the source".to_owned(),
@@ -114,7 +113,7 @@ pub(super) async fn install_build_dependencies(
     let ran = testbed
         .run(
             apt::apt_get(["build-dep", tree]),
-            context.workshop.scaled(INSTALL_LIMIT),
+            context.workshop.limit(|limits| limits.install),
         )
         .await?;
     context.lock(&testbed.session);

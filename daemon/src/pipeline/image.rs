@@ -1,7 +1,7 @@
 //! Rebuilds the image: an overlay of the base image in which the ticket's packages are installed from its repository.
 //! The result is an image of its own that every test starts from.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use preflight_core::{Ending, Sha256};
 use preflight_debian::BinaryPackage;
@@ -12,9 +12,6 @@ use preflight_vm_images::Variant;
 use super::{apt, build, results};
 use crate::executor::{JobContext, StepFailure, Testbed, repository};
 use crate::services::JobReport;
-
-/// How long an orderly power-off may take, unscaled.
-const POWER_OFF: Duration = Duration::from_secs(60);
 
 pub(crate) async fn run(context: &JobContext) -> Result<Ending, StepFailure> {
     let (workshop, ticket) = (&context.workshop, &context.order.ticket);
@@ -41,7 +38,7 @@ pub(crate) async fn run(context: &JobContext) -> Result<Ending, StepFailure> {
     testbed
         .must("cleaning the image", Exec::new(["sh", "-ec", clean]))
         .await?;
-    testbed.power_off(workshop.scaled(POWER_OFF)).await?;
+    testbed.power_off(workshop.limit(|limits| limits.boot)).await?;
     context.clear().await;
     let now = SystemTime::now()
         .duration_since(UNIX_EPOCH)
@@ -86,7 +83,7 @@ async fn install(context: &JobContext, testbed: &Testbed) -> Result<(), StepFail
     // `name-` is apt's way to remove in the same breath.
     arguments.extend(options.remove_packages.iter().map(|name| format!("{name}-")));
     let part = build::part(context);
-    let limit = context.workshop.scaled(build::INSTALL_LIMIT);
+    let limit = context.workshop.limit(|limits| limits.install);
     let ran = testbed
         .run(apt::apt_get(arguments.iter().map(String::as_str)), limit)
         .await?;

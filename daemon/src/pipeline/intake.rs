@@ -209,13 +209,14 @@ impl SourceIntake {
 
 /// `bookworm-security` and its like are pockets of a release.
 fn release_of(distribution: &str) -> &str {
+    // Longer ones first: `-proposed-updates` ends in `-updates`.
     const POCKETS: [&str; 6] = [
+        "-proposed-updates",
+        "-backports-sloppy",
+        "-backports",
         "-security",
         "-updates",
         "-proposed",
-        "-backports-sloppy",
-        "-backports",
-        "-proposed-updates",
     ];
     POCKETS
         .iter()
@@ -337,4 +338,23 @@ pub(super) fn cannot_stage(folder: &Path, error: &std::io::Error) -> RpcError {
         format!("the sources cannot be copied to {}: {error}", folder.display()),
     )
     .with_hint("is there room on the disk?")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pocket_belongs_to_its_release() {
+        for (distribution, release) in [
+            ("bookworm", "bookworm"),
+            ("unstable", "unstable"),
+            ("bookworm-security", "bookworm"),
+            ("bookworm-proposed-updates", "bookworm"),
+            ("noble-proposed", "noble"),
+            ("bookworm-backports-sloppy", "bookworm"),
+        ] {
+            assert_eq!(release_of(distribution), release);
+        }
+    }
 }

@@ -6,7 +6,7 @@ use preflight_guest::{Exec, TreeLimits};
 use preflight_report::findings;
 use preflight_vm_images::Variant;
 
-use super::build::{COPY_LIMIT, WORK, make_work_folder};
+use super::build::{WORK, make_work_folder};
 use super::{results, stage};
 use crate::executor::{JobContext, Ran, StepFailure};
 
@@ -44,7 +44,7 @@ pub(crate) async fn run(context: &JobContext) -> Result<Ending, StepFailure> {
         .user(user)
         .cwd(&tree)
         .env("LC_ALL", "C.UTF-8");
-    let ran = testbed.run(pack, workshop.scaled(COPY_LIMIT)).await?;
+    let ran = testbed.run(pack, workshop.limit(|limits| limits.copy)).await?;
     if !ran.is_success() {
         let ending = if ran == Ran::TimedOut {
             findings::Ending::TimedOut

@@ -141,10 +141,16 @@ async fn one(context: &JobContext, image: &BootImage, test: &PlannedTest, record
         }
     }
 
-    let mut timeouts = Timeouts::scaled(workshop.slowness());
-    if let Some(limit) = ticket.options.test_timeout {
-        timeouts.test = limit;
-    }
+    let timeouts = Timeouts {
+        short: workshop.limit(|limits| limits.short),
+        copy: workshop.limit(|limits| limits.copy),
+        install: workshop.limit(|limits| limits.install),
+        // What the owner says is meant as it is said.
+        test: ticket
+            .options
+            .test_timeout
+            .unwrap_or_else(|| workshop.limit(|limits| limits.test)),
+    };
     let artifacts = record.folder(test.name.as_str())?;
     let run = TestRun {
         test,
