@@ -31,6 +31,14 @@ test: setup agent ## every test; real guests under whatever acceleration works
 	$(CARGO) build --workspace --all-features --bins
 	$(CARGO) test --workspace --all-features
 
+install: release ## programs, man pages and completions below PREFIX
+	install -D -t $(DESTDIR)$(PREFIX)/bin target/release/preflight target/release/preflightd target/release/preflight-keeper
+	install -D -m 755 target/lib/preflight/guest-agent $(DESTDIR)$(PREFIX)/lib/preflight/guest-agent
+	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/man/man1 tui/man/*.1
+	install -D -m 644 tui/completions/preflight.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/preflight
+	install -D -m 644 tui/completions/preflight.fish $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/preflight.fish
+	install -D -m 644 tui/completions/_preflight $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_preflight
+
 bench: release ## how long a check of GNU hello takes, cold and cached
 	@.ci/bench
 

@@ -78,13 +78,13 @@ impl Seen {
             }
         }
         for test in ticket.tests.iter().skip(self.tests) {
-            lines.push(format!(
-                "  {} {} {} {}",
+            let mut words = vec![
                 paint.look(&paint.theme.test(test.status)),
                 paint.role(Role::Plain, &test.source),
                 paint.role(Role::Plain, &test.name),
-                paint.role(Role::Plain, test.reason.as_deref().unwrap_or_default())
-            ));
+            ];
+            words.extend(test.reason.as_deref().map(|reason| paint.role(Role::Plain, reason)));
+            lines.push(format!("  {}", words.join(" ")));
         }
         self.tests = self.tests.max(ticket.tests.len());
         lines
