@@ -20,7 +20,7 @@ use serde_json::Value;
 use crate::finished::Finished;
 use crate::running::Running;
 use crate::wait::wait_until;
-use crate::{machines, programs, schema};
+use crate::{machines, programs, progress, schema};
 
 /// How long a daemon may take to stop: it ends machines first.
 const STOP: Duration = Duration::from_secs(60);
@@ -204,7 +204,7 @@ impl Home {
     /// # Panics
     /// None runs, or it does not die.
     pub fn kill_daemon(&self) -> Pid {
-        let pid = self.daemon().expect("a daemon runs");
+        let pid = self.daemon().unwrap();
         kill(pid, Signal::SIGKILL).unwrap();
         wait_until("the daemon's death", STOP, || !is_alive(pid));
         pid
@@ -222,29 +222,42 @@ impl Home {
         }
     }
 
-    /// Starts the daemon in a network of its own, which has nothing but a loopback interface.
+    /// Starts the daemon where no fetch can succeed: in a network of its own, which has nothing but a loopback interface, or,
+    /// where the system does not let this user make one, with a proxy that nobody serves.
     ///
     /// # Panics
     /// It runs already, or does not start, or sees a network.
     pub fn start_daemon_without_network(&self) {
         assert!(self.daemon().is_none(), "a daemon runs already");
-        let mut command = Command::new("unshare");
+        let mut apart = vec!["--net", "--"];
         if !nix::unistd::geteuid().is_root() {
-            command.args(["--user", "--map-current-user"]);
+            apart.splice(0..0, ["--user", "--map-current-user"]);
         }
-        command
-            .args(["--net", "--"])
-            .arg(programs::program("preflight"))
-            .args(["daemon", "start"]);
+        let preflight = programs::program("preflight");
+        let may = Command::new("unshare").args(&apart).arg("true").output().unwrap();
+        let mut command = if may.status.success() {
+            let mut command = Command::new("unshare");
+            command.args(&apart).arg(preflight);
+            command
+        } else {
+            progress::say("no network namespace for this user: the daemon gets a proxy that nobody serves");
+            let mut command = Command::new(preflight);
+            // The port of the discard service, which nobody has run for decades.
+            command.envs(["http_proxy", "https_proxy", "all_proxy"].map(|name| (name, "http://127.0.0.1:9")));
+            command
+        };
+        command.args(["daemon", "start"]);
         self.furnish(&mut command);
         let _ = Running::start(command, None).wait().with_code(0);
-        let pid = self.daemon().expect("the daemon runs");
-        let interfaces = std::fs::read_to_string(format!("/proc/{pid}/net/dev")).unwrap();
-        let names: Vec<&str> = interfaces
-            .lines()
-            .filter_map(|line| Some(line.split_once(':')?.0.trim()))
-            .collect();
-        assert_eq!(names, ["lo"], "the daemon sees a network");
+        let pid = self.daemon().unwrap();
+        if may.status.success() {
+            let interfaces = std::fs::read_to_string(format!("/proc/{pid}/net/dev")).unwrap();
+            let names: Vec<&str> = interfaces
+                .lines()
+                .filter_map(|line| Some(line.split_once(':')?.0.trim()))
+                .collect();
+            assert_eq!(names, ["lo"], "the daemon sees a network");
+        }
     }
 
     /// This installation's name, as its machines bear it.

@@ -1,10 +1,11 @@
-//! A command that runs beside the test. What it says on standard error is told as it comes; a test that gives up kills
-//! what it has started.
+//! A command that runs beside the test. What it says on standard error is told as it comes and can be waited for; a test
+//! that gives up kills what it has started.
 
 use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{Receiver, channel};
 use std::thread::JoinHandle;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -18,6 +19,7 @@ pub struct Running {
     command: String,
     child: Child,
     since: Instant,
+    lines: Receiver<String>,
     readers: Option<(JoinHandle<String>, JoinHandle<String>)>,
 }
 
@@ -41,6 +43,7 @@ impl Running {
             .unwrap_or_else(|error| panic!("{words}: {error}"));
         let (mut out, err) = (child.stdout.take().unwrap(), child.stderr.take().unwrap());
         let name = name.map(str::to_owned);
+        let (sender, lines) = channel();
         let out = std::thread::spawn(move || {
             let mut bytes = Vec::new();
             out.read_to_end(&mut bytes).unwrap();
@@ -56,6 +59,8 @@ impl Running {
                 }
                 text += &line;
                 text.push('\n');
+                // The test may have heard enough.
+                let _ = sender.send(line);
             }
             text
         });
@@ -63,16 +68,29 @@ impl Running {
             command: words,
             child,
             since: Instant::now(),
+            lines,
             readers: Some((out, err)),
         }
     }
 
-    /// Whether it has ended.
+    /// Waits for a line of its standard error that holds `part`, and answers with what stands after that.
     ///
     /// # Panics
-    /// The system does not say.
-    pub fn has_ended(&mut self) -> bool {
-        self.child.try_wait().unwrap().is_some()
+    /// It ends without such a line, or does not say it within `patience`.
+    #[must_use]
+    pub fn says(&self, part: &str, patience: Duration) -> String {
+        let deadline = Instant::now() + patience;
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            match self.lines.recv_timeout(left) {
+                Ok(line) => {
+                    if let Some((_, rest)) = line.split_once(part) {
+                        return rest.to_owned();
+                    }
+                }
+                Err(error) => panic!("`{}` did not say {part:?}: {error}", self.command),
+            }
+        }
     }
 
     /// Sends it a signal.

@@ -5,16 +5,13 @@ use std::time::{Duration, Instant};
 /// Between two looks.
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// Looks again and again, and answers with what was found and how long that took.
+/// Looks again and again until it is so, and answers with how long that took.
 ///
 /// # Panics
-/// It has not come within `patience`.
-pub fn wait_for<T>(awaited: &str, patience: Duration, mut look: impl FnMut() -> Option<T>) -> (T, Duration) {
+/// It is not so within `patience`.
+pub fn wait_until(awaited: &str, patience: Duration, mut is_so: impl FnMut() -> bool) -> Duration {
     let since = Instant::now();
-    loop {
-        if let Some(found) = look() {
-            return (found, since.elapsed());
-        }
+    while !is_so() {
         assert!(
             since.elapsed() < patience,
             "{awaited} has not come within {} s",
@@ -22,14 +19,7 @@ pub fn wait_for<T>(awaited: &str, patience: Duration, mut look: impl FnMut() -> 
         );
         pause();
     }
-}
-
-/// Looks again and again until it is so, and answers with how long that took.
-///
-/// # Panics
-/// It is not so within `patience`.
-pub fn wait_until(awaited: &str, patience: Duration, mut is_so: impl FnMut() -> bool) -> Duration {
-    wait_for(awaited, patience, || is_so().then_some(())).1
+    since.elapsed()
 }
 
 #[expect(

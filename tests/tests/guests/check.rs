@@ -79,9 +79,3 @@ pub(crate) fn job(ticket: &Ticket, kind: JobKind) -> &Job {
     assert!(jobs.next().is_none(), "several {kind} jobs: {ticket:#?}");
     job
 }
-
-/// A ticket that has been queued by now, and still runs.
-pub(crate) fn newest(home: &Home) -> Option<Ticket> {
-    let summary = home.tickets().into_iter().next()?;
-    Some(home.ticket(summary.id))
-}

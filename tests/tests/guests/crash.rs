@@ -7,11 +7,11 @@ use preflight_protocol::ids::{Attempt, TicketId};
 use preflight_protocol::job::{JobKind, JobState};
 use preflight_protocol::ticket::TicketStatus;
 use preflight_tests::home::{Home, is_alive};
-use preflight_tests::wait::{wait_for, wait_until};
+use preflight_tests::wait::wait_until;
 use preflight_tests::{fixture, progress, shared};
 use pretty_assertions::assert_eq;
 
-use crate::check::{end, job, newest, start};
+use crate::check::{end, job, start};
 
 /// As long as anything may take that has to boot a machine first.
 const PATIENCE: Duration = Duration::from_secs(600);
@@ -24,7 +24,8 @@ fn a_killed_daemon_is_started_again_and_finishes_what_it_did() {
     let scratch = tempfile::tempdir().unwrap();
     let source = fixture::dsc("untested", scratch.path());
     let following = start(&home, "killed in a build", &[&source], &[]);
-    wait_until("a build in a machine", PATIENCE, || is_building(&home));
+    let _ = following.says("build untested: building", PATIENCE);
+    assert_eq!(home.machines().len(), 1);
     let dead = home.kill_daemon();
     progress::say("killed in a build: the daemon is killed");
     // No tests, no results: 8.
@@ -76,17 +77,15 @@ fn machines_without_a_daemon_are_ended_and_their_disks_go_with_the_next() {
 fn a_cancelled_ticket_and_its_machine_are_gone_within_three_seconds() {
     let home = shared::turn("cancelled");
     // In the middle of a command in the guest, and while the guest boots.
-    for (by, deep) in [("ticket cancel", true), ("Ctrl-C", false)] {
+    for (by, phase) in [("ticket cancel", "building"), ("Ctrl-C", "starting a testbed")] {
         let scratch = tempfile::tempdir().unwrap();
         let source = fixture::dsc("networked", scratch.path());
         let following = start(&home, by, &[&source], &[]);
-        let (id, _) = wait_for("a machine that works for a ticket", PATIENCE, || {
-            let ticket = newest(&home).filter(|ticket| !ticket.summary.status.is_final())?;
-            let far_enough = !home.machines().is_empty() && (!deep || is_building(&home));
-            far_enough.then_some(ticket.summary.id)
-        });
+        let id: TicketId = following.says("ticket #", PATIENCE).parse().unwrap();
+        let _ = following.says(&format!("build networked: {phase}"), PATIENCE);
+        wait_until("its machine", PATIENCE, || !home.machines().is_empty());
         let since = Instant::now();
-        if deep {
+        if by == "ticket cancel" {
             let _ = home.run(&["ticket", "cancel", &id.to_string()]).with_code(0);
         } else {
             following.signal(Signal::SIGINT);
@@ -108,20 +107,6 @@ fn a_cancelled_ticket_and_its_machine_are_gone_within_three_seconds() {
             home.leftovers().is_empty()
         });
     }
-}
-
-/// Whether the newest ticket's build is at its main command.
-fn is_building(home: &Home) -> bool {
-    newest(home).is_some_and(|ticket| {
-        ticket.jobs.iter().any(|job| {
-            job.kind == JobKind::Build
-                && job.state == JobState::Running
-                && job
-                    .progress
-                    .as_ref()
-                    .is_some_and(|progress| progress.phase == "building")
-        })
-    })
 }
 
 /// Makes a ticket that nobody follows.
