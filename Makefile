@@ -8,8 +8,9 @@ AGENT_TARGET := $(shell uname -m)-unknown-linux-gnu
 
 .PHONY: demo test build release install setup agent check audit bench clean
 
-build: setup agent ## the debug programs
-	$(CARGO) build
+# The features of the tests, so that the demo, the tests and the work between them compile everything once.
+build: setup agent ## the programs, quickly built
+	$(CARGO) build --workspace --all-features --bins
 
 release: setup agent ## the programs as users get them
 	$(CARGO) build --release
@@ -23,12 +24,10 @@ agent: setup
 	RUSTFLAGS="-C target-feature=+crt-static" $(CARGO) build -p preflight-guest-agent --profile agent --target $(AGENT_TARGET)
 	install -D -m 755 target/$(AGENT_TARGET)/agent/preflight-guest-agent target/lib/preflight/guest-agent
 
-demo: release ## GNU hello from the archive: .dsc to PASS in real guests
+demo: build ## GNU hello from the archive: .dsc to PASS in real guests
 	@.ci/demo
 
-# The same features in both commands, or everything would be compiled twice.
-test: setup agent ## every test; real guests under whatever acceleration works
-	$(CARGO) build --workspace --all-features --bins
+test: build ## every test; real guests under whatever acceleration works
 	$(CARGO) test --workspace --all-features
 
 install: release ## programs, man pages and completions below PREFIX

@@ -119,12 +119,10 @@ pub(crate) async fn run(context: &JobContext) -> Result<Ending, StepFailure> {
     let built = build(&workshop.images, &request, &progress, &context.order.cancel).await;
     context.lock(&session);
     take_over(context, &tools);
-    let built = built.map_err(|error| {
-        let refused = session
-            .refusals()
-            .last()
-            .map(|refusal| format!(" ({}: {})", refusal.url, refusal.reason));
-        broken("no base image", &format!("{error}{}", refused.unwrap_or_default()))
+    let built = built.map_err(|error| match session.refusals().last() {
+        // The archive's word says it; the tools' many lines about it are in the log.
+        Some(refusal) => broken("no base image", &refusal.reason),
+        None => broken("no base image", &error),
     })?;
     if loopback.is_some() {
         let state = session
