@@ -30,10 +30,30 @@ const BEAT: Duration = Duration::from_millis(50);
 const SIGKILL: i32 = 9;
 
 /// A fake guest that runs until it is dropped.
-#[derive(Debug)]
 pub struct FakeAgent {
     files: FakeFiles,
+    session: CurrentSession,
     _tasks: JoinSet<()>,
+}
+
+/// The session that is open now.
+type CurrentSession = Arc<Mutex<Option<Arc<Session>>>>;
+
+impl std::fmt::Debug for FakeAgent {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("FakeAgent")
+            .field("files", &self.files)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A machine that is gone takes its commands with it: one that hangs would keep the sockets open.
+impl Drop for FakeAgent {
+    fn drop(&mut self) {
+        if let Some(session) = self.session.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            session.end();
+        }
+    }
 }
 
 impl FakeAgent {
@@ -43,13 +63,14 @@ impl FakeAgent {
     /// A socket can't be bound.
     pub fn start(sockets: &ChannelSockets, guest: impl FakeGuest, faults: Faults) -> io::Result<Self> {
         let files = FakeFiles::default();
+        let session = CurrentSession::default();
         let state = Arc::new(State {
             guest,
             files: files.clone(),
             control: FakePort::default(),
             bulk: FakePort::with_faults(faults),
             faults,
-            session: Mutex::new(None),
+            session: Arc::clone(&session),
         });
         let (control, bulk) = (
             UnixListener::bind(&sockets.control)?,
@@ -58,7 +79,11 @@ impl FakeAgent {
         let mut tasks = JoinSet::new();
         tasks.spawn(listen(Arc::clone(&state), Port::Control, control));
         tasks.spawn(listen(state, Port::Bulk, bulk));
-        Ok(Self { files, _tasks: tasks })
+        Ok(Self {
+            files,
+            session,
+            _tasks: tasks,
+        })
     }
 
     /// The guest's files.
@@ -79,7 +104,7 @@ struct State<G> {
     control: FakePort,
     bulk: FakePort,
     faults: Faults,
-    session: Mutex<Option<Arc<Session>>>,
+    session: CurrentSession,
 }
 
 /// A fake guest's side of one session.
