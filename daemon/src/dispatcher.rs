@@ -156,8 +156,14 @@ impl Dispatcher {
         let executor = Arc::clone(&self.executor);
         let reconciling = tokio::spawn(async move { executor.reconcile(&[]).await });
         tokio::pin!(reconciling);
+        let mut winding_down = false;
         loop {
             let stopping = self.stop.is_cancelled();
+            // Here and not where the stop is heard: it may come while another input is taken.
+            if stopping && !winding_down {
+                winding_down = true;
+                self.running.cancel_all();
+            }
             if stopping && self.running.is_empty() {
                 return Ok(());
             }
@@ -166,7 +172,7 @@ impl Dispatcher {
             tokio::select! {
                 Some(input) = self.inputs.recv() => self.take_input(input, &mut turn),
                 Some(report) = self.reports.recv() => self.take_report(report, &mut turn),
-                () = self.stop.cancelled(), if !stopping => self.running.cancel_all(),
+                () = self.stop.cancelled(), if !stopping => {}
                 () = running::wait(deadline) => self.give_up(&mut turn),
                 result = &mut reconciling, if !self.reconciled => {
                     self.reconciled = true;
