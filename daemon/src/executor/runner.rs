@@ -66,17 +66,24 @@ async fn attempt(workshop: Arc<Workshop>, order: JobOrder, reports: Reports) {
         }),
     };
     context.clear().await;
-    let ending = match context.log.failure() {
+    let mut ending = match context.log.failure() {
         Some(error) => Ending::new(
             Outcome::TestbedBroken,
             Some(format!("the log cannot be written: {error}")),
         ),
         None => ending,
     };
-    context.log.say(&match &ending.reason {
+    let last_words = match &ending.reason {
         Some(reason) => format!("preflight: {}: {reason}", ending.outcome),
         None => format!("preflight: {}", ending.outcome),
-    });
+    };
+    let line = context.log.say(&last_words);
+    if !ending.outcome.is_good() && ending.outcome != Outcome::Cancelled {
+        // Whoever looks for what went wrong is led to a line in any case.
+        ending
+            .first_error
+            .get_or_insert_with(|| context.first_error(line, last_words));
+    }
     context.report(JobReport::Finished(ending));
 }
 
