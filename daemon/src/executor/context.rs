@@ -9,7 +9,8 @@ use preflight_core::{FirstError, LockEntry, LogName, Sha256, Subticket};
 
 use super::failure::StepFailure;
 use super::log::JobLog;
-use super::testbed::{Remains, Testbed, TestbedSpec};
+use super::remains::Remains;
+use super::testbed::{Testbed, TestbedSpec};
 use super::workshop::{BootImage, Workshop};
 use crate::services::{JobOrder, JobReport, Reports};
 

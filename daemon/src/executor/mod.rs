@@ -1,22 +1,25 @@
 //! Runs the steps of jobs: the only room that knows both what was ordered and how the pipeline does it. It leases
 //! testbeds, keeps logs, and makes sure that whatever a job leased is gone when the job is.
 
+mod attempts;
 mod context;
 mod failure;
 mod image_state;
 mod log;
+mod remains;
 mod runner;
 mod sweep;
 mod testbed;
 mod ticket_image;
 mod workshop;
 
+pub use attempts::SeenAttempt;
 pub use context::JobContext;
 pub use failure::StepFailure;
 pub(crate) use image_state::write as remember_state;
 pub use log::JobLog;
 pub use runner::PipelineExecutor;
-pub use testbed::{Ran, SeenAttempt, Testbed, describe, make_reachable};
-pub use ticket_image::{TicketImage, TicketImages};
+pub use testbed::{Ran, Testbed, describe, make_reachable};
+pub use ticket_image::{Draft, TicketImage, TicketImages};
 pub use workshop::{BootImage, HypervisorSource, JobFolders, JobSettings, Limits, Workshop};
 pub(crate) use workshop::{mirrors, repository};

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use preflight_protocol::error::{ErrorCode, RpcError};
 
+use super::remains::destroy;
 use super::workshop::Workshop;
 
 /// Removes every machine of this installation and every file of one.
@@ -21,8 +22,7 @@ pub(super) async fn leftovers(workshop: &Workshop) -> Result<(), RpcError> {
     let left = hypervisor.list().await.map_err(|error| cannot(error.to_string()))?;
     for machine in &left {
         tracing::info!(machine = %machine.id, label = machine.label, "destroying a machine that was left behind");
-        hypervisor
-            .destroy(&machine.id)
+        destroy(&hypervisor, &machine.id)
             .await
             .map_err(|error| cannot(error.to_string()))?;
     }

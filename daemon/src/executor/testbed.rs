@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use preflight_archive::Session;
-use preflight_guest::{ChannelSockets, Exec, ExitStatus, Guest, GuestError, NetworkAttempt, OutputStream};
+use preflight_guest::{ChannelSockets, Exec, ExitStatus, Guest, GuestError, OutputStream};
 use preflight_store::LogStream;
 use preflight_testbed::machine::DirectBoot;
 use preflight_testbed::overlay::create_overlay;
@@ -16,10 +16,12 @@ use preflight_testbed::{
     MachineSpec, MiB,
 };
 use tokio::sync::{broadcast, watch};
-use tokio::task::JoinHandle;
+use tokio::task::AbortHandle;
 
+use super::attempts::{Attempts, SeenAttempt};
 use super::failure::StepFailure;
 use super::log::JobLog;
+use super::remains::Remains;
 use super::workshop::{BootImage, Workshop};
 
 /// So much of a guest's console is shown when it does not boot.
@@ -51,27 +53,11 @@ pub struct Testbed {
     machine: MachineId,
     hypervisor: Arc<dyn Hypervisor>,
     log: JobLog,
-    tasks: Vec<JoinHandle<()>>,
-    attempts: Arc<Mutex<Vec<SeenAttempt>>>,
+    _tasks: Tasks,
+    attempts: Attempts,
     ended: watch::Receiver<Option<EndReason>>,
     patience: Duration,
-}
-
-/// An attempt to reach the network, and the log's line that tells of it.
-#[derive(Debug, Clone)]
-pub struct SeenAttempt {
-    /// The line, counted from 1.
-    pub line: u64,
-    /// The line's text.
-    pub text: String,
-}
-
-/// What is left of a testbed when its job is over, whichever way: taken away by [`Remains::clear`].
-#[derive(Debug, Clone)]
-pub struct Remains {
-    machine: MachineId,
-    folder: PathBuf,
-    overlay: Option<PathBuf>,
+    own_limit: Duration,
 }
 
 impl Testbed {
@@ -94,10 +80,12 @@ impl Testbed {
             .is_none()
             .then(|| workshop.folders.overlays.join(format!("{machine}.qcow2")));
         let disk = spec.disk.clone().or_else(|| overlay.clone()).unwrap_or_default();
+        let (starting, start) = watch::channel(());
         remains.lock().unwrap_or_else(PoisonError::into_inner).push(Remains {
             machine: machine.clone(),
             folder: folder.clone(),
             overlay,
+            start,
         });
 
         let broken = |what: &str, error: &dyn std::fmt::Display| StepFailure::Testbed(format!("{what}: {error}"));
@@ -134,12 +122,25 @@ impl Testbed {
         };
         let started = Instant::now();
         let (end, ended) = watch::channel(None);
-        let ending = tokio::spawn(watch_end(hypervisor.events(), machine.clone(), end));
-        hypervisor
-            .start(&machine_spec)
-            .await
-            .map_err(|error| StepFailure::Testbed(error.to_string()))?;
-        let attached = Guest::attach(sockets, started + workshop.limit(|limits| limits.boot)).await;
+        let mut tasks = Tasks::default();
+        tasks.spawn(watch_end(hypervisor.events(), machine.clone(), end));
+        let (starter, wanted) = (Arc::clone(&hypervisor), machine_spec.clone());
+        // A task of its own: a start that has begun goes on when its job is cancelled, and must not be lost sight of.
+        let start = tokio::spawn(async move {
+            let started = starter.start(&wanted).await;
+            drop(starting);
+            started
+        });
+        match start.await {
+            Ok(started) => started.map_err(|error| StepFailure::Testbed(error.to_string()))?,
+            Err(error) => return Err(broken("starting the machine", &error)),
+        }
+        let boot_limit = workshop.limit(|limits| limits.boot);
+        let attached = tokio::select! {
+            attached = Guest::attach(sockets, started + boot_limit) => attached.map_err(|error| error.to_string()),
+            // Its sockets tell nothing: a guest that is not there yet looks the same.
+            reason = end_of(ended.clone()) => Err(words_of_end(reason).to_owned()),
+        };
         let (guest, mut tunnels) = match attached {
             Ok(attached) => attached,
             Err(error) => {
@@ -157,44 +158,80 @@ impl Testbed {
             base.id(),
         ));
 
-        let attempts = Arc::new(Mutex::new(Vec::new()));
-        let (session, network) = (spec.session.clone(), guest.network_attempts());
-        let serving = tokio::spawn(async move {
+        let attempts = Attempts::new(guest.network_attempts(), log.clone());
+        let session = spec.session.clone();
+        tasks.spawn(async move {
             while let Some(connection) = tunnels.recv().await {
                 let session = session.clone();
                 tokio::spawn(async move { session.serve(connection).await });
             }
         });
-        let watching = tokio::spawn(watch_network(network, log.clone(), Arc::clone(&attempts)));
+        tasks.spawn(attempts.clone().watch(guest.network_attempts()));
         let testbed = Self {
             guest,
             session: spec.session,
             machine,
             hypervisor,
             log: log.clone(),
-            tasks: vec![serving, watching, ending],
+            _tasks: tasks,
             attempts,
             ended,
             patience: workshop.scaled(SIGN_OF_LIFE),
+            own_limit: workshop.limit(|limits| limits.copy),
         };
-        testbed.settle().await?;
+        testbed.settle(boot_limit).await?;
         tracing::debug!(machine = %testbed.machine, ready_after = ?started.elapsed(), "a testbed is ready");
         Ok(testbed)
     }
 
     /// What every testbed needs before its first command, however it came to be: the time, and randomness of its own.
-    async fn settle(&self) -> Result<(), StepFailure> {
+    async fn settle(&self, limit: Duration) -> Result<(), StepFailure> {
         let mut seed = [0; 64];
         std::fs::File::open("/dev/urandom")
             .and_then(|mut file| std::io::Read::read_exact(&mut file, &mut seed))
             .map_err(|error| StepFailure::Testbed(format!("no randomness for the testbed: {error}")))?;
-        self.guest.seed_random(&seed).await?;
-        self.guest.set_clock(SystemTime::now()).await?;
-        // `degraded` is as good as `running` here: a unit that fails is the image's matter. The agent answers long
-        // before the system is up.
-        let ready = Exec::new(["systemctl", "is-system-running", "--wait"]);
-        self.guest.output(ready).await?;
-        Ok(())
+        let settling = async {
+            self.guest.seed_random(&seed).await?;
+            self.guest.set_clock(SystemTime::now()).await?;
+            // `degraded` is as good as `running` here: a unit that fails is the image's matter. The agent answers long
+            // before the system is up.
+            let ready = Exec::new(["systemctl", "is-system-running", "--wait"]);
+            self.guest.output(ready).await.map(drop)
+        };
+        self.attend_for(limit, "starting the testbed's system", settling).await
+    }
+
+    /// Waits for something short that the guest does for us: a copy, or a command of Preflight's own. A guest that dies,
+    /// falls silent or takes its time is not waited for, and the failure says so.
+    ///
+    /// # Errors
+    /// The guest's refusal, or the testbed's failure.
+    pub async fn attend<T>(
+        &self,
+        what: &str,
+        work: impl Future<Output = Result<T, GuestError>>,
+    ) -> Result<T, StepFailure> {
+        self.attend_for(self.own_limit, what, work).await
+    }
+
+    async fn attend_for<T>(
+        &self,
+        limit: Duration,
+        what: &str,
+        work: impl Future<Output = Result<T, GuestError>>,
+    ) -> Result<T, StepFailure> {
+        tokio::select! {
+            done = work => match done {
+                Ok(value) => Ok(value),
+                Err(error) if error.is_guest_lost() => Err(self.why(error).await),
+                Err(error) => Err(StepFailure::Testbed(format!("{what}: {error}"))),
+            },
+            () = tokio::time::sleep(limit) => Err(StepFailure::Testbed(format!(
+                "{what} took longer than {} s",
+                limit.as_secs()
+            ))),
+            silence = self.silence() => Err(silence),
+        }
     }
 
     /// Runs a command with its output in the log.
@@ -202,7 +239,7 @@ impl Testbed {
     /// # Errors
     /// The testbed fails, or the command takes longer than `limit` (unscaled time is the caller's matter).
     pub async fn run(&self, exec: Exec, limit: Duration) -> Result<Ran, StepFailure> {
-        let mut running = self.guest.exec(exec).await?;
+        let mut running = self.attend("starting a command", self.guest.exec(exec)).await?;
         let signals = running.signals();
         let reading = async {
             while let Some(output) = running.output().await? {
@@ -248,17 +285,9 @@ impl Testbed {
         if !error.is_guest_lost() {
             return error.into();
         }
-        let mut ended = self.ended.clone();
-        let known = tokio::time::timeout(END_KNOWN, ended.wait_for(Option::is_some)).await;
-        match known {
-            Ok(Ok(reason)) => StepFailure::Testbed(match *reason {
-                Some(EndReason::Shutdown) => "the testbed has shut itself down".to_owned(),
-                Some(EndReason::Panicked) => "the testbed's kernel has panicked".to_owned(),
-                Some(EndReason::ConsoleFlood) => "the testbed has flooded its console and was destroyed".to_owned(),
-                Some(EndReason::Destroyed) => "the testbed was destroyed from outside".to_owned(),
-                _ => "the testbed's QEMU has died".to_owned(),
-            }),
-            _ => error.into(),
+        match tokio::time::timeout(END_KNOWN, end_of(self.ended.clone())).await {
+            Ok(reason) => StepFailure::Testbed(words_of_end(reason).to_owned()),
+            Err(_) => error.into(),
         }
     }
 
@@ -267,7 +296,7 @@ impl Testbed {
     /// # Errors
     /// It fails.
     pub async fn must(&self, what: &str, exec: Exec) -> Result<Vec<u8>, StepFailure> {
-        let captured = self.guest.output(exec).await?;
+        let captured = self.attend(what, self.guest.output(exec)).await?;
         if captured.is_success() {
             return Ok(captured.stdout);
         }
@@ -279,41 +308,63 @@ impl Testbed {
         )))
     }
 
-    /// What the guest tried to reach, so far.
-    #[must_use]
-    pub fn network_attempts(&self) -> Vec<SeenAttempt> {
-        self.attempts.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    /// What the guest tried to reach first, from this line of the log on.
+    pub async fn network_attempt(&self, since: u64) -> Option<SeenAttempt> {
+        // Attempts and a command's end come by two ports: an attempt that came before the end is here once its port has
+        // answered. What it answers does not matter.
+        let mut seed = [0; 32];
+        seed[..8].copy_from_slice(&since.to_le_bytes());
+        let _ = tokio::time::timeout(END_KNOWN, self.guest.seed_random(&seed)).await;
+        self.attempts.since(since)
     }
 
     /// Powers the machine off in an orderly way, so that its disk can be used as an image.
     ///
     /// # Errors
-    /// It does not go, and its disk is as a power cut would leave it.
+    /// It does not go, or not in order, and its disk is as a power cut would leave it.
     pub async fn power_off(self, limit: Duration) -> Result<(), StepFailure> {
         let gone = async {
             // Its answer may never come: the agent goes down with the machine.
             let asked = self.guest.output(Exec::new(["systemctl", "poweroff"])).await;
             tracing::debug!(machine = %self.machine, ?asked, "asked to power off");
             self.guest.closed().await;
-            // The socket closes when QEMU ends, a moment before libvirt knows.
+            // The socket closes when QEMU ends, a moment before libvirt knows. No answer is no knowledge: a machine that
+            // still writes to its disk must not be taken for gone.
             while self
                 .hypervisor
                 .list()
                 .await
-                .is_ok_and(|list| list.iter().any(|info| info.id == self.machine))
+                .map_or(true, |list| list.iter().any(|info| info.id == self.machine))
             {
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }
+            tokio::time::timeout(END_KNOWN, end_of(self.ended.clone())).await.ok()
         };
-        tokio::time::timeout(limit, gone)
-            .await
-            .map_err(|_| StepFailure::Testbed("the testbed did not power off".to_owned()))
+        match tokio::time::timeout(limit, gone).await {
+            Err(_) => Err(StepFailure::Testbed("the testbed did not power off".to_owned())),
+            // Nobody saw how it ended, which says nothing against it.
+            Ok(None | Some(EndReason::Shutdown | EndReason::WhileDisconnected)) => Ok(()),
+            Ok(Some(reason)) => Err(StepFailure::Testbed(format!(
+                "{} instead of powering off",
+                words_of_end(reason)
+            ))),
+        }
     }
 }
 
-impl Drop for Testbed {
+/// Tasks that end with their owner.
+#[derive(Default)]
+struct Tasks(Vec<AbortHandle>);
+
+impl Tasks {
+    fn spawn(&mut self, task: impl Future<Output = ()> + Send + 'static) {
+        self.0.push(tokio::spawn(task).abort_handle());
+    }
+}
+
+impl Drop for Tasks {
     fn drop(&mut self) {
-        for task in &self.tasks {
+        for task in &self.0 {
             task.abort();
         }
     }
@@ -345,34 +396,6 @@ pub fn describe(status: ExitStatus) -> String {
     }
 }
 
-impl Remains {
-    /// Destroys the machine and removes its files. Nothing that is there no more is an error.
-    pub async fn clear(&self, hypervisor: Option<&Arc<dyn Hypervisor>>) {
-        if let Some(hypervisor) = hypervisor
-            && let Err(error) = hypervisor.destroy(&self.machine).await
-        {
-            tracing::error!(machine = %self.machine, %error, "a machine is left behind");
-            return;
-        }
-        if let Err(error) = remove_machine_folder(&self.folder) {
-            tracing::warn!(folder = %self.folder.display(), %error, "a machine's folder is left behind");
-        }
-        if let Some(overlay) = &self.overlay
-            && let Err(error) = std::fs::remove_file(overlay)
-            && error.kind() != std::io::ErrorKind::NotFound
-        {
-            tracing::warn!(overlay = %overlay.display(), %error, "an overlay is left behind");
-        }
-    }
-}
-
-fn remove_machine_folder(folder: &Path) -> std::io::Result<()> {
-    match std::fs::remove_dir_all(folder) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
-        other => other,
-    }
-}
-
 async fn watch_end(
     mut events: broadcast::Receiver<HypervisorEvent>,
     machine: MachineId,
@@ -390,48 +413,23 @@ async fn watch_end(
     }
 }
 
-async fn watch_network(
-    mut network: tokio::sync::broadcast::Receiver<NetworkAttempt>,
-    log: JobLog,
-    attempts: Arc<Mutex<Vec<SeenAttempt>>>,
-) {
-    /// A guest can try at will; further attempts are in its own output.
-    const MOST: usize = 100;
-    use tokio::sync::broadcast::error::RecvError;
-    loop {
-        match network.recv().await {
-            Ok(attempt) => {
-                let text = words_of(&attempt);
-                let line = log.say(&text);
-                let mut seen = attempts.lock().unwrap_or_else(PoisonError::into_inner);
-                if seen.len() < MOST {
-                    seen.push(SeenAttempt { line, text });
-                }
-                if seen.len() == MOST {
-                    return;
-                }
-            }
-            Err(RecvError::Lagged(_)) => {}
-            Err(RecvError::Closed) => return,
-        }
+/// Waits for a machine's end. For ever where nobody tells of it.
+async fn end_of(mut ended: watch::Receiver<Option<EndReason>>) -> EndReason {
+    let known = ended.wait_for(Option::is_some).await.ok().and_then(|reason| *reason);
+    match known {
+        Some(reason) => reason,
+        None => std::future::pending().await,
     }
 }
 
-fn words_of(attempt: &NetworkAttempt) -> String {
-    let mut text = format!("preflight: network attempt refused: {:?} to ", attempt.protocol).to_lowercase();
-    match (&attempt.query, attempt.port) {
-        (Some(query), _) => text += &format!("{} (asking for {query})", attempt.destination),
-        (None, Some(port)) => text += &std::net::SocketAddr::new(attempt.destination, port).to_string(),
-        (None, None) => text += &attempt.destination.to_string(),
+fn words_of_end(reason: EndReason) -> &'static str {
+    match reason {
+        EndReason::Shutdown => "the testbed has shut itself down",
+        EndReason::Panicked => "the testbed's kernel has panicked",
+        EndReason::ConsoleFlood => "the testbed has flooded its console and was destroyed",
+        EndReason::Destroyed => "the testbed was destroyed from outside",
+        EndReason::Failed | EndReason::WhileDisconnected => "the testbed's QEMU has died",
     }
-    match &attempt.owner {
-        Some(owner) => text += &format!(" by {} (pid {}, uid {})", owner.name, owner.pid, owner.uid),
-        None => text += " by a process that was gone",
-    }
-    text.chars()
-        .map(|c| if c.is_control() { '\u{fffd}' } else { c })
-        .take(400)
-        .collect()
 }
 
 fn show_console(console: &Path, log: &JobLog) {

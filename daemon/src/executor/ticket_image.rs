@@ -63,13 +63,13 @@ impl TicketImages {
     ///
     /// # Errors
     /// The system's.
-    pub fn begin(&self, id: &str) -> io::Result<PathBuf> {
+    pub fn begin(&self, id: &str) -> io::Result<Draft> {
         let folder = self.0.join(id);
         if folder.exists() {
             fs::remove_dir_all(&folder)?;
         }
         fs::create_dir(&folder)?;
-        Ok(folder.join(DISK))
+        Ok(Draft(folder))
     }
 
     /// Publishes an image whose disk no machine writes to any more.
@@ -163,6 +163,29 @@ impl TicketImages {
             .filter(|image| image.base == base)
             .map(|image| image.id)
             .collect())
+    }
+}
+
+/// An image in the making, which goes with this value unless it was published: the disk of a job that failed is nothing
+/// that anybody could use, and may be large.
+#[derive(Debug)]
+pub struct Draft(PathBuf);
+
+impl Draft {
+    /// Where its disk goes.
+    #[must_use]
+    pub fn disk(&self) -> PathBuf {
+        self.0.join(DISK)
+    }
+}
+
+impl Drop for Draft {
+    fn drop(&mut self) {
+        if !self.0.join(METADATA).exists()
+            && let Err(error) = fs::remove_dir_all(&self.0)
+        {
+            tracing::warn!(folder = %self.0.display(), %error, "half an image is left behind");
+        }
     }
 }
 

@@ -47,10 +47,10 @@ pub(super) async fn add_ticket_repository(
         (SOURCES, sources.as_bytes()),
         (PREFERENCES, preferences.as_bytes()),
     ] {
-        testbed
+        let push = testbed
             .guest
-            .push_bytes(Path::new(path), content, FileMode::PLAIN, None)
-            .await?;
+            .push_bytes(Path::new(path), content, FileMode::PLAIN, None);
+        testbed.attend("adding the ticket's repository", push).await?;
     }
     // Only this one: the others' lists are in the image, as they were when it was made.
     let source_list = format!("Dir::Etc::SourceList={SOURCES}");

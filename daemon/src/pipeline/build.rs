@@ -4,10 +4,10 @@
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use preflight_archive::TicketRepository;
+use preflight_archive::{ArchiveError, TicketRepository};
 use preflight_core::{Artifact, Ending, Sha256};
 use preflight_debian::{BinaryPackage, PackageName, Sha256Digest};
-use preflight_guest::{Exec, ExitStatus};
+use preflight_guest::{Exec, ExitStatus, GuestError};
 use preflight_report::findings;
 use preflight_vm_images::Variant;
 
@@ -75,10 +75,8 @@ async fn unpack(context: &JobContext, testbed: &Testbed, staged: &Path, user: &s
     let package = staged.join(stage::PACKAGE);
     let dsc = stage::dsc(&package).map_err(|error| StepFailure::Testbed(error.to_string()))?;
     let name = dsc.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    testbed
-        .guest
-        .push_tree(&package, format!("{WORK}/package"), Some(user))
-        .await?;
+    let push = testbed.guest.push_tree(&package, format!("{WORK}/package"), Some(user));
+    testbed.attend("copying the source", push).await?;
     let tree = format!("{WORK}/tree");
     let make = format!("mkdir -p {WORK} && chown {user}: {WORK}");
     testbed
@@ -158,7 +156,7 @@ pub(super) async fn build(
         Ran::Ended(status) => format!("dpkg-buildpackage: {}", describe(status)),
         Ran::TimedOut => format!("the build took longer than {} s", context.build_limit().as_secs()),
     };
-    let first_error = match testbed.network_attempts().first() {
+    let first_error = match testbed.network_attempt(part.line).await {
         Some(attempt) => Some(context.first_error(attempt.line, attempt.text.clone())),
         None => results::first_error(context, findings::JobKind::Build, ending_of(ran), part),
     };
@@ -186,10 +184,8 @@ async fn keep_tree(testbed: &Testbed, staged: &Path, user: &str) -> Result<(), S
     let file = format!("{WORK}/{UNPACKED}");
     let pack = Exec::new(["tar", "--create", "--file", &file, "--directory", WORK, "tree"]).user(user);
     testbed.must("packing the tree", pack).await?;
-    testbed
-        .guest
-        .pull_file(&file, staged.join(UNPACKED), LARGEST_TREE)
-        .await?;
+    let pull = testbed.guest.pull_file(&file, staged.join(UNPACKED), LARGEST_TREE);
+    testbed.attend("keeping the tree", pull).await?;
     testbed
         .must("removing the packed tree", Exec::new(["rm", &file]))
         .await
@@ -200,10 +196,8 @@ async fn keep_tree(testbed: &Testbed, staged: &Path, user: &str) -> Result<(), S
 pub(super) async fn place_tree(testbed: &Testbed, staged: &Path, user: &str) -> Result<String, StepFailure> {
     make_work_folder(testbed, user).await?;
     let file = format!("{WORK}/{UNPACKED}");
-    testbed
-        .guest
-        .push_file(staged.join(UNPACKED), &file, Some(user))
-        .await?;
+    let push = testbed.guest.push_file(staged.join(UNPACKED), &file, Some(user));
+    testbed.attend("copying the tree", push).await?;
     let unpack = Exec::new(["tar", "--extract", "--file", &file, "--directory", WORK]).user(user);
     testbed.must("unpacking the tree", unpack).await?;
     testbed
@@ -214,23 +208,34 @@ pub(super) async fn place_tree(testbed: &Testbed, staged: &Path, user: &str) -> 
 
 /// Keeps what the tests' plan will be made from.
 async fn keep_control(testbed: &Testbed, tree: &str, staged: &Path) -> Result<(), StepFailure> {
-    let control = testbed
-        .guest
-        .read_bytes(format!("{tree}/debian/control"), LARGEST_CONTROL)
-        .await?;
+    let control = read_control(testbed, tree, "debian/control").await?;
     write(&staged.join(CONTROL), &control)?;
     let file = staged.join(TESTS_CONTROL);
     let there = Exec::new(["test", "-e", &format!("{tree}/debian/tests/control")]);
-    if testbed.guest.output(there).await?.is_success() {
-        let tests = testbed
-            .guest
-            .read_bytes(format!("{tree}/debian/tests/control"), LARGEST_CONTROL)
-            .await?;
+    let looking = testbed.attend("looking for tests", testbed.guest.output(there)).await?;
+    if looking.is_success() {
+        let tests = read_control(testbed, tree, "debian/tests/control").await?;
         write(&file, &tests)?;
     } else if file.exists() {
         std::fs::remove_file(&file).map_err(|error| StepFailure::Testbed(error.to_string()))?;
     }
     Ok(())
+}
+
+/// Reads a control file of the tree. That the guest cannot (it is missing, a folder, or huge) is the source's fault.
+async fn read_control(testbed: &Testbed, tree: &str, name: &str) -> Result<Vec<u8>, StepFailure> {
+    let reading = async {
+        match testbed
+            .guest
+            .read_bytes(format!("{tree}/{name}"), LARGEST_CONTROL)
+            .await
+        {
+            Err(GuestError::Refused(failure)) => Ok(Err(failure.detail)),
+            other => other.map(Ok),
+        }
+    };
+    let read = testbed.attend("reading a control file", reading).await?;
+    read.map_err(|why| StepFailure::package(format!("{name} cannot be read: {why}")))
 }
 
 fn write(file: &Path, content: &[u8]) -> Result<(), StepFailure> {
@@ -260,10 +265,10 @@ async fn keep_artifacts(context: &JobContext, testbed: &Testbed) -> Result<(), S
     let folder = context.order.folder.artifacts();
     for name in names {
         let path = folder.join(&name);
-        testbed
+        let pull = testbed
             .guest
-            .pull_file(format!("{WORK}/{name}"), &path, LARGEST_ARTIFACT)
-            .await?;
+            .pull_file(format!("{WORK}/{name}"), &path, LARGEST_ARTIFACT);
+        testbed.attend(&format!("copying {name}"), pull).await?;
         if name.ends_with(".deb") {
             BinaryPackage::open(&path)
                 .map_err(|error| StepFailure::package(format!("{name} is no package: {error}")))?;
@@ -303,9 +308,14 @@ fn publish(context: &JobContext, repository: &Path) -> Result<(), StepFailure> {
         .collect();
     debs.sort();
     let labels = apt::labels(context.order.ticket.id);
-    TicketRepository::publish(repository, &debs, &labels, &context.workshop.key, SystemTime::now())
-        .map_err(|error| cannot(&error))?;
-    Ok(())
+    match TicketRepository::publish(repository, &debs, &labels, &context.workshop.key, SystemTime::now()) {
+        Ok(_) => Ok(()),
+        // What no repository could hold, no archive would take.
+        Err(error @ (ArchiveError::SameName(_) | ArchiveError::Package(_))) => {
+            Err(StepFailure::package(error.to_string()))
+        }
+        Err(error) => Err(cannot(&error)),
+    }
 }
 
 #[cfg(test)]

@@ -23,10 +23,10 @@ pub(crate) async fn run(context: &JobContext) -> Result<Ending, StepFailure> {
         short_digest(context, image.base.id().as_str())
     );
     let broken = |error: std::io::Error| StepFailure::Testbed(format!("the ticket's image: {error}"));
-    let disk = workshop.ticket_images.begin(&id).map_err(broken)?;
+    let draft = workshop.ticket_images.begin(&id).map_err(broken)?;
 
     context.phase("starting a testbed", None);
-    let testbed = context.testbed_on(&image, session, Some(disk)).await?;
+    let testbed = context.testbed_on(&image, session, Some(draft.disk())).await?;
     context.phase("installing the ticket's packages", None);
     apt::add_ticket_repository(context, &testbed, ticket.id).await?;
     install(context, &testbed).await?;

@@ -31,14 +31,10 @@ pub(crate) async fn run(context: &JobContext) -> Result<Ending, StepFailure> {
     context.phase("packing the source", None);
     let tree = format!("{WORK}/{}", subticket.source);
     make_work_folder(&testbed, user).await?;
-    testbed
-        .guest
-        .push_tree(staged.join(stage::TREE), &tree, Some(user))
-        .await?;
-    testbed
-        .guest
-        .push_tree(staged.join(stage::ORIG), WORK, Some(user))
-        .await?;
+    for (from, to) in [(stage::TREE, tree.as_str()), (stage::ORIG, WORK)] {
+        let push = testbed.guest.push_tree(staged.join(from), to, Some(user));
+        testbed.attend("copying the folder", push).await?;
+    }
     // As the user's own tools would, but without the clean target: what is in the folder is what is meant.
     let pack = Exec::new(["dpkg-source", "--build", "."])
         .user(user)
@@ -68,10 +64,10 @@ pub(crate) async fn run(context: &JobContext) -> Result<Ending, StepFailure> {
     if package.exists() {
         std::fs::remove_dir_all(&package).map_err(|error| StepFailure::Testbed(error.to_string()))?;
     }
-    testbed
+    let pull = testbed
         .guest
-        .pull_tree(format!("{WORK}/package"), &package, LARGEST_PACKAGE)
-        .await?;
+        .pull_tree(format!("{WORK}/package"), &package, LARGEST_PACKAGE);
+    testbed.attend("copying the source package", pull).await?;
     stage::verify(&package, &subticket.source, &subticket.version)
         .map_err(|error| StepFailure::package(format!("what dpkg-source made is not as expected: {error}")))?;
     Ok(Ending::pass())

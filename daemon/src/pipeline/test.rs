@@ -174,7 +174,7 @@ async fn one(context: &JobContext, image: &BootImage, test: &PlannedTest, record
     context.lock(&testbed.session);
     let result = result.map_err(Stop::Trouble)?;
     if matches!(result.status, outcome::TestStatus::Fail | outcome::TestStatus::Flaky) && record.first_error.is_none() {
-        record.first_error = why(context, &testbed, &result, begin);
+        record.first_error = why(context, &testbed, &result, begin).await;
     }
     record.result(&result, output);
     Ok(())
@@ -187,8 +187,8 @@ async fn built_tree(context: &JobContext, testbed: &Testbed, tree: &str, user: &
 }
 
 /// The line that says why a test failed.
-fn why(context: &JobContext, testbed: &Testbed, result: &outcome::TestResult, part: Part) -> Option<FirstError> {
-    if let Some(attempt) = testbed.network_attempts().first() {
+async fn why(context: &JobContext, testbed: &Testbed, result: &outcome::TestResult, part: Part) -> Option<FirstError> {
+    if let Some(attempt) = testbed.network_attempt(part.line).await {
         return Some(context.first_error(attempt.line, attempt.text.clone()));
     }
     let ending = match &result.reason {

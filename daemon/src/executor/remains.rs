@@ -1,0 +1,78 @@
+//! What is left of a testbed when its job is over, and how it is taken away: the machine first, then its files, and never
+//! the files of a machine that may still run.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use preflight_testbed::{Hypervisor, HypervisorError, MachineId};
+use tokio::sync::watch;
+
+/// Between two attempts to destroy a machine.
+const DESTROY_AGAIN: [Duration; 5] = [
+    Duration::from_millis(50),
+    Duration::from_millis(500),
+    Duration::from_secs(2),
+    Duration::from_secs(10),
+    Duration::from_secs(30),
+];
+
+/// What is left of a testbed when its job is over, whichever way: taken away by [`Remains::clear`].
+#[derive(Debug, Clone)]
+pub struct Remains {
+    pub(super) machine: MachineId,
+    /// Its sockets and its console.
+    pub(super) folder: PathBuf,
+    /// Its disk, where that goes with it.
+    pub(super) overlay: Option<PathBuf>,
+    /// Closed once the machine's start is no longer under way.
+    pub(super) start: watch::Receiver<()>,
+}
+
+impl Remains {
+    /// Destroys the machine and removes its files. Nothing that is there no more is an error.
+    pub async fn clear(&self, hypervisor: Option<&Arc<dyn Hypervisor>>) {
+        if let Some(hypervisor) = hypervisor {
+            let mut start = self.start.clone();
+            let was_starting = start.has_changed().is_ok();
+            let mut destroyed = destroy(hypervisor, &self.machine).await;
+            if was_starting {
+                // It may not have been there yet to be destroyed.
+                while start.changed().await.is_ok() {}
+                destroyed = destroy(hypervisor, &self.machine).await;
+            }
+            if let Err(error) = destroyed {
+                tracing::error!(machine = %self.machine, %error, "a machine is left behind");
+                return;
+            }
+        }
+        if let Err(error) = remove_machine_folder(&self.folder) {
+            tracing::warn!(folder = %self.folder.display(), %error, "a machine's folder is left behind");
+        }
+        if let Some(overlay) = &self.overlay
+            && let Err(error) = std::fs::remove_file(overlay)
+            && error.kind() != std::io::ErrorKind::NotFound
+        {
+            tracing::warn!(overlay = %overlay.display(), %error, "an overlay is left behind");
+        }
+    }
+}
+
+/// Destroys a machine, and asks again where libvirt is just away: nobody else would until the next daemon's start.
+pub(super) async fn destroy(hypervisor: &Arc<dyn Hypervisor>, machine: &MachineId) -> Result<(), HypervisorError> {
+    for pause in DESTROY_AGAIN {
+        match hypervisor.destroy(machine).await {
+            Ok(()) => return Ok(()),
+            Err(error) => tracing::warn!(%machine, %error, "a machine resists; it is destroyed again"),
+        }
+        tokio::time::sleep(pause).await;
+    }
+    hypervisor.destroy(machine).await
+}
+
+fn remove_machine_folder(folder: &Path) -> std::io::Result<()> {
+    match std::fs::remove_dir_all(folder) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+        other => other,
+    }
+}
