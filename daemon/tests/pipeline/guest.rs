@@ -1,0 +1,308 @@
+//! A guest that does what a healthy one would, in memory, unless the test says otherwise for a stage.
+
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+
+use preflight_guest::ExitStatus;
+use preflight_guest::fake::{FakeCommand, FakeFile, FakeGuest, FakeShell};
+use preflight_guest_protocol::message::{AttemptProtocol, NetworkAttempt};
+use preflight_testbed::{EndReason, MachineId};
+
+use crate::machines::Machines;
+use crate::source::Source;
+use crate::stage::Stage;
+
+/// What a guest does at a stage.
+#[derive(Debug, Clone)]
+pub(crate) enum Play {
+    /// What a healthy guest does.
+    Usual,
+    /// Writes this and ends with this code, and does nothing else.
+    Says(&'static str, i32),
+    /// The same, to standard error.
+    SaysError(&'static str, i32),
+    /// Writes this and never ends.
+    Hangs(&'static str),
+    /// The machine ends.
+    Dies(EndReason),
+    /// Asks the network for a host, and ends with this code after writing this.
+    Tries(&'static str, &'static str, i32),
+    /// Asks the archive for a file, and fails as apt does without it.
+    Fetches(&'static str),
+    /// Leaves these files in the build folder instead of what the source builds.
+    Leaves(Vec<(String, Vec<u8>)>),
+}
+
+/// A command as a test's script sees it.
+#[derive(Debug, Clone)]
+pub(crate) struct Scene {
+    /// How many machines were started before this one.
+    pub(crate) nth: usize,
+    /// What the command is for.
+    pub(crate) stage: Stage,
+    /// The command.
+    pub(crate) line: String,
+    /// Who runs it.
+    pub(crate) user: Option<String>,
+    /// Whom the machine works for.
+    pub(crate) label: String,
+}
+
+/// What guests do; those without a word do what is usual.
+pub(crate) type Script = Arc<dyn Fn(&Scene) -> Play + Send + Sync>;
+
+pub(crate) struct ScriptedGuest {
+    pub(crate) machine: MachineId,
+    pub(crate) nth: usize,
+    pub(crate) label: String,
+    pub(crate) sources: Arc<Vec<Source>>,
+    pub(crate) script: Script,
+    pub(crate) machines: Machines,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    source: Option<Source>,
+    /// The ticket repository's index, once it was read.
+    packages: String,
+}
+
+const BUILD: &str = "/build";
+
+impl ScriptedGuest {
+    pub(crate) fn new(
+        (machine, nth, label): (MachineId, usize, String),
+        sources: Arc<Vec<Source>>,
+        script: Script,
+        machines: Machines,
+    ) -> Self {
+        Self {
+            machine,
+            nth,
+            label,
+            sources,
+            script,
+            machines,
+            state: Mutex::default(),
+        }
+    }
+
+    fn source(&self) -> Option<Source> {
+        self.state.lock().unwrap().source.clone()
+    }
+
+    fn learn(&self, name: &str) -> Option<Source> {
+        let source = self.sources.iter().find(|source| source.name == name)?.clone();
+        self.state.lock().unwrap().source = Some(source.clone());
+        Some(source)
+    }
+
+    async fn usual(&self, stage: &Stage, command: &FakeCommand, shell: &FakeShell) -> i32 {
+        let write = |path: String, bytes: &[u8]| shell.files().write(path, FakeFile::plain(bytes));
+        match stage {
+            Stage::Settle | Stage::MakeFolder | Stage::Remove | Stage::Clean | Stage::Satisfy | Stage::Prepare => 0,
+            Stage::Pack => {
+                let name = command.cwd.as_deref().and_then(Path::file_name).unwrap();
+                let source = self.learn(name.to_str().unwrap()).unwrap();
+                for (name, bytes) in source.package() {
+                    write(format!("{BUILD}/{name}"), &bytes);
+                }
+                shell.stdout(b"dpkg-source: info: building\n").await;
+                0
+            }
+            Stage::Gather => {
+                for (name, bytes) in self.source().unwrap().package() {
+                    write(format!("{BUILD}/package/{name}"), &bytes);
+                }
+                0
+            }
+            Stage::Extract => {
+                let name = command.argv[3].split('_').next().unwrap();
+                self.unpack(name, shell)
+            }
+            Stage::PackTree => {
+                let name = self.source().map_or("", |source| source.name);
+                write(format!("{BUILD}/unpacked.tar"), name.as_bytes());
+                0
+            }
+            Stage::UnpackTree => match shell.files().read(format!("{BUILD}/unpacked.tar")) {
+                Some(tree) => self.unpack(&String::from_utf8(tree.bytes).unwrap(), shell),
+                None => 2,
+            },
+            Stage::TestsControl => i32::from(shell.files().read(&command.argv[2]).is_none()),
+            Stage::Update => self.read_repository(shell).await,
+            Stage::BuildDepends => self.install_build_depends(shell).await,
+            Stage::Build => {
+                shell.stdout(b"dpkg-buildpackage: info: building\n").await;
+                for (name, bytes) in self.source().unwrap().built() {
+                    write(format!("{BUILD}/{name}"), &bytes);
+                }
+                0
+            }
+            Stage::List => {
+                for path in shell.files().paths() {
+                    if path.parent() == Some(Path::new(BUILD)) {
+                        let name = path.file_name().unwrap().to_str().unwrap();
+                        shell.stdout(format!("{name}\0").as_bytes()).await;
+                    }
+                }
+                0
+            }
+            Stage::Install => self.install(command, shell).await,
+            Stage::PowerOff => {
+                self.machines.end(&self.machine, EndReason::Shutdown);
+                std::future::pending().await
+            }
+            Stage::Query => {
+                for name in &command.argv[4..] {
+                    shell.stdout(format!("{name}\tinstall ok installed\n").as_bytes()).await;
+                }
+                0
+            }
+            Stage::Test(name) => {
+                write(format!("/tmp/autopkgtest/{name}-artifacts/kept"), b"artifact");
+                shell.stdout(format!("{name} runs\n").as_bytes()).await;
+                0
+            }
+        }
+    }
+
+    fn unpack(&self, name: &str, shell: &FakeShell) -> i32 {
+        let Some(source) = self.learn(name) else { return 2 };
+        let write = |path: &str, text: &str| {
+            shell
+                .files()
+                .write(format!("{BUILD}/tree/{path}"), FakeFile::plain(text.as_bytes()));
+        };
+        write("debian/control", &source.control());
+        if let Some(tests) = source.tests {
+            write("debian/tests/control", tests);
+        }
+        0
+    }
+
+    /// Reads the ticket's repository as apt does.
+    async fn read_repository(&self, shell: &FakeShell) -> i32 {
+        let list = shell
+            .files()
+            .read("/etc/apt/sources.list.d/preflight-ticket.list")
+            .map(|file| String::from_utf8(file.bytes).unwrap())
+            .unwrap_or_default();
+        let Some(url) = list.split_whitespace().find(|word| word.contains("://")) else {
+            return 100;
+        };
+        let release = shell.fetch(&format!("{url}/./InRelease")).await;
+        let packages = shell.fetch(&format!("{url}/./Packages")).await;
+        let packages = String::from_utf8_lossy(&packages).into_owned();
+        if !release.starts_with(b"HTTP/1.1 200") || !packages.starts_with("HTTP/1.1 200") {
+            shell.stderr(b"E: The repository has no Release file.\n").await;
+            return 100;
+        }
+        self.state.lock().unwrap().packages = packages;
+        0
+    }
+
+    fn repository_has(&self, name: &str) -> bool {
+        let state = self.state.lock().unwrap();
+        state.packages.lines().any(|line| line == format!("Package: {name}"))
+    }
+
+    async fn install_build_depends(&self, shell: &FakeShell) -> i32 {
+        let wanted = self.source().unwrap().build_depends;
+        for other in self.sources.iter().filter(|other| wanted.contains(other.name)) {
+            if !self.repository_has(other.name) {
+                shell.stderr(b"E: Unable to correct problems\n").await;
+                return 100;
+            }
+        }
+        0
+    }
+
+    async fn install(&self, command: &FakeCommand, shell: &FakeShell) -> i32 {
+        for (name, _) in command.argv.iter().filter_map(|word| word.split_once('=')) {
+            let is_package = !name.contains("::");
+            if is_package && !self.repository_has(name) {
+                let message = format!("E: Unable to locate package {name}\n");
+                shell.stderr(message.as_bytes()).await;
+                return 100;
+            }
+        }
+        0
+    }
+}
+
+impl FakeGuest for ScriptedGuest {
+    async fn exec(&self, command: FakeCommand, shell: FakeShell) -> ExitStatus {
+        let stage = Stage::of(&command);
+        let scene = Scene {
+            nth: self.nth,
+            stage: stage.clone(),
+            line: command.line(),
+            user: command.user.clone(),
+            label: self.label.clone(),
+        };
+        let play = (self.script)(&scene);
+        let told = |scene| self.machines.note(scene);
+        let code = match play {
+            Play::Usual => {
+                told(scene);
+                self.usual(&stage, &command, &shell).await
+            }
+            Play::Says(text, code) => {
+                told(scene);
+                shell.stdout(text.as_bytes()).await;
+                code
+            }
+            Play::SaysError(text, code) => {
+                told(scene);
+                shell.stderr(text.as_bytes()).await;
+                code
+            }
+            Play::Hangs(text) => {
+                shell.stdout(text.as_bytes()).await;
+                told(scene);
+                std::future::pending().await
+            }
+            Play::Dies(reason) => {
+                told(scene);
+                self.machines.end(&self.machine, reason);
+                std::future::pending().await
+            }
+            Play::Tries(host, text, code) => {
+                told(scene);
+                let attempt = NetworkAttempt {
+                    protocol: AttemptProtocol::Dns,
+                    destination: std::net::Ipv4Addr::new(192, 0, 2, 53).into(),
+                    port: Some(53),
+                    query: Some(host.to_owned()),
+                    owner: None,
+                    left_out: 0,
+                };
+                shell.attempt(attempt).await;
+                shell.stdout(text.as_bytes()).await;
+                code
+            }
+            Play::Fetches(url) => {
+                told(scene);
+                let answer = shell.fetch(url).await;
+                let status = String::from_utf8_lossy(&answer);
+                let message = format!(
+                    "E: Failed to fetch {url}  {}\n",
+                    status.lines().next().unwrap_or_default()
+                );
+                // Where it is read: apt's standard error for the image, its standard output for a test.
+                shell.stdout(message.as_bytes()).await;
+                100
+            }
+            Play::Leaves(files) => {
+                told(scene);
+                for (name, bytes) in files {
+                    shell.files().write(format!("{BUILD}/{name}"), FakeFile::plain(bytes));
+                }
+                0
+            }
+        };
+        ExitStatus::Code(code)
+    }
+}

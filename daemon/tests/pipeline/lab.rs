@@ -1,0 +1,350 @@
+//! A daemon whose executor, pipeline and intake are the real ones, over fabricated base images and scripted machines.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use preflight_archive::{Archive, ArchiveConfig, HttpTimeouts, Network, SigningKey, ValidUntil};
+use preflight_protocol::endpoint::Folders;
+use preflight_protocol::method::{SignaturePolicy, TicketCreate};
+use preflight_protocol::ticket::Ticket;
+use preflight_store::TicketsFolder;
+use preflight_testbed::fake::Faults;
+use preflight_testbed::{Hypervisor, InstallationId};
+use preflight_vm_images::{
+    Catalogue, IMAGE_FORMAT, ImageMetadata, ImageStore, KernelModule, MirrorChoice, Sha256, Variant,
+};
+use preflightd::bootstrap::{Daemon, Home};
+use preflightd::config::Config;
+use preflightd::executor::{JobFolders, JobSettings, Limits, PipelineExecutor, TicketImages, Workshop, make_reachable};
+use preflightd::images::WorkshopImages;
+use preflightd::pipeline::intake::SourceIntake;
+use preflightd::services::Services;
+use preflightd::testing::ScriptedDoctor;
+
+use crate::client::Client;
+use crate::guest::{Play, Scene, Script};
+use crate::machines::{Guest, Guests, Machines, real_time};
+use crate::source::Source;
+
+/// Longer than any test moves the time on before a machine boots.
+pub(crate) const BOOT: Duration = Duration::from_secs(1_000_000);
+/// How long anything else may take.
+const LIMIT: Duration = Duration::from_secs(1000);
+
+/// Between two looks at what nobody tells of.
+const TICK: Duration = Duration::from_millis(10);
+
+/// What is to be tried.
+pub(crate) struct Scenario {
+    pub(crate) sources: Vec<Source>,
+    pub(crate) script: Script,
+    pub(crate) guests: Guests,
+    pub(crate) hypervisor: Faults,
+    /// Why there is no hypervisor at all.
+    pub(crate) unusable: Option<String>,
+    pub(crate) boot: Duration,
+    pub(crate) jobs: u16,
+}
+
+impl Default for Scenario {
+    fn default() -> Self {
+        Self {
+            sources: vec![Source::new("hello")],
+            script: Arc::new(|_| Play::Usual),
+            guests: Arc::new(|_| Guest::default()),
+            hypervisor: Faults::default(),
+            unusable: None,
+            boot: BOOT,
+            jobs: 1,
+        }
+    }
+}
+
+impl Scenario {
+    /// Guests do as the script says.
+    pub(crate) fn scripted(script: impl Fn(&Scene) -> Play + Send + Sync + 'static) -> Self {
+        Self {
+            script: Arc::new(script),
+            ..Self::default()
+        }
+    }
+}
+
+pub(crate) struct Lab {
+    folder: tempfile::TempDir,
+    pub(crate) machines: Machines,
+    pub(crate) sources: Vec<Source>,
+    settings: JobSettings,
+    jobs: u16,
+}
+
+impl Lab {
+    pub(crate) fn new(scenario: Scenario) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let agent = folder.path().join("agent");
+        fs::write(&agent, "agent").unwrap();
+        fs::create_dir(folder.path().join("sources")).unwrap();
+        let lab = Self {
+            machines: Machines::new(
+                scenario.hypervisor,
+                scenario.sources.clone(),
+                scenario.script,
+                scenario.guests,
+                scenario.unusable,
+            ),
+            sources: scenario.sources,
+            settings: JobSettings {
+                cpus: 1,
+                memory: None,
+                network: Network::Allowed,
+                mirrors: BTreeMap::new(),
+                limits: Limits {
+                    boot: scenario.boot,
+                    short: LIMIT,
+                    copy: LIMIT,
+                    install: LIMIT,
+                    test: LIMIT,
+                    build: LIMIT,
+                },
+                agent,
+            },
+            jobs: scenario.jobs,
+            folder,
+        };
+        for variant in Variant::ALL {
+            fabricate_image(&lab.cache("images"), variant);
+        }
+        lab
+    }
+
+    pub(crate) fn folders(&self) -> Folders {
+        Folders::below(self.folder.path())
+    }
+
+    fn cache(&self, name: &str) -> PathBuf {
+        self.folders().cache.join(name)
+    }
+
+    /// Where sources are written.
+    pub(crate) fn desk(&self) -> PathBuf {
+        self.folder.path().join("sources")
+    }
+
+    pub(crate) fn ticket_images(&self) -> TicketImages {
+        TicketImages::open(self.cache("ticket-images")).unwrap()
+    }
+
+    pub(crate) fn agent(&self) -> &Path {
+        &self.settings.agent
+    }
+
+    pub(crate) fn tickets(&self) -> TicketsFolder {
+        TicketsFolder::below(&self.folders().state)
+    }
+
+    /// The text of a log.
+    pub(crate) fn log(&self, ticket: &Ticket, name: &str) -> String {
+        let id = preflight_core::TicketId(ticket.summary.id.0);
+        let path = self.tickets().ticket(id).log(&preflight_core::LogName(name.to_owned()));
+        String::from_utf8_lossy(&fs::read(path).unwrap()).into_owned()
+    }
+
+    /// Starts a daemon as one starts after another: all that it knows is on the disk.
+    pub(crate) async fn start(&self) -> Daemon {
+        let home = Home::enter(self.folders()).unwrap();
+        let services = self.services().await;
+        let mut config = Config::default();
+        config.scheduler.jobs = self.jobs;
+        Daemon::start(home, &config, services).await.unwrap()
+    }
+
+    async fn services(&self) -> Services {
+        let images = ImageStore::open(self.cache("images")).await.unwrap();
+        let catalogue = Catalogue::load(None).unwrap();
+        let folders = self.folders();
+        let (machines, overlays) = (folders.runtime.join("vm"), folders.cache.join("overlays"));
+        make_reachable(&machines).unwrap();
+        make_reachable(&overlays).unwrap();
+        let archive = Archive::open(ArchiveConfig {
+            folder: folders.cache.join("archive"),
+            keyrings: Vec::new(),
+            http: HttpTimeouts::default(),
+            valid_until: ValidUntil::Enforce,
+        });
+        let workshop = Arc::new(Workshop::new(
+            images,
+            self.ticket_images(),
+            catalogue.clone(),
+            archive.unwrap(),
+            SigningKey::load_or_create(&folders.state.join("keys")).unwrap(),
+            self.settings.clone(),
+            JobFolders {
+                machines,
+                overlays,
+                initrds: folders.cache.join("initrds"),
+            },
+            InstallationId::new("lab").unwrap(),
+            Arc::new(self.machines.clone()),
+        ));
+        Services {
+            executor: Arc::new(PipelineExecutor::new(Arc::clone(&workshop))),
+            intake: Arc::new(SourceIntake {
+                tickets: self.tickets(),
+                catalogue,
+                default_series: Some("debian-bookworm".to_owned()),
+                signatures: SignaturePolicy::Warn,
+                keyrings: Vec::new(),
+            }),
+            images: Arc::new(WorkshopImages::new(workshop)),
+            doctor: Arc::new(ScriptedDoctor),
+        }
+    }
+
+    pub(crate) async fn client(&self) -> Client {
+        Client::open(&self.folders().socket().unwrap()).await
+    }
+
+    /// A ticket of all sources, by their `.dsc`.
+    pub(crate) fn request(&self) -> TicketCreate {
+        TicketCreate {
+            sources: self
+                .sources
+                .iter()
+                .map(|source| source.write_dsc(&self.desk()))
+                .collect(),
+            ..TicketCreate::default()
+        }
+    }
+
+    /// Runs a ticket of all sources to its end, and makes sure that nothing is left of it.
+    pub(crate) async fn check(&self) -> Ticket {
+        self.check_with(|_| {}).await
+    }
+
+    /// The same with options.
+    pub(crate) async fn check_with(&self, change: impl FnOnce(&mut TicketCreate)) -> Ticket {
+        let daemon = self.start().await;
+        let mut client = self.client().await;
+        let mut request = self.request();
+        change(&mut request);
+        let id = client.create(request).await.id;
+        let ticket = client.until_ended(id).await;
+        self.assert_nothing_is_left().await;
+        drop(daemon);
+        ticket
+    }
+
+    /// Moves the daemon's time on by so many seconds; guests' time goes on as it does. Only for what no machine is started
+    /// after: the time until which a guest may boot is the host's.
+    pub(crate) async fn pass(&self, seconds: u64) {
+        tokio::time::pause();
+        tokio::time::advance(Duration::from_secs(seconds)).await;
+        tokio::time::resume();
+    }
+
+    /// Moves the time on, again and again, until something has happened: nobody tells when a time-out has begun.
+    pub(crate) async fn pass_until<T>(&self, seconds: u64, happened: impl Future<Output = T>) -> T {
+        tokio::pin!(happened);
+        loop {
+            tokio::select! {
+                biased;
+                value = &mut happened => return value,
+                () = real_time(TICK) => self.pass(seconds).await,
+            }
+        }
+    }
+
+    /// Waits until nothing is left.
+    pub(crate) async fn until_nothing_is_left(&self) {
+        self.until("nothing is left", async || self.leftovers().await.is_empty())
+            .await;
+    }
+
+    /// Waits until something is so that nobody tells of.
+    pub(crate) async fn until(&self, awaited: &str, is_so: impl AsyncFn() -> bool) {
+        for _ in 0..5000 {
+            if is_so().await {
+                return;
+            }
+            real_time(TICK).await;
+        }
+        panic!("waited in vain until {awaited}");
+    }
+
+    /// No machine, no machine's folder, no disk but those of published images.
+    pub(crate) async fn assert_nothing_is_left(&self) {
+        let left = self.leftovers().await;
+        assert!(left.is_empty(), "{left:#?}");
+        assert_eq!(self.machines.doubles(), Vec::<String>::new());
+    }
+
+    pub(crate) async fn leftovers(&self) -> Vec<String> {
+        let machines = self.machines.list().await.unwrap();
+        let mut left: Vec<String> = machines.iter().map(|machine| machine.label.clone()).collect();
+        let folders = self.folders();
+        for folder in [
+            folders.runtime.join("vm"),
+            folders.cache.join("overlays"),
+            self.tickets().staging(),
+        ] {
+            left.extend(names_in(&folder));
+        }
+        let images = self.cache("ticket-images");
+        let half = names_in(&images)
+            .into_iter()
+            .filter(|name| !Path::new(name).join("image.json").is_file());
+        left.extend(half);
+        left
+    }
+}
+
+fn names_in(folder: &Path) -> Vec<String> {
+    let entries = fs::read_dir(folder).into_iter().flatten();
+    entries
+        .map(|entry| entry.unwrap().path().display().to_string())
+        .collect()
+}
+
+/// A base image that nobody has built and no machine could boot.
+fn fabricate_image(store: &Path, variant: Variant) {
+    let catalogue = Catalogue::load(None).unwrap();
+    let recipe = catalogue.find("bookworm").unwrap();
+    let digest = Sha256::of(variant.to_string().as_bytes());
+    let id = format!("{}-{variant}-{}", recipe.name(), &digest.as_str()[..16]);
+    let word = |text: &str| serde_json::from_value(text.into()).unwrap();
+    let module = b"a module";
+    let metadata = ImageMetadata {
+        format: IMAGE_FORMAT,
+        id: serde_json::from_value(id.clone().into()).unwrap(),
+        digest,
+        recipe: recipe.name(),
+        distribution: recipe.distribution.clone(),
+        series: recipe.series.clone(),
+        variant,
+        architecture: word("amd64"),
+        created_at: jiff::Timestamp::UNIX_EPOCH,
+        mirrors: MirrorChoice::ToolDefault,
+        sources: Vec::new(),
+        left_out: Vec::new(),
+        sources_list: "deb http://mirror.example/debian bookworm main\n".to_owned(),
+        archive_state: Vec::new(),
+        kernel_release: "6.1.0".to_owned(),
+        disk_bytes: 1 << 20,
+        modules: vec![KernelModule {
+            file: "virtio.ko".to_owned(),
+            sha256: Sha256::of(module),
+        }],
+        user: recipe.user.clone(),
+        memory_mib: 512,
+    };
+    let folder = store.join(id);
+    fs::create_dir_all(folder.join("modules")).unwrap();
+    fs::write(folder.join("modules/virtio.ko"), module).unwrap();
+    fs::write(folder.join("vmlinuz"), "a kernel").unwrap();
+    fs::write(folder.join("root.raw"), vec![0; 1 << 20]).unwrap();
+    fs::write(folder.join("packages"), "").unwrap();
+    fs::write(folder.join("image.json"), serde_json::to_vec(&metadata).unwrap()).unwrap();
+}

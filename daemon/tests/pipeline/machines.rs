@@ -1,0 +1,251 @@
+//! The hypervisor of these tests: the testbed room's fake with a scripted guest in every machine, a record of what ran
+//! in them, and errors on request.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, LazyLock, Mutex, OnceLock};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use preflight_guest::ChannelSockets;
+use preflight_guest::fake::{FakeAgent, Faults as GuestFaults};
+use preflight_testbed::fake::{FakeHypervisor, Faults};
+use preflight_testbed::{
+    EndReason, HostDescription, Hypervisor, HypervisorError, HypervisorEvent, MachineId, MachineInfo, MachineSpec,
+};
+use preflightd::executor::HypervisorSource;
+use tokio::runtime::{Builder, Runtime};
+use tokio::sync::{broadcast, watch};
+
+use crate::guest::{Scene, Script, ScriptedGuest};
+use crate::source::Source;
+
+/// Guests live in a world of their own: they survive a daemon, and keep their time when a test moves the daemon's on.
+static GUESTS: LazyLock<Runtime> = LazyLock::new(|| {
+    Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build()
+        .unwrap()
+});
+
+/// Waits by the clock on the wall, whatever a test does to the daemon's time.
+pub(crate) async fn real_time(duration: Duration) {
+    let _ = GUESTS.spawn(async move { tokio::time::sleep(duration).await }).await;
+}
+
+/// What is wrong with a guest beyond its script.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Guest {
+    pub(crate) faults: GuestFaults,
+    /// It never answers.
+    pub(crate) is_mute: bool,
+}
+
+/// What is wrong with the guest of the n-th machine.
+pub(crate) type Guests = Arc<dyn Fn(usize) -> Guest + Send + Sync>;
+
+/// All machines; clones share them.
+#[derive(Clone)]
+pub(crate) struct Machines(Arc<Inner>);
+
+struct Inner {
+    fake: OnceLock<FakeHypervisor>,
+    /// How many starts were begun, and how many came to a machine.
+    starting: AtomicUsize,
+    started: AtomicUsize,
+    scenes: watch::Sender<Vec<Scene>>,
+    /// Machines by the job that they work for.
+    jobs: Mutex<BTreeMap<String, usize>>,
+    doubles: Mutex<Vec<String>>,
+    refused_destroys: AtomicUsize,
+    refused_lists: AtomicUsize,
+    connected: AtomicBool,
+    unusable: Option<String>,
+}
+
+impl Machines {
+    pub(crate) fn new(
+        faults: Faults,
+        sources: Vec<Source>,
+        script: Script,
+        guests: Guests,
+        unusable: Option<String>,
+    ) -> Self {
+        let machines = Self(Arc::new(Inner {
+            fake: OnceLock::new(),
+            starting: AtomicUsize::new(0),
+            started: AtomicUsize::new(0),
+            scenes: watch::Sender::default(),
+            jobs: Mutex::default(),
+            doubles: Mutex::default(),
+            refused_destroys: AtomicUsize::new(0),
+            refused_lists: AtomicUsize::new(0),
+            connected: AtomicBool::new(false),
+            unusable,
+        }));
+        let sources = Arc::new(sources);
+        let weak = Arc::downgrade(&machines.0);
+        let on_start = move |spec: &MachineSpec| -> Box<dyn Send> {
+            let machines = Machines(weak.upgrade().expect("the machines outlive their hypervisor"));
+            let nth = machines.0.started.fetch_add(1, Ordering::SeqCst);
+            let lease = machines.lease(spec);
+            let Guest { faults, is_mute } = guests(nth);
+            if is_mute {
+                return Box::new(lease);
+            }
+            let guest = ScriptedGuest::new(
+                (spec.id.clone(), nth, spec.label.to_string()),
+                Arc::clone(&sources),
+                Arc::clone(&script),
+                machines,
+            );
+            let sockets = ChannelSockets {
+                control: spec.folder.control_socket(),
+                bulk: spec.folder.bulk_socket(),
+            };
+            let _world = GUESTS.enter();
+            let agent = FakeAgent::start(&sockets, guest, faults).expect("the machine's folder takes sockets");
+            Box::new((agent, lease))
+        };
+        let fake = FakeHypervisor::new(faults, Box::new(on_start));
+        assert!(machines.0.fake.set(fake).is_ok());
+        machines
+    }
+
+    /// A job must never have two machines: `ticket 1 job 2 (build) attempt 1`.
+    fn lease(&self, spec: &MachineSpec) -> Lease {
+        let label = spec.label.as_str();
+        let job = label.split(" (").next().unwrap_or(label).to_owned();
+        let mut jobs = self.0.jobs.lock().unwrap();
+        let count = jobs.entry(job.clone()).or_default();
+        *count += 1;
+        if *count > 1 {
+            self.0.doubles.lock().unwrap().push(label.to_owned());
+        }
+        Lease {
+            machines: self.clone(),
+            job,
+        }
+    }
+
+    fn fake(&self) -> &FakeHypervisor {
+        self.0.fake.get().expect("set when it was made")
+    }
+
+    /// Ends a machine as if by itself.
+    pub(crate) fn end(&self, id: &MachineId, reason: EndReason) {
+        self.fake().end(id, reason);
+    }
+
+    /// Takes down a command that a guest was given.
+    pub(crate) fn note(&self, scene: Scene) {
+        self.0.scenes.send_modify(|scenes| scenes.push(scene));
+    }
+
+    /// All commands so far.
+    pub(crate) fn scenes(&self) -> Vec<Scene> {
+        self.0.scenes.borrow().clone()
+    }
+
+    /// Waits until a guest was given such a command.
+    pub(crate) async fn reached(&self, found: impl Fn(&Scene) -> bool) {
+        let mut scenes = self.0.scenes.subscribe();
+        scenes.wait_for(|scenes| scenes.iter().any(&found)).await.unwrap();
+    }
+
+    /// How many starts were begun.
+    pub(crate) fn starting(&self) -> usize {
+        self.0.starting.load(Ordering::SeqCst)
+    }
+
+    /// How many machines were started.
+    pub(crate) fn started(&self) -> usize {
+        self.0.started.load(Ordering::SeqCst)
+    }
+
+    /// Jobs that had two machines at once.
+    pub(crate) fn doubles(&self) -> Vec<String> {
+        self.0.doubles.lock().unwrap().clone()
+    }
+
+    /// So many of the next calls fail as if libvirt were gone.
+    pub(crate) fn refuse_destroys(&self, count: usize) {
+        self.0.refused_destroys.store(count, Ordering::SeqCst);
+    }
+
+    pub(crate) fn refuse_lists(&self, count: usize) {
+        self.0.refused_lists.store(count, Ordering::SeqCst);
+    }
+
+    /// Whether all calls that were to fail have failed.
+    pub(crate) fn list_is_answered(&self) -> bool {
+        self.0.refused_lists.load(Ordering::SeqCst) == 0
+    }
+}
+
+fn refused(count: &AtomicUsize) -> Result<(), HypervisorError> {
+    match count.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)) {
+        Ok(_) => Err(HypervisorError::Disconnected("a test's".to_owned())),
+        Err(_) => Ok(()),
+    }
+}
+
+struct Lease {
+    machines: Machines,
+    job: String,
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        if let Some(count) = self.machines.0.jobs.lock().unwrap().get_mut(&self.job) {
+            *count -= 1;
+        }
+    }
+}
+
+#[async_trait]
+impl Hypervisor for Machines {
+    async fn start(&self, spec: &MachineSpec) -> Result<(), HypervisorError> {
+        self.0.starting.fetch_add(1, Ordering::SeqCst);
+        self.fake().start(spec).await
+    }
+
+    async fn destroy(&self, id: &MachineId) -> Result<(), HypervisorError> {
+        refused(&self.0.refused_destroys)?;
+        self.fake().destroy(id).await
+    }
+
+    async fn list(&self) -> Result<Vec<MachineInfo>, HypervisorError> {
+        refused(&self.0.refused_lists)?;
+        self.fake().list().await
+    }
+
+    fn events(&self) -> broadcast::Receiver<HypervisorEvent> {
+        self.fake().events()
+    }
+
+    fn host(&self) -> HostDescription {
+        self.fake().host()
+    }
+}
+
+#[async_trait]
+impl HypervisorSource for Machines {
+    async fn connect(&self) -> Result<Arc<dyn Hypervisor>, String> {
+        if let Some(why) = &self.0.unusable {
+            return Err(why.clone());
+        }
+        self.0.connected.store(true, Ordering::SeqCst);
+        Ok(Arc::new(self.clone()))
+    }
+
+    fn connected(&self) -> Option<Arc<dyn Hypervisor>> {
+        let connected = self.0.connected.load(Ordering::SeqCst);
+        connected.then(|| Arc::new(self.clone()) as Arc<dyn Hypervisor>)
+    }
+
+    fn slowness(&self) -> f64 {
+        1.0
+    }
+}

@@ -1,0 +1,26 @@
+//! Executor and pipeline from end to end behind a daemon's socket, with a hypervisor without machines and guests that
+//! play what the test says: every way in which a job can go wrong, and that nothing is ever left behind.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "what fails in a test's helper fails the test"
+)]
+
+mod cancelling;
+mod chaos;
+mod client;
+mod dying;
+mod failing;
+mod guest;
+mod hostile;
+mod images;
+mod intake;
+mod lab;
+mod machines;
+mod passing;
+mod source;
+mod stage;
+mod testbeds;
+mod tests;

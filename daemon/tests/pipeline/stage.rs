@@ -1,0 +1,73 @@
+//! What a command that the daemon runs in a guest is for: the pipeline's steps as a guest sees them.
+
+use preflight_guest::fake::FakeCommand;
+
+/// A step of the pipeline, by the command that it runs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Stage {
+    /// The system is waited for.
+    Settle,
+    MakeFolder,
+    /// A folder becomes a source package …
+    Pack,
+    /// … which is put where it is fetched from.
+    Gather,
+    Extract,
+    PackTree,
+    Remove,
+    TestsControl,
+    /// The ticket's repository is made known.
+    Update,
+    BuildDepends,
+    Build,
+    List,
+    /// The ticket's packages become part of the image.
+    Install,
+    Clean,
+    PowerOff,
+    UnpackTree,
+    /// A test's dependencies.
+    Satisfy,
+    Query,
+    Prepare,
+    /// A test, by its name.
+    Test(String),
+}
+
+impl Stage {
+    /// What a command is for. One that no step is known to run fails the test.
+    pub(crate) fn of(command: &FakeCommand) -> Self {
+        let line = command.line();
+        let words: Vec<&str> = command.argv.iter().map(String::as_str).collect();
+        match words.as_slice() {
+            ["systemctl", "is-system-running", ..] => Self::Settle,
+            ["systemctl", "poweroff"] => Self::PowerOff,
+            ["install", "-d", ..] => Self::MakeFolder,
+            ["dpkg-source", "--build", ..] => Self::Pack,
+            ["dpkg-source", "--no-check", "--extract", ..] => Self::Extract,
+            ["tar", "--create", ..] => Self::PackTree,
+            ["tar", "--extract", ..] => Self::UnpackTree,
+            ["rm", ..] => Self::Remove,
+            ["test", "-e", ..] => Self::TestsControl,
+            ["find", ..] => Self::List,
+            ["dpkg-buildpackage", ..] => Self::Build,
+            ["dpkg-query", ..] => Self::Query,
+            ["apt-get", ..] if words.contains(&"update") => Self::Update,
+            ["apt-get", ..] if words.contains(&"build-dep") => Self::BuildDepends,
+            ["apt-get", ..] if words.contains(&"install") => Self::Install,
+            ["sh", "-c", _, "sh", "satisfy" | "install", ..] => Self::Satisfy,
+            ["sh", "-ec", script] if script.contains("chown") && script.contains("mkdir -p /build") => Self::MakeFolder,
+            ["sh", "-ec", script] if script.starts_with("mkdir package") => Self::Gather,
+            ["sh", "-ec", script] if script.contains("apt-get clean") => Self::Clean,
+            ["sh", "-ec", script] if script.contains("/tmp/autopkgtest") => Self::Prepare,
+            ["bash", "-c", script] => Self::Test(test_name(script).to_owned()),
+            _ => panic!("the pipeline runs what no guest of this test knows: {line}"),
+        }
+    }
+}
+
+/// The name stands in the path of the test's artifacts.
+fn test_name(script: &str) -> &str {
+    let (before, _) = script.split_once("-artifacts").expect("a test has artifacts");
+    before.rsplit('/').next().unwrap()
+}
