@@ -18,10 +18,11 @@ const RTA_PRIORITY: u16 = 6;
 const FLAGS: u16 = 0x1 | 0x4 | 0x100 | 0x400;
 /// A route that an image configures itself comes first.
 const PRIORITY: u32 = 0x7fff_0000;
-/// Addresses of ranges that are nobody's (RFC 5737, RFC 3849).
+/// Addresses that no program sends anything to: the dummy address (RFC 7600) and one of the discard prefix (RFC 6666). Those
+/// that documentation uses would not do: programs do try them, and the kernel would answer as this host, unseen.
 const ADDRESSES: [IpAddr; 2] = [
-    IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)),
-    IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1)),
+    IpAddr::V4(Ipv4Addr::new(192, 0, 0, 8)),
+    IpAddr::V6(Ipv6Addr::new(0x100, 0, 0, 0, 0, 0, 0, 1)),
 ];
 
 /// Makes all that is sent anywhere else come to this interface.
