@@ -153,8 +153,18 @@ impl Daemon {
     ///
     /// # Errors
     /// What has ended it before its time.
-    pub async fn ended(mut self) -> Result<(), DaemonError> {
+    pub async fn ended(self) -> Result<(), DaemonError> {
+        self.ended_after(async {}).await
+    }
+
+    /// The same, with something to be done between the last job's end and the socket's: who then finds no daemon finds
+    /// nothing else of it either.
+    ///
+    /// # Errors
+    /// What has ended it before its time.
+    pub async fn ended_after(mut self, last: impl Future<Output = ()>) -> Result<(), DaemonError> {
         let result = (&mut self.dispatching).await;
+        last.await;
         // However it ended, clients must learn it.
         self.stop.cancel();
         self.close.cancel();

@@ -80,9 +80,7 @@ async fn live(home: Home, config: &Config) -> Result<(), DaemonError> {
         stop.cancelled().await;
         notify(&sd_notify::NotifyState::Stopping);
     });
-    let ended = daemon.ended().await;
-    host.stop().await;
-    ended
+    daemon.ended_after(host.stop()).await
 }
 
 /// Does nothing where no service manager asks for it.

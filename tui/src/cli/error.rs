@@ -117,7 +117,8 @@ impl CliError {
                 ),
                 _ => None,
             }),
-            Self::File { .. } | Self::Output(_) | Self::Interrupted => None,
+            Self::File { .. } => Some("check the path".to_owned()),
+            Self::Output(_) | Self::Interrupted => None,
         }
     }
 
