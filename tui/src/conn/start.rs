@@ -20,7 +20,7 @@ pub const DETACH: &str = "detach-daemon";
 /// How long a daemon may take until it answers: it migrates its database and cleans up after a crash first.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// How long the socket is asked after the started process has ended: another daemon may have won the race.
-const RACE: Duration = Duration::from_secs(10);
+const RACE: Duration = Duration::from_secs(2);
 const STEP: Duration = Duration::from_millis(50);
 /// Lines of the daemon's log that are shown when it does not start.
 const LOG_LINES: usize = 10;
