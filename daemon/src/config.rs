@@ -26,6 +26,8 @@ pub struct Config {
     pub archive: ArchiveConfig,
     /// How source packages are judged.
     pub intake: IntakeConfig,
+    /// How much is kept.
+    pub storage: StorageConfig,
     /// What the daemon writes of itself.
     pub log: LogConfig,
 }
@@ -177,6 +179,21 @@ impl Default for IntakeConfig {
     }
 }
 
+/// How much is kept on disk.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct StorageConfig {
+    /// Gigabytes (10⁹ bytes) for all that the daemon keeps: images, templates, packages, tickets. What can be made again
+    /// goes first when they are used up, and what is in use never.
+    pub budget_gb: u32,
+}
+
+impl Default for StorageConfig {
+    fn default() -> Self {
+        Self { budget_gb: 20 }
+    }
+}
+
 /// What the daemon writes of itself.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -288,6 +305,7 @@ impl Config {
                 self.testbed.memory_mib.map_or(256, u64::from),
                 256,
             ),
+            ("storage.budget_gb", u64::from(self.storage.budget_gb), 1),
             ("timeout.boot_s", u64::from(self.timeout.boot_s), 1),
             ("timeout.short_s", u64::from(self.timeout.short_s), 1),
             ("timeout.copy_s", u64::from(self.timeout.copy_s), 1),

@@ -13,6 +13,7 @@ pub mod archive;
 #[cfg(feature = "client")]
 pub mod client;
 pub mod codec;
+pub mod disk;
 pub mod endpoint;
 pub mod error;
 pub mod event;

@@ -7,6 +7,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::archive::Lock;
+use crate::disk::{Freed, Usage};
 use crate::handshake::{ClientHello, DaemonHello};
 use crate::health::{Check, DaemonStatus};
 use crate::ids::{ImageId, JobId, Sequence, Series, TicketId};
@@ -53,6 +54,8 @@ methods! {
     ImageBuild => "image/build", ImageBuilding;
     ImageGet => "image/get", ImageFiles;
     ImageRemove => "image/remove", Empty;
+    DiskUsage => "disk/usage", Usage;
+    DiskFree => "disk/free", Freed;
     Status => "daemon/status", DaemonStatus;
     Doctor => "daemon/doctor", Vec<Check>;
     Stop => "daemon/stop", Empty;
@@ -265,6 +268,26 @@ pub struct ImageGet {
 pub struct ImageRemove {
     /// Its name.
     pub id: ImageId,
+}
+
+/// What takes the disk.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct DiskUsage {
+    /// How many of the largest items to list; 20 where it is missing.
+    pub items: Option<u32>,
+}
+
+/// Free disk: what can be made again first, what is in use never. Without `to` and `all` until the budget is kept.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct DiskFree {
+    /// Free until no more than these bytes are used.
+    pub to: Option<u64>,
+    /// Free all that may go, except what belongs to kept tickets.
+    #[serde(default)]
+    pub all: bool,
+    /// Only say what would go.
+    #[serde(default)]
+    pub dry_run: bool,
 }
 
 /// The daemon as it stands.
