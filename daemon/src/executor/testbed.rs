@@ -119,6 +119,10 @@ impl Testbed {
             }),
             folder: machine_folder,
             accelerator: host.accelerator,
+            start: preflight_testbed::Start::Boot,
+            memory_file: None,
+            held: false,
+            priority: preflight_testbed::Priority::Background,
         };
         let started = Instant::now();
         let (end, ended) = watch::channel(None);
@@ -427,6 +431,7 @@ fn words_of_end(reason: EndReason) -> &'static str {
         EndReason::Shutdown => "the testbed has shut itself down",
         EndReason::Panicked => "the testbed's kernel has panicked",
         EndReason::ConsoleFlood => "the testbed has flooded its console and was destroyed",
+        EndReason::Frozen => "the testbed was frozen",
         EndReason::Destroyed => "the testbed was destroyed from outside",
         EndReason::Failed | EndReason::WhileDisconnected => "the testbed's QEMU has died",
     }

@@ -2,13 +2,14 @@
 //! machines and nothing of how; libvirt's words stay below it.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
 use tokio::sync::broadcast;
 
 use crate::machine::{Accelerator, MachineError, MachineId, MachineSpec};
 use crate::reach::ReachError;
+use crate::start::{Frozen, Method};
 
 /// Something that runs machines. All methods may be called at once; a slow start does not hold up a destroy.
 #[async_trait]
@@ -16,6 +17,20 @@ pub trait Hypervisor: Send + Sync {
     /// Starts a machine and returns when its processors run and its sockets can be connected to. After an error there
     /// is no such machine, or [`destroy`](Self::destroy) takes away what is left of it.
     async fn start(&self, spec: &MachineSpec) -> Result<(), HypervisorError>;
+
+    /// Lets a machine that was started as held, run.
+    async fn resume(&self, id: &MachineId) -> Result<(), HypervisorError>;
+
+    /// Freezes a machine: its memory and its devices' state are in files then, and the machine has ended, told as
+    /// [`EndReason::Frozen`]. What is in its disk is flushed. Nobody may be connected to its sockets.
+    ///
+    /// With [`Method::SharedMemory`] it must have been started with a memory file, which is the frozen machine's from then
+    /// on; [`Method::SaveImage`] takes any machine. After an error the machine is to be destroyed.
+    async fn freeze(&self, id: &MachineId, method: Method, state: &Path) -> Result<Frozen, HypervisorError>;
+
+    /// How machines can be frozen on this host as far as it says itself, the fastest first; whether it is true is proven by
+    /// a clone.
+    fn methods(&self) -> Vec<Freezing>;
 
     /// Ends a machine at once, as if its power were cut, within 3 s. A machine that does not exist is no error.
     async fn destroy(&self, id: &MachineId) -> Result<(), HypervisorError>;
@@ -28,6 +43,15 @@ pub trait Hypervisor: Send + Sync {
 
     /// What machines run on.
     fn host(&self) -> HostDescription;
+}
+
+/// Whether machines can be frozen in some way here.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Freezing {
+    /// The way.
+    pub method: Method,
+    /// Why not, for people; without a reason it can be tried.
+    pub hindrance: Option<String>,
 }
 
 /// A machine that exists.
@@ -73,6 +97,8 @@ pub enum HypervisorEvent {
 pub enum EndReason {
     /// The guest powered itself off or rebooted.
     Shutdown,
+    /// It was frozen; its clones go on.
+    Frozen,
     /// It was destroyed, by us or by somebody with `virsh`.
     Destroyed,
     /// The guest's kernel panicked.
@@ -117,6 +143,14 @@ pub enum HypervisorError {
     /// The machine did not start.
     #[error("the machine {id} did not start: {message}")]
     Start {
+        /// The machine.
+        id: MachineId,
+        /// What libvirt and QEMU say.
+        message: String,
+    },
+    /// The machine could not be frozen.
+    #[error("the machine {id} could not be frozen: {message}")]
+    Freeze {
         /// The machine.
         id: MachineId,
         /// What libvirt and QEMU say.

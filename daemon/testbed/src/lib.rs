@@ -8,14 +8,15 @@ pub mod doctor;
 pub mod fake;
 pub mod hypervisor;
 pub mod keeper;
-pub mod lease;
 pub mod libvirt;
 pub mod machine;
 pub mod overlay;
 pub mod probe;
 pub mod reach;
+pub mod start;
 
 pub use hypervisor::{
-    EndReason, HostDescription, Hypervisor, HypervisorError, HypervisorEvent, MachineInfo, MachineState,
+    EndReason, Freezing, HostDescription, Hypervisor, HypervisorError, HypervisorEvent, MachineInfo, MachineState,
 };
+pub use start::{Frozen, MemoryName, Method, Priority, Start};
 pub use machine::{Accelerator, Disk, DiskFormat, InstallationId, Label, MachineFolder, MachineId, MachineSpec, MiB};

@@ -7,6 +7,8 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::start::{Priority, Start};
+
 /// A unix socket's longest path in bytes, without the final NUL.
 pub const LONGEST_SOCKET_PATH: usize = 107;
 
@@ -255,6 +257,12 @@ impl MachineFolder {
         self.0.join("bulk")
     }
 
+    /// A folder that QEMU may write to, for the sockets over which a machine's state comes and goes.
+    #[must_use]
+    pub fn transit(&self) -> PathBuf {
+        self.0.join("t")
+    }
+
     /// What the guest says on its serial console; raw bytes of a hostile source.
     #[must_use]
     pub fn console_log(&self) -> PathBuf {
@@ -281,6 +289,15 @@ pub struct MachineSpec {
     pub folder: MachineFolder,
     /// What executes it.
     pub accelerator: Accelerator,
+    /// How it comes to be.
+    pub start: Start,
+    /// A file for its memory, which a later [`freeze`](crate::Hypervisor::freeze) by shared memory needs. It must not exist
+    /// yet; a clone's begins as a copy of what its template's memory was. Without one the machine's memory is its own.
+    pub memory_file: Option<PathBuf>,
+    /// It is made and then held, until [`resume`](crate::Hypervisor::resume).
+    pub held: bool,
+    /// Whom it works for.
+    pub priority: Priority,
 }
 
 /// A kernel that is booted without a boot loader.
@@ -316,6 +333,9 @@ impl MachineSpec {
             if !fine {
                 return Err(MachineError::CommandLine);
             }
+        }
+        if let Some(file) = &self.memory_file {
+            check_path(file)?;
         }
         if let Some(disk) = &self.disk {
             check_path(&disk.path)?;

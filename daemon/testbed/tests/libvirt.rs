@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use preflight_testbed::libvirt::{Configuration, LibvirtHypervisor};
 use preflight_testbed::{
     Accelerator, EndReason, Hypervisor, HypervisorError, HypervisorEvent, InstallationId, Label, MachineFolder,
-    MachineId, MachineSpec, MachineState, MiB,
+    MachineId, MachineSpec, MachineState, MiB, Priority, Start,
 };
 use tokio::sync::broadcast::Receiver;
 
@@ -58,6 +58,10 @@ impl Bench {
             disk: None,
             folder: MachineFolder::new(&self.home.path().join(format!("m{number}"))).unwrap(),
             accelerator: Accelerator::Tcg,
+            start: Start::Boot,
+            memory_file: None,
+            held: false,
+            priority: Priority::Background,
         }
     }
 

@@ -20,6 +20,12 @@ pub struct Faults {
     pub seed: u64,
     /// A start fails.
     pub start_fails: Chance,
+    /// A clone's start fails, where a boot does not.
+    pub clone_fails: Chance,
+    /// A machine can't be frozen.
+    pub freeze_fails: Chance,
+    /// The hypervisor says of itself that it can't freeze anything.
+    pub never_freezes: bool,
     /// A machine ends by itself right after its start.
     pub machine_ends: Chance,
     /// The connection closes before a call, and comes back after it.

@@ -2,6 +2,7 @@
 //! would have one.
 
 use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
@@ -9,9 +10,10 @@ use tokio::sync::broadcast;
 
 use super::fault::{Dice, Faults};
 use crate::hypervisor::{
-    EndReason, HostDescription, Hypervisor, HypervisorError, HypervisorEvent, MachineInfo, MachineState,
+    EndReason, Freezing, HostDescription, Hypervisor, HypervisorError, HypervisorEvent, MachineInfo, MachineState,
 };
 use crate::machine::{Accelerator, MachineId, MachineSpec};
+use crate::start::{Frozen, MemoryName, Method, Start};
 
 /// Called for each machine that starts, before `start` returns; what it returns is dropped when the machine ends, and
 /// should take the guest's sockets with it.
@@ -93,7 +95,10 @@ impl Hypervisor for FakeHypervisor {
         if self.state().machines.contains_key(&spec.id) {
             return Err(HypervisorError::Exists(spec.id.clone()));
         }
-        if self.state().dice.falls(self.faults.start_fails) {
+        let is_clone = spec.start != Start::Boot;
+        if self.state().dice.falls(self.faults.start_fails)
+            || is_clone && self.state().dice.falls(self.faults.clone_fails)
+        {
             let message = "a fault of the fake's".to_owned();
             return Err(HypervisorError::Start {
                 id: spec.id.clone(),
@@ -112,6 +117,50 @@ impl Hypervisor for FakeHypervisor {
         Ok(())
     }
 
+    async fn resume(&self, id: &MachineId) -> Result<(), HypervisorError> {
+        match self.state().machines.get_mut(id) {
+            Some((spec, _)) => {
+                spec.held = false;
+                Ok(())
+            }
+            None => Err(HypervisorError::Libvirt(format!("there is no machine {id}"))),
+        }
+    }
+
+    async fn freeze(&self, id: &MachineId, method: Method, state: &Path) -> Result<Frozen, HypervisorError> {
+        let refused = |message: String| HypervisorError::Freeze {
+            id: id.clone(),
+            message,
+        };
+        let spec = self.spec(id).ok_or_else(|| refused("there is no such machine".to_owned()))?;
+        if self.state().dice.falls(self.faults.freeze_fails) {
+            return Err(refused("a fault of the fake's".to_owned()));
+        }
+        let memory = match method {
+            Method::SharedMemory => Some(spec.memory_file.ok_or_else(|| refused("no memory file".to_owned()))?),
+            Method::SaveImage => None,
+        };
+        for file in memory.iter().map(PathBuf::as_path).chain([state]) {
+            std::fs::write(file, b"frozen").map_err(|error| refused(error.to_string()))?;
+        }
+        self.end(id, EndReason::Frozen);
+        Ok(Frozen {
+            method,
+            memory_name: MemoryName::Usual,
+            state: state.to_owned(),
+            memory,
+        })
+    }
+
+    fn methods(&self) -> Vec<Freezing> {
+        let hindrance = || self.faults.never_freezes.then(|| "the fake does not freeze".to_owned());
+        let freezing = |method| Freezing {
+            method,
+            hindrance: hindrance(),
+        };
+        Method::ALL.map(freezing).to_vec()
+    }
+
     async fn destroy(&self, id: &MachineId) -> Result<(), HypervisorError> {
         self.blink();
         tokio::time::sleep(self.faults.destroy_takes).await;
@@ -125,7 +174,7 @@ impl Hypervisor for FakeHypervisor {
         let describe = |(id, (spec, _)): (&MachineId, &(MachineSpec, Box<dyn Send>))| MachineInfo {
             id: id.clone(),
             label: spec.label.to_string(),
-            state: MachineState::Running,
+            state: if spec.held { MachineState::Paused } else { MachineState::Running },
         };
         Ok(state.machines.iter().map(describe).collect())
     }
@@ -153,6 +202,7 @@ mod tests {
     use std::sync::atomic::{AtomicI32, Ordering};
 
     use super::*;
+    use crate::start::Priority;
     use crate::fake::Chance;
     use crate::machine::{InstallationId, Label, MachineFolder, MiB};
 
@@ -166,6 +216,10 @@ mod tests {
             disk: None,
             folder: MachineFolder::new(Path::new("/run/m")).unwrap(),
             accelerator: Accelerator::Tcg,
+            start: Start::Boot,
+            memory_file: None,
+            held: false,
+            priority: Priority::Background,
         }
     }
 

@@ -19,16 +19,19 @@ pub(super) fn platform(connect: &Connect) -> Result<Platform, HypervisorError> {
             hint: "run Preflight on x86_64".into(),
         });
     }
+    let qemu = connect
+        .hyp_version()
+        .map_err(|error| HypervisorError::Libvirt(error.message().to_owned()))?;
     let text = connect
         .domain_capabilities(None, Some(architecture), Some(MACHINE_TYPE), Some("qemu"), 0)
         .map_err(|error| HypervisorError::Unavailable {
             message: error.message().to_owned(),
             hint: "install QEMU (Debian: qemu-system-x86)".into(),
         })?;
-    parse(&text)
+    parse(&text, qemu)
 }
 
-fn parse(text: &str) -> Result<Platform, HypervisorError> {
+fn parse(text: &str, qemu: u32) -> Result<Platform, HypervisorError> {
     #[derive(Deserialize)]
     struct Capabilities {
         path: String,
@@ -41,28 +44,21 @@ fn parse(text: &str) -> Result<Platform, HypervisorError> {
         emulator: found.path,
         machine_type: found.machine,
         architecture: found.arch,
+        qemu,
     })
+}
+
+/// What beside ordinary permissions confines QEMU, by the host's capabilities: `apparmor` or `selinux`.
+pub(super) fn confinement(text: &str) -> Option<String> {
+    let models = models(text)?;
+    let found = models.into_iter().find(|model| !["dac", "none", ""].contains(&model.model.as_str()))?;
+    Some(found.model)
 }
 
 /// As which user number libvirt runs QEMU, by the host's capabilities; `None` where it does not say.
 pub(super) fn qemu_uid(text: &str) -> Option<u32> {
-    #[derive(Deserialize)]
-    struct Capabilities {
-        host: Host,
-    }
-    #[derive(Deserialize)]
-    struct Host {
-        #[serde(default)]
-        secmodel: Vec<Model>,
-    }
-    #[derive(Deserialize)]
-    struct Model {
-        model: String,
-        #[serde(default)]
-        baselabel: Vec<String>,
-    }
-    let found: Capabilities = quick_xml::de::from_str(text).ok()?;
-    let dac = found.host.secmodel.iter().find(|model| model.model == "dac")?;
+    let models = models(text)?;
+    let dac = models.iter().find(|model| model.model == "dac")?;
     dac.baselabel
         .first()?
         .trim_start_matches('+')
@@ -70,6 +66,27 @@ pub(super) fn qemu_uid(text: &str) -> Option<u32> {
         .next()?
         .parse()
         .ok()
+}
+
+#[derive(Deserialize)]
+struct SecurityModel {
+    model: String,
+    #[serde(default)]
+    baselabel: Vec<String>,
+}
+
+fn models(text: &str) -> Option<Vec<SecurityModel>> {
+    #[derive(Deserialize)]
+    struct Capabilities {
+        host: Host,
+    }
+    #[derive(Deserialize)]
+    struct Host {
+        #[serde(default)]
+        secmodel: Vec<SecurityModel>,
+    }
+    let found: Capabilities = quick_xml::de::from_str(text).ok()?;
+    Some(found.host.secmodel)
 }
 
 /// Writes libvirt's number of a version, 1000000 × major + 1000 × minor + release, as people do.
@@ -85,12 +102,12 @@ mod tests {
     fn the_pinned_name_is_found() {
         let text = "<domainCapabilities>\n  <path>/usr/bin/qemu-system-x86_64</path>\n  <domain>qemu</domain>\n  \
                     <machine>pc-q35-7.2</machine>\n  <arch>x86_64</arch>\n  <vcpu max='288'/>\n</domainCapabilities>";
-        let found = parse(text).unwrap();
+        let found = parse(text, 7_002_022).unwrap();
         assert_eq!(
             (found.machine_type.as_str(), found.architecture.as_str()),
             ("pc-q35-7.2", "x86_64")
         );
-        assert!(parse("<domainCapabilities/>").is_err());
+        assert!(parse("<domainCapabilities/>", 0).is_err());
     }
 
     #[test]

@@ -19,14 +19,16 @@ use super::access::{Access, Configuration};
 use super::capabilities;
 use super::console_watch::{LARGEST_CONSOLE_LOG, flooded};
 use super::events::{self, Raw, Watched};
-use super::known::KnownMachines;
+use super::known::{KnownMachines, Origin};
+use super::{memory, migration, save_image};
 use super::worker::Worker;
 use super::xml::{self, Platform};
 use crate::hypervisor::{
-    EndReason, HostDescription, Hypervisor, HypervisorError, HypervisorEvent, MachineInfo, MachineState,
+    EndReason, Freezing, HostDescription, Hypervisor, HypervisorError, HypervisorEvent, MachineInfo, MachineState,
 };
 use crate::keeper::Keeper;
 use crate::machine::{Accelerator, InstallationId, MachineId, MachineSpec};
+use crate::start::{Frozen, Method, Start};
 
 /// How many events a receiver may lag behind.
 const EVENTS_KEPT: usize = 1024;
@@ -56,6 +58,8 @@ struct Shared {
     messages: mpsc::Sender<Raw>,
     /// Set when libvirt is being taken down on purpose: its end is no news then.
     leaving: AtomicBool,
+    /// Why memory can't be a file here, as far as libvirt says itself.
+    hindered: Option<String>,
 }
 
 /// The connection, and how many there have been.
@@ -81,6 +85,12 @@ impl LibvirtHypervisor {
         let access = Access::choose(configuration)?;
         let connect = access.open()?;
         let platform = capabilities::platform(&connect)?;
+        let hindered = capabilities::confinement(&connect.capabilities().map_err(failed)?).map(|model| {
+            format!(
+                "{model} confines this libvirt's QEMU and does not know of our files; use the session's libvirt, or turn \
+                 its security driver off in qemu.conf"
+            )
+        });
         let host = HostDescription {
             uri: connect.uri().map_err(failed)?,
             libvirt_version: capabilities::version(connect.lib_version().map_err(failed)?),
@@ -108,6 +118,7 @@ impl LibvirtHypervisor {
             events: broadcast::channel(EVENTS_KEPT).0,
             messages,
             leaving: AtomicBool::new(false),
+            hindered,
         });
         let weak = Arc::downgrade(&shared);
         std::thread::Builder::new()
@@ -165,6 +176,26 @@ impl Hypervisor for LibvirtHypervisor {
         self.starts.run(move || shared.start(&spec)).await
     }
 
+    async fn resume(&self, id: &MachineId) -> Result<(), HypervisorError> {
+        let (shared, id) = (self.shared.clone(), id.clone());
+        self.calls.run(move || shared.resume(&id)).await
+    }
+
+    async fn freeze(&self, id: &MachineId, method: Method, state: &Path) -> Result<Frozen, HypervisorError> {
+        let (shared, id, state) = (self.shared.clone(), id.clone(), state.to_owned());
+        // Not where the calls are: a save image takes its time, and a destroy must not wait for it.
+        self.starts.run(move || shared.freeze(&id, method, &state)).await
+    }
+
+    fn methods(&self) -> Vec<Freezing> {
+        let hindered = &self.shared.hindered;
+        let freezing = |method| Freezing {
+            method,
+            hindrance: hindered.clone().filter(|_| method == Method::SharedMemory),
+        };
+        Method::ALL.map(freezing).to_vec()
+    }
+
     async fn destroy(&self, id: &MachineId) -> Result<(), HypervisorError> {
         let (shared, wanted) = (self.shared.clone(), id.clone());
         let asked = self.calls.run(move || shared.destroy(&wanted));
@@ -213,28 +244,28 @@ impl Shared {
         };
         let text = xml::domain(spec, &self.platform).map_err(refused)?;
         let link = self.connection(LONGEST_WAIT)?;
-        if !lock(&self.known).starting(&spec.id, &spec.folder) {
+        let origin = Origin {
+            folder: spec.folder.clone(),
+            memory_file: spec.memory_file.clone(),
+            memory_name: memory::name_of(spec),
+        };
+        if !lock(&self.known).starting(&spec.id, origin) {
             return Err(HypervisorError::Exists(spec.id.clone()));
         }
         let created = self.prepare(spec).and_then(|()| {
-            link.connect()
-                .create_domain_xml(&text, sys::VIR_DOMAIN_START_VALIDATE)
-                .map_err(|error| {
-                    if matches!(link.connect().is_alive(), Ok(true)) {
-                        HypervisorError::Start {
-                            id: spec.id.clone(),
-                            message: error.message().to_owned(),
-                        }
-                    } else {
-                        HypervisorError::Disconnected(error.message().to_owned())
-                    }
-                })
+            self.create(link.connect(), spec, &text).map_err(|message| {
+                if matches!(link.connect().is_alive(), Ok(true)) {
+                    refused(message)
+                } else {
+                    HypervisorError::Disconnected(message)
+                }
+            })
         });
         if let Err(error) = created {
             lock(&self.known).not_started(&spec.id);
-            if matches!(error, HypervisorError::Disconnected(_))
-                && let Err(error) = self.access.keeper.kill(&spec.id)
-            {
+            // A clone may be there and lack its state.
+            let may_be_there = matches!(error, HypervisorError::Disconnected(_)) || spec.start != Start::Boot;
+            if may_be_there && let Err(error) = self.access.keeper.kill(&spec.id) {
                 tracing::warn!(id = %spec.id, %error, "a machine may have been left by a start that was cut off");
             }
             return Err(error);
@@ -247,6 +278,64 @@ impl Shared {
             });
         }
         Ok(())
+    }
+
+    /// Makes the domain; it runs then, unless it is to be held.
+    fn create(&self, connect: &Connect, spec: &MachineSpec, text: &str) -> Result<(), String> {
+        let failed = |error: Error| error.message().to_owned();
+        let held = sys::VIR_DOMAIN_START_VALIDATE | sys::VIR_DOMAIN_START_PAUSED;
+        match &spec.start {
+            Start::Boot => {
+                let flags = if spec.held { held } else { sys::VIR_DOMAIN_START_VALIDATE };
+                connect.create_domain_xml(text, flags).map(drop).map_err(failed)
+            }
+            Start::Clone(frozen) if memory::comes_by_migration(spec) => {
+                let domain = connect.create_domain_xml(text, held).map_err(failed)?;
+                migration::receive(&domain, &spec.folder.transit(), &frozen.state)?;
+                if spec.held { Ok(()) } else { domain.resume().map(drop).map_err(failed) }
+            }
+            Start::Clone(frozen) => save_image::restore(connect, text, &frozen.state, &spec.folder.transit(), spec.held),
+        }
+    }
+
+    fn resume(&self, id: &MachineId) -> Result<(), HypervisorError> {
+        self.retried(LONGEST_WAIT, |connect| {
+            let domain = connect.lookup_domain_by_name(&id.to_string()).map_err(failed)?;
+            domain.resume().map(drop).map_err(failed)
+        })
+    }
+
+    fn freeze(&self, id: &MachineId, method: Method, state: &Path) -> Result<Frozen, HypervisorError> {
+        let refused = |message: String| HypervisorError::Freeze {
+            id: id.clone(),
+            message,
+        };
+        let origin = lock(&self.known).origin(id).ok_or_else(|| refused("nothing is known of it".to_owned()))?;
+        let link = self.connection(LONGEST_WAIT)?;
+        let domain = link.connect().lookup_domain_by_name(&id.to_string()).map_err(failed)?;
+        let memory = match method {
+            Method::SharedMemory => {
+                let file = origin.memory_file.clone();
+                let file = file.ok_or_else(|| refused("its memory is not in a file".to_owned()))?;
+                domain.suspend().map_err(failed)?;
+                migration::send(&domain, &origin.folder.transit(), self.access.account.as_ref(), state)
+                    .map_err(refused)?;
+                lock(&self.known).because(id, EndReason::Frozen);
+                domain.destroy().map_err(failed)?;
+                Some(file)
+            }
+            Method::SaveImage => {
+                lock(&self.known).because(id, EndReason::Frozen);
+                save_image::save(&domain, state).map_err(refused)?;
+                None
+            }
+        };
+        Ok(Frozen {
+            method,
+            memory_name: origin.memory_name,
+            state: state.to_owned(),
+            memory,
+        })
     }
 
     /// Makes the folder and gives QEMU's user what it needs, and nothing else of ours.
@@ -265,6 +354,7 @@ impl Shared {
             .mode(0o640)
             .open(&console)
             .map_err(doing(format!("creating {}", console.display())))?;
+        self.prepare_memory(spec)?;
         if let Some(account) = self.access.account.as_ref().filter(|_| self.access.gives_files) {
             let give = |path: &Path, uid| {
                 chown(path, uid, Some(account.gid)).map_err(doing(format!(
@@ -282,6 +372,40 @@ impl Shared {
             }
         }
         self.check_reach(spec)
+    }
+
+    /// Makes the folder through which the machine's state comes and goes, and the file that its memory is to be: libvirt
+    /// knows of neither, so that they are given to QEMU's user whichever libvirt it is.
+    fn prepare_memory(&self, spec: &MachineSpec) -> Result<(), HypervisorError> {
+        let doing = |what: String| move |source| HypervisorError::File { what, source };
+        let give = |path: &Path| match &self.access.account {
+            Some(account) => chown(path, Some(account.uid), Some(account.gid)),
+            None => Ok(()),
+        };
+        let transit = spec.folder.transit();
+        std::fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(&transit)
+            .and_then(|()| give(&transit))
+            .map_err(doing(format!("creating {}", transit.display())))?;
+        let Some(file) = &spec.memory_file else { return Ok(()) };
+        let making = doing(format!("making {}", file.display()));
+        let template = match &spec.start {
+            Start::Clone(frozen) => frozen.memory.as_deref(),
+            Start::Boot => None,
+        };
+        match template {
+            Some(template) => copy_memory(template, file),
+            None => std::fs::OpenOptions::new()
+                .write(true)
+                .create_new(true)
+                .mode(0o600)
+                .open(file)
+                .and_then(|file| file.set_len(u64::from(spec.memory.0) << 20)),
+        }
+        .and_then(|()| give(file))
+        .map_err(making)
     }
 
     fn check_reach(&self, spec: &MachineSpec) -> Result<(), HypervisorError> {
@@ -455,6 +579,18 @@ impl Shared {
             }
         }
     }
+}
+
+/// Copies a template's memory, and of it only what was ever written to. `cp` knows how each file system does it best.
+fn copy_memory(template: &Path, file: &Path) -> std::io::Result<()> {
+    let output = std::process::Command::new("cp")
+        .args(["--reflink=auto", "--sparse=auto", "--no-preserve=all", "--"])
+        .args([template, file])
+        .output()?;
+    if !output.status.success() {
+        return Err(std::io::Error::other(String::from_utf8_lossy(&output.stderr).trim().to_owned()));
+    }
+    std::fs::set_permissions(file, std::fs::Permissions::from_mode(0o600))
 }
 
 /// The life of the thread that hears events.

@@ -2,16 +2,29 @@
 //! libvirt says twice, too early, or not at all. Pure; the connection's thread feeds it.
 
 use std::collections::HashMap;
+use std::path::PathBuf;
 
 use virt::sys;
 
 use crate::hypervisor::EndReason;
 use crate::machine::{MachineFolder, MachineId};
+use crate::start::MemoryName;
+
+/// What has to be remembered of a machine's start.
+#[derive(Debug, Clone)]
+pub(super) struct Origin {
+    /// Its sockets and its console log.
+    pub(super) folder: MachineFolder,
+    /// The file that its memory is.
+    pub(super) memory_file: Option<PathBuf>,
+    /// How its memory is called.
+    pub(super) memory_name: MemoryName,
+}
 
 /// A machine whose end is to be told.
 #[derive(Debug)]
 struct Known {
-    folder: Option<MachineFolder>,
+    origin: Option<Origin>,
     /// Between libvirt's call and its return: an end is told only if the call succeeds.
     starting: bool,
     ended: Option<EndReason>,
@@ -25,12 +38,12 @@ pub(super) struct KnownMachines(HashMap<MachineId, Known>);
 
 impl KnownMachines {
     /// A start is about to be tried; false when the machine is known already.
-    pub(super) fn starting(&mut self, id: &MachineId, folder: &MachineFolder) -> bool {
+    pub(super) fn starting(&mut self, id: &MachineId, origin: Origin) -> bool {
         if self.0.contains_key(id) {
             return false;
         }
         let known = Known {
-            folder: Some(folder.clone()),
+            origin: Some(origin),
             starting: true,
             ended: None,
             because: None,
@@ -52,6 +65,11 @@ impl KnownMachines {
     /// The start failed: nobody is told of an end.
     pub(super) fn not_started(&mut self, id: &MachineId) {
         self.0.remove(id);
+    }
+
+    /// How the machine was started; nothing of those that were found.
+    pub(super) fn origin(&self, id: &MachineId) -> Option<Origin> {
+        self.0.get(id)?.origin.clone()
     }
 
     /// The machine is about to be destroyed for a reason of ours.
@@ -93,7 +111,7 @@ impl KnownMachines {
     pub(super) fn compare(&mut self, present: &[MachineId]) -> Vec<(MachineId, EndReason)> {
         for id in present {
             let found = || Known {
-                folder: None,
+                origin: None,
                 starting: false,
                 ended: None,
                 because: None,
@@ -118,7 +136,7 @@ impl KnownMachines {
     pub(super) fn folders(&self) -> Vec<(MachineId, MachineFolder)> {
         self.0
             .iter()
-            .filter_map(|(id, known)| Some((id.clone(), known.folder.clone()?)))
+            .filter_map(|(id, known)| Some((id.clone(), known.origin.as_ref()?.folder.clone())))
             .collect()
     }
 }
@@ -137,6 +155,14 @@ mod tests {
         MachineId::new(InstallationId::new("t").unwrap(), number)
     }
 
+    fn origin() -> Origin {
+        Origin {
+            folder: folder(),
+            memory_file: None,
+            memory_name: MemoryName::Usual,
+        }
+    }
+
     fn folder() -> MachineFolder {
         MachineFolder::new(Path::new("/run/m")).unwrap()
     }
@@ -144,8 +170,8 @@ mod tests {
     #[test]
     fn an_end_is_told_once() {
         let mut known = KnownMachines::default();
-        assert!(known.starting(&id(1), &folder()));
-        assert!(!known.starting(&id(1), &folder()));
+        assert!(known.starting(&id(1), origin()));
+        assert!(!known.starting(&id(1), origin()));
         assert_eq!(known.started(&id(1)), None);
         assert_eq!(known.life(&id(1), STOPPED, DESTROYED), Some(EndReason::Destroyed));
         assert_eq!(known.life(&id(1), STOPPED, DESTROYED), None);
@@ -156,7 +182,7 @@ mod tests {
     fn an_end_during_the_start_waits_for_its_outcome() {
         let mut known = KnownMachines::default();
         for succeeds in [true, false] {
-            assert!(known.starting(&id(1), &folder()));
+            assert!(known.starting(&id(1), origin()));
             assert_eq!(known.life(&id(1), STOPPED, sys::VIR_DOMAIN_EVENT_STOPPED_FAILED), None);
             if succeeds {
                 assert_eq!(known.started(&id(1)), Some(EndReason::Failed));
@@ -171,7 +197,7 @@ mod tests {
     fn what_ended_unseen_is_told_by_comparing() {
         let mut known = KnownMachines::default();
         assert_eq!(known.compare(&[id(1), id(2)]), []);
-        assert!(known.starting(&id(3), &folder()));
+        assert!(known.starting(&id(3), origin()));
         assert_eq!(known.compare(&[id(2)]), [(id(1), EndReason::WhileDisconnected)]);
         assert_eq!(known.life(&id(1), STOPPED, DESTROYED), None);
         assert_eq!(known.life(&id(2), STOPPED, DESTROYED), Some(EndReason::Destroyed));

@@ -6,6 +6,9 @@ mod console_watch;
 mod events;
 mod hypervisor;
 mod known;
+mod memory;
+mod migration;
+mod save_image;
 mod worker;
 mod xml;
 

@@ -4,6 +4,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::memory::{self, Argument};
 use crate::machine::{Accelerator, Disk, MachineError, MachineSpec};
 
 /// The namespace of our metadata.
@@ -18,6 +19,8 @@ pub(super) struct Platform {
     pub(super) machine_type: String,
     /// libvirt's name of the architecture.
     pub(super) architecture: String,
+    /// QEMU's version, 1000000 × major + 1000 × minor + release.
+    pub(super) qemu: u32,
 }
 
 /// Writes a machine's domain.
@@ -40,6 +43,8 @@ pub(super) fn label(metadata: &str) -> Option<String> {
 struct Domain {
     #[serde(rename = "@type")]
     kind: &'static str,
+    #[serde(rename = "@xmlns:qemu", skip_serializing_if = "Option::is_none")]
+    qemu_namespace: Option<&'static str>,
     name: String,
     metadata: Metadata,
     memory: Amount,
@@ -52,6 +57,15 @@ struct Domain {
     on_reboot: &'static str,
     on_crash: &'static str,
     devices: Devices,
+    #[serde(rename = "qemu:commandline", skip_serializing_if = "Option::is_none")]
+    commandline: Option<CommandLine>,
+}
+
+/// What libvirt hands on to QEMU unread.
+#[derive(Serialize)]
+struct CommandLine {
+    #[serde(rename = "qemu:arg")]
+    arg: Vec<Argument>,
 }
 
 #[derive(Serialize)]
@@ -271,7 +285,11 @@ struct Backend {
 impl Domain {
     fn new(spec: &MachineSpec, platform: &Platform) -> Self {
         let boot = spec.boot.as_ref();
+        let arguments = memory::arguments(spec, platform.qemu);
+        let passes_arguments = !arguments.is_empty();
         Self {
+            qemu_namespace: passes_arguments.then_some(memory::NAMESPACE),
+            commandline: passes_arguments.then_some(CommandLine { arg: arguments }),
             kind: match spec.accelerator {
                 Accelerator::Kvm => "kvm",
                 Accelerator::Tcg => "qemu",
@@ -413,6 +431,7 @@ mod tests {
 
     use super::*;
     use crate::machine::{DirectBoot, DiskFormat, InstallationId, Label, MachineFolder, MachineId, MiB};
+    use crate::start::{Frozen, MemoryName, Method, Priority, Start};
 
     fn spec(accelerator: Accelerator) -> MachineSpec {
         MachineSpec {
@@ -435,6 +454,10 @@ mod tests {
             }),
             folder: MachineFolder::new(Path::new("/run/preflight/m/7")).unwrap(),
             accelerator,
+            start: Start::Boot,
+            memory_file: None,
+            held: false,
+            priority: Priority::Background,
         }
     }
 
@@ -443,6 +466,7 @@ mod tests {
             emulator: "/usr/bin/qemu-system-x86_64".into(),
             machine_type: "pc-q35-7.2".into(),
             architecture: "x86_64".into(),
+            qemu: 7_002_022,
         }
     }
 
@@ -472,9 +496,18 @@ mod tests {
     #[test]
     fn libvirts_own_schema_accepts_it() {
         let folder = tempfile::tempdir().unwrap();
-        for accelerator in [Accelerator::Kvm, Accelerator::Tcg] {
+        let clone = MachineSpec {
+            start: Start::Clone(Frozen {
+                method: Method::SharedMemory,
+                memory_name: MemoryName::Ours,
+                state: "/templates/1/state".into(),
+                memory: Some("/templates/1/memory & <more>".into()),
+            }),
+            ..spec(Accelerator::Tcg)
+        };
+        for spec in [spec(Accelerator::Kvm), spec(Accelerator::Tcg), clone] {
             let file = folder.path().join("domain.xml");
-            std::fs::write(&file, domain(&spec(accelerator), &platform()).unwrap()).unwrap();
+            std::fs::write(&file, domain(&spec, &platform()).unwrap()).unwrap();
             let output = Command::new("virt-xml-validate").arg(&file).arg("domain").output();
             // Without libvirt's client tools or xmllint there is no judge; `make test` installs them.
             let Ok(output) = output else { return };
