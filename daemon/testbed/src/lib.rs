@@ -18,5 +18,5 @@ pub mod start;
 pub use hypervisor::{
     EndReason, Freezing, HostDescription, Hypervisor, HypervisorError, HypervisorEvent, MachineInfo, MachineState,
 };
-pub use start::{Frozen, MemoryName, Method, Priority, Start};
 pub use machine::{Accelerator, Disk, DiskFormat, InstallationId, Label, MachineFolder, MachineId, MachineSpec, MiB};
+pub use start::{Frozen, MemoryName, Method, Priority, Start};

@@ -7,6 +7,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+mod bench;
+
+use bench::{Bench, keeper};
 use preflight_testbed::libvirt::{Configuration, LibvirtHypervisor};
 use preflight_testbed::{
     Accelerator, EndReason, Hypervisor, HypervisorError, HypervisorEvent, InstallationId, Label, MachineFolder,
@@ -16,94 +19,6 @@ use tokio::sync::broadcast::Receiver;
 
 /// As long as anything here may take; a first start of libvirt's asks each QEMU of the host what it can do.
 const PATIENCE: Duration = Duration::from_secs(90);
-
-struct Bench {
-    home: tempfile::TempDir,
-    installation: InstallationId,
-}
-
-impl Bench {
-    fn new(name: &str) -> Self {
-        // A home of its own in /tmp: short, and open to QEMU's user.
-        let home = tempfile::Builder::new().prefix("pf").tempdir_in("/tmp").unwrap();
-        std::fs::set_permissions(home.path(), std::os::unix::fs::PermissionsExt::from_mode(0o711)).unwrap();
-        let installation = InstallationId::new(&format!("{name}{}", std::process::id())).unwrap();
-        Self { home, installation }
-    }
-
-    fn configuration(&self, grace: u64) -> Configuration {
-        Configuration {
-            installation: self.installation.clone(),
-            uri: None,
-            keeper: Some(keeper()),
-            keeper_home: self.keeper_home(),
-            grace: Duration::from_secs(grace),
-            qemu_user: None,
-            libvirt_cache: None,
-            accelerator: None,
-        }
-    }
-
-    fn keeper_home(&self) -> PathBuf {
-        self.home.path().join("k")
-    }
-
-    fn spec(&self, number: u64) -> MachineSpec {
-        MachineSpec {
-            id: MachineId::new(self.installation.clone(), number),
-            label: Label::new("ticket 1, job 2, attempt 3").unwrap(),
-            memory: MiB(64),
-            cpus: 1,
-            boot: None,
-            disk: None,
-            folder: MachineFolder::new(&self.home.path().join(format!("m{number}"))).unwrap(),
-            accelerator: Accelerator::Tcg,
-            start: Start::Boot,
-            memory_file: None,
-            held: false,
-            priority: Priority::Background,
-        }
-    }
-
-    fn keeper_says(&self) -> String {
-        let output = Command::new(keeper())
-            .arg("status")
-            .arg("--home")
-            .arg(self.keeper_home())
-            .output()
-            .unwrap();
-        String::from_utf8_lossy(&output.stdout).into_owned()
-    }
-}
-
-impl Drop for Bench {
-    fn drop(&mut self) {
-        let _ = Command::new(keeper())
-            .arg("stop")
-            .arg("--home")
-            .arg(self.keeper_home())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .status();
-    }
-}
-
-/// The keeper's program, built if cargo was asked for this crate alone.
-fn keeper() -> PathBuf {
-    let test = std::env::current_exe().unwrap();
-    let folder = test.ancestors().nth(2).unwrap();
-    let program = folder.join("preflight-keeper");
-    if !program.exists() {
-        let manifest = Path::new(env!("CARGO_MANIFEST_DIR")).join("../keeper/Cargo.toml");
-        let built = Command::new(env!("CARGO"))
-            .args(["build", "--manifest-path"])
-            .arg(manifest)
-            .status()
-            .unwrap();
-        assert!(built.success());
-    }
-    program
-}
 
 async fn wait_for(events: &mut Receiver<HypervisorEvent>, wanted: &HypervisorEvent) {
     let found = async { while events.recv().await.unwrap() != *wanted {} };

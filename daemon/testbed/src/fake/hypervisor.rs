@@ -132,7 +132,9 @@ impl Hypervisor for FakeHypervisor {
             id: id.clone(),
             message,
         };
-        let spec = self.spec(id).ok_or_else(|| refused("there is no such machine".to_owned()))?;
+        let spec = self
+            .spec(id)
+            .ok_or_else(|| refused("there is no such machine".to_owned()))?;
         if self.state().dice.falls(self.faults.freeze_fails) {
             return Err(refused("a fault of the fake's".to_owned()));
         }
@@ -174,7 +176,11 @@ impl Hypervisor for FakeHypervisor {
         let describe = |(id, (spec, _)): (&MachineId, &(MachineSpec, Box<dyn Send>))| MachineInfo {
             id: id.clone(),
             label: spec.label.to_string(),
-            state: if spec.held { MachineState::Paused } else { MachineState::Running },
+            state: if spec.held {
+                MachineState::Paused
+            } else {
+                MachineState::Running
+            },
         };
         Ok(state.machines.iter().map(describe).collect())
     }
@@ -202,9 +208,9 @@ mod tests {
     use std::sync::atomic::{AtomicI32, Ordering};
 
     use super::*;
-    use crate::start::Priority;
     use crate::fake::Chance;
     use crate::machine::{InstallationId, Label, MachineFolder, MiB};
+    use crate::start::Priority;
 
     fn spec(number: u64) -> MachineSpec {
         MachineSpec {

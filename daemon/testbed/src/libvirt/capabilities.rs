@@ -51,7 +51,9 @@ fn parse(text: &str, qemu: u32) -> Result<Platform, HypervisorError> {
 /// What beside ordinary permissions confines QEMU, by the host's capabilities: `apparmor` or `selinux`.
 pub(super) fn confinement(text: &str) -> Option<String> {
     let models = models(text)?;
-    let found = models.into_iter().find(|model| !["dac", "none", ""].contains(&model.model.as_str()))?;
+    let found = models
+        .into_iter()
+        .find(|model| !["dac", "none", ""].contains(&model.model.as_str()))?;
     Some(found.model)
 }
 

@@ -20,9 +20,9 @@ use super::capabilities;
 use super::console_watch::{LARGEST_CONSOLE_LOG, flooded};
 use super::events::{self, Raw, Watched};
 use super::known::{KnownMachines, Origin};
-use super::{memory, migration, save_image};
 use super::worker::Worker;
 use super::xml::{self, Platform};
+use super::{memory, migration, save_image};
 use crate::hypervisor::{
     EndReason, Freezing, HostDescription, Hypervisor, HypervisorError, HypervisorEvent, MachineInfo, MachineState,
 };
@@ -263,9 +263,9 @@ impl Shared {
         });
         if let Err(error) = created {
             lock(&self.known).not_started(&spec.id);
-            // A clone may be there and lack its state.
-            let may_be_there = matches!(error, HypervisorError::Disconnected(_)) || spec.start != Start::Boot;
-            if may_be_there && let Err(error) = self.access.keeper.kill(&spec.id) {
+            if matches!(error, HypervisorError::Disconnected(_))
+                && let Err(error) = self.access.keeper.kill(&spec.id)
+            {
                 tracing::warn!(id = %spec.id, %error, "a machine may have been left by a start that was cut off");
             }
             return Err(error);
@@ -286,15 +286,29 @@ impl Shared {
         let held = sys::VIR_DOMAIN_START_VALIDATE | sys::VIR_DOMAIN_START_PAUSED;
         match &spec.start {
             Start::Boot => {
-                let flags = if spec.held { held } else { sys::VIR_DOMAIN_START_VALIDATE };
+                let flags = if spec.held {
+                    held
+                } else {
+                    sys::VIR_DOMAIN_START_VALIDATE
+                };
                 connect.create_domain_xml(text, flags).map(drop).map_err(failed)
             }
             Start::Clone(frozen) if memory::comes_by_migration(spec) => {
                 let domain = connect.create_domain_xml(text, held).map_err(failed)?;
-                migration::receive(&domain, &spec.folder.transit(), &frozen.state)?;
-                if spec.held { Ok(()) } else { domain.resume().map(drop).map_err(failed) }
+                let received = migration::receive(&domain, &spec.folder.transit(), &frozen.state);
+                let running = received.and_then(|()| match spec.held {
+                    true => Ok(()),
+                    false => domain.resume().map(drop).map_err(failed),
+                });
+                if running.is_err() {
+                    // It may be gone already, which is what is wanted.
+                    let _ = domain.destroy();
+                }
+                running
             }
-            Start::Clone(frozen) => save_image::restore(connect, text, &frozen.state, &spec.folder.transit(), spec.held),
+            Start::Clone(frozen) => {
+                save_image::restore(connect, text, &frozen.state, &spec.folder.transit(), spec.held)
+            }
         }
     }
 
@@ -310,7 +324,9 @@ impl Shared {
             id: id.clone(),
             message,
         };
-        let origin = lock(&self.known).origin(id).ok_or_else(|| refused("nothing is known of it".to_owned()))?;
+        let origin = lock(&self.known)
+            .origin(id)
+            .ok_or_else(|| refused("nothing is known of it".to_owned()))?;
         let link = self.connection(LONGEST_WAIT)?;
         let domain = link.connect().lookup_domain_by_name(&id.to_string()).map_err(failed)?;
         let memory = match method {
@@ -588,7 +604,9 @@ fn copy_memory(template: &Path, file: &Path) -> std::io::Result<()> {
         .args([template, file])
         .output()?;
     if !output.status.success() {
-        return Err(std::io::Error::other(String::from_utf8_lossy(&output.stderr).trim().to_owned()));
+        return Err(std::io::Error::other(
+            String::from_utf8_lossy(&output.stderr).trim().to_owned(),
+        ));
     }
     std::fs::set_permissions(file, std::fs::Permissions::from_mode(0o600))
 }

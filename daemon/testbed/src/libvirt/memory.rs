@@ -108,7 +108,10 @@ mod tests {
         };
         assert_eq!(line(&spec(Start::Boot, None), 7_002_000), "");
         let template = line(&spec(Start::Boot, Some("/t/new, \"memory\"")), 7_002_000);
-        assert!(template.contains(r#""share":true"#) && template.contains(r#"/t/new, \"memory\""#), "{template}");
+        assert!(
+            template.contains(r#""share":true"#) && template.contains(r#"/t/new, \"memory\""#),
+            "{template}"
+        );
         assert!(!template.contains("-incoming"), "{template}");
         let clone = spec(frozen(Method::SharedMemory, MemoryName::Ours), None);
         let old = line(&clone, 7_002_000);
@@ -118,10 +121,22 @@ mod tests {
         );
         assert!(!old.contains("readonly"));
         assert!(line(&clone, 8_002_000).contains(r#""readonly":true"#));
-        let layer = line(&spec(frozen(Method::SharedMemory, MemoryName::Ours), Some("/t/2")), 9_000_000);
-        assert!(layer.contains(r#""share":true"#) && layer.contains("/t/2") && !layer.contains("readonly"), "{layer}");
+        let layer = line(
+            &spec(frozen(Method::SharedMemory, MemoryName::Ours), Some("/t/2")),
+            9_000_000,
+        );
+        assert!(
+            layer.contains(r#""share":true"#) && layer.contains("/t/2") && !layer.contains("readonly"),
+            "{layer}"
+        );
         let saved = line(&spec(frozen(Method::SaveImage, MemoryName::Ours), None), 7_002_000);
-        assert!(saved.contains("memory-backend-ram") && !saved.contains("-incoming"), "{saved}");
-        assert_eq!(line(&spec(frozen(Method::SaveImage, MemoryName::Usual), None), 7_002_000), "");
+        assert!(
+            saved.contains("memory-backend-ram") && !saved.contains("-incoming"),
+            "{saved}"
+        );
+        assert_eq!(
+            line(&spec(frozen(Method::SaveImage, MemoryName::Usual), None), 7_002_000),
+            ""
+        );
     }
 }

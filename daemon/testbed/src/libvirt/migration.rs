@@ -31,9 +31,7 @@ pub(super) fn send(domain: &Domain, transit: &Path, account: Option<&QemuAccount
     if let Some(account) = account {
         chown(&socket, Some(account.uid), None).map_err(|error| at(&socket, &error))?;
     }
-    listener
-        .set_nonblocking(true)
-        .map_err(|error| at(&socket, &error))?;
+    listener.set_nonblocking(true).map_err(|error| at(&socket, &error))?;
     ignore_shared(domain, true)?;
     ask(
         domain,
@@ -149,7 +147,10 @@ mod tests {
 
     #[test]
     fn refusals_are_told_from_answers() {
-        assert_eq!(returned("x", r#"{"return": {"status": "completed"}, "id": "libvirt-7"}"#).unwrap()["status"], "completed");
+        assert_eq!(
+            returned("x", r#"{"return": {"status": "completed"}, "id": "libvirt-7"}"#).unwrap()["status"],
+            "completed"
+        );
         let refused = r#"{"id": "libvirt-8", "error": {"class": "GenericError", "desc": "no such thing"}}"#;
         assert_eq!(returned("migrate", refused).unwrap_err(), "migrate: no such thing");
         assert!(returned("migrate", "nonsense").is_err());
