@@ -4,7 +4,8 @@
 //! by `Content-Length: N\r\n\r\n`. A client connects to the socket that [`endpoint`] names, sends [`method::Initialize`]
 //! first, then requests ([`method`]); after [`method::Subscribe`] the daemon sends a snapshot as of sequence N and from
 //! then on every [`event::Envelope`] after N as a notification `event`, and unsequenced `beat` notifications
-//! ([`event::Beat`]) with progress and log sizes. Errors are [`error::RpcError`].
+//! ([`event::Beat`]) with progress and log sizes. Errors are [`error::RpcError`]. After [`shell::ShellOpen`] a connection
+//! carries a shell's streams instead.
 //!
 //! These types are the wire's own. The daemon's domain types are not serializable; its server translates both ways.
 //! This crate knows nobody else in the workspace.
@@ -26,4 +27,5 @@ pub mod log;
 pub mod message;
 pub mod method;
 pub mod result;
+pub mod shell;
 pub mod ticket;

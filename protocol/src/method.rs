@@ -13,6 +13,7 @@ use crate::health::{Check, DaemonStatus};
 use crate::ids::{ImageId, JobId, Sequence, Series, TicketId};
 use crate::image::{ImageFiles, ImageInfo};
 use crate::log::{LogInfo, LogName, LogRange};
+use crate::shell::{ShellOpen, ShellOpened};
 use crate::ticket::{Ticket, TicketSummary};
 
 /// A request that clients send: the implementing type is its parameters.
@@ -56,6 +57,7 @@ methods! {
     ImageRemove => "image/remove", Empty;
     DiskUsage => "disk/usage", Usage;
     DiskFree => "disk/free", Freed;
+    ShellOpen => "shell/open", ShellOpened;
     Status => "daemon/status", DaemonStatus;
     Doctor => "daemon/doctor", Vec<Check>;
     Stop => "daemon/stop", Empty;

@@ -10,6 +10,7 @@ use preflight_protocol::error::RpcError;
 use preflight_protocol::event::{BEAT, Beat, EVENT, Envelope, RESYNC};
 use preflight_protocol::message::Message;
 use preflight_protocol::method::*;
+use preflight_protocol::shell::{self, ShellOpen, ShellProgress};
 use serde_json::Value;
 
 /// Reads a message as the receiver does, and answers how it would be written today.
@@ -54,6 +55,7 @@ readers!(
     ImageBuild,
     ImageGet,
     ImageRemove,
+    ShellOpen,
     Status,
     Doctor,
     Stop
@@ -116,6 +118,7 @@ fn replay(path: &Path, seen: &mut BTreeMap<String, u32>) {
                     EVENT => read::<Envelope>(&params),
                     BEAT => read::<Beat>(&params),
                     RESYNC => read::<RpcError>(&params),
+                    shell::PROGRESS => read::<ShellProgress>(&params),
                     other => panic!("{place}: {other} was a notification, and must be one for ever"),
                 };
                 let name = match params["kind"]["event"].as_str() {
@@ -163,5 +166,7 @@ fn recorded_messages_are_read_for_ever() {
             "no event {event} is recorded"
         );
     }
-    assert!(seen.contains_key(BEAT) && seen.contains_key(RESYNC) && seen.contains_key("error"));
+    for other in [BEAT, RESYNC, shell::PROGRESS, "error"] {
+        assert!(seen.contains_key(other), "no {other} is recorded");
+    }
 }

@@ -26,6 +26,10 @@ fn schemas() -> BTreeMap<String, Schema> {
                 schemars::schema_for!(preflight_protocol::event::Beat),
             ),
             (
+                "shell-progress.json".to_owned(),
+                schemars::schema_for!(preflight_protocol::shell::ShellProgress),
+            ),
+            (
                 "error.json".to_owned(),
                 schemars::schema_for!(preflight_protocol::error::RpcError),
             ),
