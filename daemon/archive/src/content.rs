@@ -116,6 +116,10 @@ impl ContentStore {
         }
     }
 
+    pub(crate) fn objects_folder(&self) -> PathBuf {
+        self.folder.join("objects")
+    }
+
     /// Where the pieces of an object are gathered while it is fetched; they outlive the process and are resumed.
     pub(crate) fn partial_path(&self, sha256: Sha256Digest) -> PathBuf {
         self.folder.join("partial").join(sha256.to_string())

@@ -11,6 +11,7 @@ mod content;
 mod error;
 mod fetch;
 mod file_table;
+mod holdings;
 mod lock;
 mod loopback;
 mod release;
