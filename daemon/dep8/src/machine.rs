@@ -64,8 +64,9 @@ pub type OnOutput<'a> = &'a mut (dyn FnMut(Stream, &[u8]) + Send);
 /// A testbed, up and running.
 #[async_trait]
 pub trait TestMachine: Send + Sync {
-    /// Runs a command to its end, and hands over all its output before it returns. When the future is dropped the
-    /// command may go on until [`TestMachine::kill_all`].
+    /// Runs a command until its own process has ended, and hands over all its output before it returns. Processes that it
+    /// leaves behind are left alone; that they hold its outputs open delays the end by a moment at most. When the future is
+    /// dropped the command may go on until [`TestMachine::kill_all`].
     ///
     /// # Errors
     /// When the command could not be run or its end is unknown. A command that does not exist is an exit status (127).

@@ -50,6 +50,8 @@ pub enum Reason {
     NotInstallable,
     /// It does not fit the testbed; the words say why.
     Unsupported(String),
+    /// The source's health test of this name has failed, which makes any other test pointless.
+    HealthTest(String),
     /// The package has no tests that could run.
     NoTests,
 }
@@ -64,6 +66,7 @@ impl fmt::Display for Reason {
             Self::Skippable => out.write_str("exit status 77 and marked as skippable"),
             Self::NotInstallable => out.write_str("installation fails and skip-not-installable set"),
             Self::Unsupported(why) => out.write_str(why),
+            Self::HealthTest(name) => write!(out, "health test {name} failed"),
             Self::NoTests => out.write_str("no tests in this package"),
         }
     }

@@ -1,29 +1,26 @@
-//! Runs one planned test on one machine: dependencies, environment, the test itself with its time-out, the verdict.
-//! The source tree is there already; who made it, and what becomes of the machine, is the caller's business.
-//! Steps, words and their order are autopkgtest 5.28's.
+//! Runs one planned test on one prepared machine: environment, the test itself with its time-out, artifacts, the verdict.
+//! The source tree and the dependencies are there already ([`mod@crate::prepare`]); who made them, and what becomes of the
+//! machine, is the caller's business. Words and their order are autopkgtest 5.28's.
 
 use std::{
     num::NonZeroU32,
     path::Path,
-    time::{Duration, Instant},
+    time::Instant,
 };
 
 use tokio::time::timeout;
 
 use crate::{
-    install::{self, InstallError},
     log,
-    machine::{Exec, ExitStatus, MachineError, Stream, TestMachine, Timeouts},
+    machine::{Exec, MachineError, Stream, TestMachine, Timeouts},
     outcome::{Reason, TestResult, TestStatus, Trouble},
     plan::{Executes, PlannedTest},
+    preamble::{Preamble, Word},
+    prepare::{NotPrepared, Preparation, prepare, short},
     restriction::Restriction,
     script::{TestScript, quoted},
+    verdict::{Head, TestEnd, judge},
 };
-
-/// So much of a test's stderr is shown again after its result.
-const STDERR_SHOWN: usize = 64 * 1024;
-/// So much of a line of stderr becomes part of the reason.
-const STDERR_LINE: usize = 1000;
 
 /// A test and where it runs.
 #[derive(Debug, Clone, Copy)]
@@ -32,7 +29,7 @@ pub struct TestRun<'a> {
     pub test: &'a PlannedTest,
     /// The source tree in the testbed, absolute; built when the test needs a build.
     pub tree: &'a str,
-    /// A directory in the testbed for the test's own files, absolute; made if it is missing.
+    /// The directory in the testbed for the test's own files, absolute; made by the preparation.
     pub scratch: &'a str,
     /// The ordinary user in the testbed. Without one every test runs as root.
     pub normal_user: Option<&'a str>,
@@ -63,148 +60,155 @@ pub enum RunEvent<'a> {
     StderrAgain(&'a [u8]),
 }
 
-/// Runs a test. To cancel, drop the future and stop the machine.
+/// Receives what happens.
+pub type OnEvent<'a> = &'a mut (dyn FnMut(RunEvent<'_>) + Send);
+
+/// Prepares a machine for one test alone and runs it there.
 ///
 /// # Errors
-/// [`Trouble::TestbedFailure`] when the machine, or fetching packages, failed: never a test's failure.
+/// As [`run`].
 pub async fn run_test(
     machine: &dyn TestMachine,
     run: &TestRun<'_>,
-    on_event: &mut (dyn FnMut(RunEvent<'_>) + Send),
+    on_event: OnEvent<'_>,
 ) -> Result<TestResult, Trouble> {
-    let test = run.test;
-    on_event(RunEvent::Info(&format!("test {}: preparing testbed", test.name)));
-    let result = match prepare(machine, run, on_event).await {
-        Ok(()) => {
-            let end = execute(machine, run, on_event).await?;
-            pull_artifacts(machine, run, &end, on_event).await?;
-            on_event(RunEvent::Info(&format!(
-                "test {}:  - - - - - - - - - - results - - - - - - - - - -",
-                test.name
-            )));
-            let result = judge(test, &end);
-            on_event(RunEvent::Report(&result.to_string()));
-            if !end.stderr.head.is_empty() && !test.is(Restriction::AllowStderr) {
-                on_event(RunEvent::Info(&format!(
-                    "test {}:  - - - - - - - - - - stderr - - - - - - - - - -",
-                    test.name
-                )));
-                on_event(RunEvent::StderrAgain(&end.stderr.head));
-            }
-            result
-        }
-        Err(InstallError::Testbed(why)) => return Err(Trouble::TestbedFailure(why)),
-        Err(InstallError::BadPackage(why)) => {
-            let result = if test.is(Restriction::SkipNotInstallable) && !why.ends_with(DOES_NOT_EXIST) {
-                TestResult::skipped(test.name.as_str(), Reason::NotInstallable)
-            } else {
-                TestResult {
-                    status: TestStatus::Fail,
-                    detail: Some(why),
-                    ..TestResult::skipped(test.name.as_str(), Reason::BadPackage)
-                }
-            };
-            on_event(RunEvent::Report(&result.to_string()));
-            if let Some(detail) = &result.detail {
-                on_event(RunEvent::Report(&format!("badpkg: {detail}")));
-            }
-            result
-        }
+    on_event(RunEvent::Info(&format!("test {}: preparing testbed", run.test.name)));
+    let preparation = Preparation {
+        test: run.test,
+        scratch: run.scratch,
+        short: run.timeouts.short,
+        install: run.timeouts.install,
     };
+    match prepare(machine, &preparation, &mut |bytes| on_event(RunEvent::Install(bytes))).await {
+        Ok(()) => self::run(machine, run, on_event).await,
+        Err(why) => not_prepared(run.test, why, on_event),
+    }
+}
+
+/// Runs a test. To cancel, drop the future and stop the machine. Costs the machine one command, another where the test may
+/// write to the tree, and one copy.
+///
+/// # Errors
+/// [`Trouble::TestbedFailure`] when the machine failed: never a test's failure.
+pub async fn run(machine: &dyn TestMachine, run: &TestRun<'_>, on_event: OnEvent<'_>) -> Result<TestResult, Trouble> {
+    let test = run.test;
+    if let (true, Some(user)) = (test.is(Restriction::RwBuildTree), run.normal_user) {
+        let give = format!("chown -R {} {}", quoted(user), quoted(run.tree));
+        short(machine, run.timeouts.short, &give)
+            .await
+            .map_err(Trouble::TestbedFailure)?;
+    }
+    let Some(end) = execute(machine, run, on_event).await? else {
+        let why = match &test.executes {
+            Executes::File(path) | Executes::Command(path) => format!("{path} {DOES_NOT_EXIST}"),
+        };
+        return not_prepared(test, NotPrepared::BadPackage(why), on_event);
+    };
+    pull_artifacts(machine, run, &end, on_event).await?;
+    on_event(RunEvent::Info(&format!(
+        "test {}:  - - - - - - - - - - results - - - - - - - - - -",
+        test.name
+    )));
+    let result = judge(test, &end);
+    on_event(RunEvent::Report(&result.to_string()));
+    if !end.stderr.bytes().is_empty() && !test.is(Restriction::AllowStderr) {
+        on_event(RunEvent::Info(&format!(
+            "test {}:  - - - - - - - - - - stderr - - - - - - - - - -",
+            test.name
+        )));
+        on_event(RunEvent::StderrAgain(end.stderr.bytes()));
+    }
     Ok(result)
 }
 
 const DOES_NOT_EXIST: &str = "does not exist";
 
-/// Dependencies, directories, the test's file.
-async fn prepare(
-    machine: &dyn TestMachine,
-    run: &TestRun<'_>,
-    on_event: &mut (dyn FnMut(RunEvent<'_>) + Send),
-) -> Result<(), InstallError> {
-    let mut on_output = |_: Stream, bytes: &[u8]| on_event(RunEvent::Install(bytes));
-    let installing = install::dependencies(machine, run.test, &mut on_output);
-    match timeout(run.timeouts.install, installing).await {
-        Ok(done) => done?,
-        Err(_) => {
-            let command = format!("apt-get satisfy {}", run.test.dependencies);
-            return Err(InstallError::Testbed(format!(
-                "timed out on command \"{command}\" (kind: install)"
-            )));
+/// The result of a test for which no machine could be prepared.
+///
+/// # Errors
+/// [`Trouble::TestbedFailure`] where that says nothing of the package.
+pub fn not_prepared(test: &PlannedTest, why: NotPrepared, on_event: OnEvent<'_>) -> Result<TestResult, Trouble> {
+    let why = match why {
+        NotPrepared::Testbed(why) => return Err(Trouble::TestbedFailure(why)),
+        NotPrepared::BadPackage(why) => why,
+    };
+    let result = if test.is(Restriction::SkipNotInstallable) && !why.ends_with(DOES_NOT_EXIST) {
+        TestResult::skipped(test.name.as_str(), Reason::NotInstallable)
+    } else {
+        TestResult {
+            status: TestStatus::Fail,
+            detail: Some(why),
+            ..TestResult::skipped(test.name.as_str(), Reason::BadPackage)
         }
+    };
+    on_event(RunEvent::Report(&result.to_string()));
+    if let Some(detail) = &result.detail {
+        on_event(RunEvent::Report(&format!("badpkg: {detail}")));
     }
-    let mut script = format!("mkdir -p -m 1777 -- {}; ", quoted(run.scratch));
-    if let (true, Some(user)) = (run.test.is(Restriction::RwBuildTree), run.normal_user) {
-        script += &format!("chown -R {} {}; ", quoted(user), quoted(run.tree));
-    }
-    if let Executes::File(path) = &run.test.executes {
-        let path = quoted(&format!("{}/{path}", run.tree));
-        script += &format!("[ -e {path} ] || exit 3; chmod +x {path}; ");
-    }
-    match short(machine, run, &script).await? {
-        ExitStatus::Code(0) => Ok(()),
-        ExitStatus::Code(3) => match &run.test.executes {
-            Executes::File(path) => Err(InstallError::BadPackage(format!("{path} {DOES_NOT_EXIST}"))),
-            Executes::Command(_) => Err(InstallError::Testbed("cannot prepare the test".to_owned())),
-        },
-        other => Err(InstallError::Testbed(format!(
-            "\"{script}\" failed with status {}",
-            other.shell_code()
-        ))),
-    }
-}
-
-async fn short(machine: &dyn TestMachine, run: &TestRun<'_>, script: &str) -> Result<ExitStatus, MachineError> {
-    let command = install::root(vec!["sh".to_owned(), "-ec".to_owned(), script.to_owned()]);
-    match timeout(run.timeouts.short, machine.exec(&command, &mut |_, _| {})).await {
-        Ok(status) => status,
-        Err(_) => Err(MachineError::Lost(format!(
-            "timed out on command \"{script}\" (kind: short)"
-        ))),
-    }
-}
-
-/// How a test ended.
-struct TestEnd {
-    /// `None` when its time was up.
-    status: Option<ExitStatus>,
-    duration: Duration,
-    stderr: Head,
-}
-
-/// The beginning of an output.
-#[derive(Default)]
-struct Head {
-    head: Vec<u8>,
-}
-
-impl Head {
-    fn feed(&mut self, bytes: &[u8]) {
-        let room = STDERR_SHOWN.saturating_sub(self.head.len());
-        self.head.extend_from_slice(&bytes[..bytes.len().min(room)]);
-    }
-
-    /// The first line, as Python's text files have lines, made harmless.
-    fn first_line(&self) -> String {
-        let line = self
-            .head
-            .split(|byte| matches!(byte, b'\n' | b'\r'))
-            .next()
-            .unwrap_or_default();
-        let line = String::from_utf8_lossy(&line[..line.len().min(STDERR_LINE)]);
-        log::harmless(&line).trim_end().to_owned()
-    }
+    Ok(result)
 }
 
 fn artifacts_in_testbed(run: &TestRun<'_>) -> String {
     format!("{}/{}-artifacts", run.scratch, run.test.name)
 }
 
+/// A test's output on its way to the log: the script's own first line is no part of it.
+struct Output<'a, 'e> {
+    test: &'a PlannedTest,
+    on_event: &'a mut (dyn FnMut(RunEvent<'_>) + Send + 'e),
+    preamble: Preamble,
+    began: Option<Instant>,
+    is_missing: bool,
+    stderr: Head,
+}
+
+impl Output<'_, '_> {
+    /// Says that the test begins, once.
+    fn begin(&mut self) {
+        if self.began.is_some() {
+            return;
+        }
+        self.began = Some(Instant::now());
+        let name = &self.test.name;
+        if let Executes::Command(command) = &self.test.executes {
+            (self.on_event)(RunEvent::Info(&format!("test {name}: {}", log::harmless(command))));
+        }
+        (self.on_event)(RunEvent::Info(&format!("test {name}: [-----------------------")));
+        (self.on_event)(RunEvent::Began);
+    }
+
+    fn take(&mut self, stream: Stream, bytes: &[u8]) {
+        match stream {
+            Stream::Stdout => {
+                let (word, rest) = self.preamble.feed(bytes);
+                match word {
+                    Some(Word::Missing) => self.is_missing = true,
+                    Some(Word::Ready) => self.begin(),
+                    None => {}
+                }
+                self.pass_on(stream, &rest);
+            }
+            Stream::Stderr => {
+                self.stderr.feed(bytes);
+                self.pass_on(stream, bytes);
+            }
+        }
+    }
+
+    fn pass_on(&mut self, stream: Stream, bytes: &[u8]) {
+        if !bytes.is_empty() {
+            self.begin();
+            (self.on_event)(RunEvent::Output(stream, bytes));
+        }
+    }
+}
+
+/// Runs the test's script. None when the script has found no test.
 async fn execute(
     machine: &dyn TestMachine,
     run: &TestRun<'_>,
-    on_event: &mut (dyn FnMut(RunEvent<'_>) + Send),
-) -> Result<TestEnd, Trouble> {
+    on_event: OnEvent<'_>,
+) -> Result<Option<TestEnd>, Trouble> {
     let test = run.test;
     let as_root = test.is(Restriction::NeedsRoot) || run.normal_user.is_none();
     let script = TestScript {
@@ -222,36 +226,36 @@ async fn execute(
         user: run.normal_user.filter(|_| !as_root).unwrap_or("root"),
         cwd: "/",
     };
-    if let Executes::Command(command) = &test.executes {
-        on_event(RunEvent::Info(&format!(
-            "test {}: {}",
-            test.name,
-            log::harmless(command)
-        )));
-    }
-    on_event(RunEvent::Info(&format!("test {}: [-----------------------", test.name)));
-    on_event(RunEvent::Began);
-    let mut stderr = Head::default();
-    let began = Instant::now();
+    let mut output = Output {
+        test,
+        on_event,
+        preamble: Preamble::default(),
+        began: None,
+        is_missing: false,
+        stderr: Head::default(),
+    };
     let running = timeout(
         run.timeouts.test,
-        machine.exec(&command, &mut |stream, bytes| {
-            if stream == Stream::Stderr {
-                stderr.feed(bytes);
-            }
-            on_event(RunEvent::Output(stream, bytes));
-        }),
+        machine.exec(&command, &mut |stream, bytes| output.take(stream, bytes)),
     )
     .await;
-    let duration = began.elapsed();
+    let held = std::mem::take(&mut output.preamble).finish();
+    output.pass_on(Stream::Stdout, &held);
     let status = match running {
+        Ok(Ok(_)) if output.is_missing && output.began.is_none() => return Ok(None),
         Ok(Ok(status)) => Some(status),
         Ok(Err(error)) => {
-            on_event(RunEvent::Ended);
+            if output.began.is_some() {
+                (output.on_event)(RunEvent::Ended);
+            }
             return Err(Trouble::TestbedFailure(error.to_string()));
         }
         Err(_) => None,
     };
+    // A script that never came to the test has failed like a test.
+    output.begin();
+    let duration = output.began.map(|began| began.elapsed()).unwrap_or_default();
+    let Output { on_event, stderr, .. } = output;
     if status.is_none() {
         // A test may have taken the machine with it; that is still the test's failure.
         match timeout(run.timeouts.short, machine.kill_all()).await {
@@ -262,18 +266,18 @@ async fn execute(
     }
     on_event(RunEvent::Ended);
     on_event(RunEvent::Info(&format!("test {}: -----------------------]", test.name)));
-    Ok(TestEnd {
+    Ok(Some(TestEnd {
         status,
         duration,
         stderr,
-    })
+    }))
 }
 
 async fn pull_artifacts(
     machine: &dyn TestMachine,
     run: &TestRun<'_>,
     end: &TestEnd,
-    on_event: &mut (dyn FnMut(RunEvent<'_>) + Send),
+    on_event: OnEvent<'_>,
 ) -> Result<(), Trouble> {
     let Some(to) = run.artifacts else { return Ok(()) };
     let pulled = match timeout(run.timeouts.copy, machine.pull_tree(&artifacts_in_testbed(run), to)).await {
@@ -288,31 +292,4 @@ async fn pull_artifacts(
         Err(error) => on_event(RunEvent::Info(&format!("WARNING: artifacts are incomplete: {error}"))),
     }
     Ok(())
-}
-
-/// The verdict.
-fn judge(test: &PlannedTest, end: &TestEnd) -> TestResult {
-    let reason = match end.status.map(ExitStatus::shell_code) {
-        None => Some(Reason::TimedOut),
-        Some(77) if test.is(Restriction::Skippable) => Some(Reason::Skippable),
-        Some(0) if !end.stderr.head.is_empty() && !test.is(Restriction::AllowStderr) => {
-            Some(Reason::Stderr(end.stderr.first_line()))
-        }
-        Some(0) => None,
-        Some(code) => Some(Reason::ExitStatus(code)),
-    };
-    let status = match &reason {
-        None if test.is(Restriction::Superficial) => TestStatus::PassSuperficial,
-        None => TestStatus::Pass,
-        Some(Reason::Skippable) => TestStatus::Skip,
-        Some(_) if test.is(Restriction::Flaky) => TestStatus::Flaky,
-        Some(_) => TestStatus::Fail,
-    };
-    TestResult {
-        name: test.name.as_str().to_owned(),
-        status,
-        reason,
-        duration: end.duration,
-        detail: None,
-    }
 }

@@ -1,34 +1,22 @@
-//! The shell text that runs in the testbed. It sets the environment that autopkgtest 5.28 promises to tests, and ends
-//! what a test leaves running with its outputs open. Pure: from a plan's values to a string.
+//! The shell text that runs in the testbed. It sets the environment that autopkgtest 5.28 promises to tests, says whether
+//! the test is there, and becomes it. Pure: from a plan's values to a string.
+//!
+//! It starts few processes, since each costs milliseconds under emulation: user and home come from bash itself, and a test
+//! is made executable only if it is not. Where autopkgtest's own wrapper hunts for processes that a test leaves behind with
+//! its outputs open, the machine does not wait for them ([`crate::machine::TestMachine::exec`]).
 
 use std::fmt::Write as _;
 
-use crate::plan::Executes;
+use crate::{plan::Executes, preamble::Word};
 
 /// `PATH` before the testbed's profile has its say.
 const USER_PATH: &str = "/usr/local/bin:/usr/bin:/bin:/usr/local/games:/usr/games";
 /// The same for root.
 pub(crate) const ROOT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
-/// Runs `"$@"` with its outputs in pipes of its own, and then kills whatever still holds one of them: a daemon that
-/// a test leaves behind must not keep the test from ending. `cat` may end only when nobody can write any more.
-const WRAPPER: &str = r#"
-tmp=$(mktemp -d)
-mkfifo "$tmp/out" "$tmp/err"
-cat <"$tmp/out" & out=$!
-cat <"$tmp/err" >&2 & err=$!
-status=0
-( exec >>"$tmp/out" 2>>"$tmp/err"; exec "$@" ) || status=$?
-for pid in $(cd /proc && find [0-9]*/fd \( -lname "$tmp/out" -o -lname "$tmp/err" \) 2>/dev/null | cut -d/ -f1 | sort -u); do
-    case $pid in
-        $out|$err) ;;
-        *) kill -CONT "$pid" 2>/dev/null; kill -KILL "$pid" 2>/dev/null ;;
-    esac
-done
-wait "$out" "$err"
-rm -rf "$tmp"
-exit "$status"
-"#;
+/// Runs `"$@"` as a child, which a program that makes a session of its own must be, and ends as it ends. The shell's word
+/// on a child that a signal has killed must not become the test's standard error.
+const WRAPPER: &str = r#"exec 3>&2 2>/dev/null; status=0; ( exec "$@" 2>&3 3>&- ) || status=$?; exit "$status""#;
 
 /// Values for a test's script.
 pub(crate) struct TestScript<'a> {
@@ -45,9 +33,19 @@ pub(crate) struct TestScript<'a> {
 impl TestScript<'_> {
     /// For `bash -c`.
     pub(crate) fn text(&self) -> String {
-        let mut text = format!(
-            "set -e; umask 022; export USER=\"$(id -nu)\"; export LOGNAME=\"$USER\" SHELL=/bin/bash PATH={path}; \
-             HOME=\"$(getent passwd \"$USER\" | cut -d: -f6)\"; export HOME=\"${{HOME:-/}}\"; \
+        let mut text = String::new();
+        let file = match self.executes {
+            Executes::File(path) => Some(quoted(&format!("{}/{path}", self.tree))),
+            Executes::Command(_) => None,
+        };
+        if let Some(file) = &file {
+            let _ = write!(text, "[ -e {file} ] || {{ echo {}; exit 0; }}; ", quoted(Word::Missing.line()));
+        }
+        let _ = write!(
+            text,
+            // `\u` in a prompt is the user's name, and `~` without HOME the user's home: what `id` and `getent` would say.
+            "set -e; umask 022; user='\\u'; export USER=\"${{user@P}}\"; unset HOME; HOME=~; export HOME=\"${{HOME:-/}}\"; \
+             export LOGNAME=\"$USER\" SHELL=/bin/bash PATH={path}; \
              . /etc/profile >/dev/null 2>&1 || true; . ~/.profile >/dev/null 2>&1 || true; set -e; \
              mkdir -p -m 1777 -- {artifacts}; export AUTOPKGTEST_ARTIFACTS={artifacts} ADT_ARTIFACTS={artifacts}; \
              mkdir -p -m 755 -- {tmp}; export AUTOPKGTEST_TMP={tmp} ADTTMP={tmp}; \
@@ -64,10 +62,13 @@ impl TestScript<'_> {
             let user = quoted(user);
             let _ = write!(text, "export AUTOPKGTEST_NORMAL_USER={user} ADT_NORMAL_USER={user}; ");
         }
-        let _ = write!(text, "exec sh -c {} sh ", quoted(WRAPPER));
-        let _ = match self.executes {
-            Executes::File(path) => write!(text, "{}", quoted(&format!("{}/{path}", self.tree))),
-            Executes::Command(command) => write!(text, "bash -ec {}", quoted(command)),
+        if let Some(file) = &file {
+            let _ = write!(text, "[ -x {file} ] || chmod +x {file}; ");
+        }
+        let _ = write!(text, "echo {}; exec sh -c {} sh ", quoted(Word::Ready.line()), quoted(WRAPPER));
+        let _ = match (self.executes, file) {
+            (Executes::Command(command), _) => write!(text, "bash -ec {}", quoted(command)),
+            (Executes::File(_), file) => write!(text, "{}", file.unwrap_or_default()),
         };
         text
     }
@@ -91,5 +92,28 @@ mod tests {
             let answer = std::process::Command::new("sh").args(["-c", &script]).output().unwrap();
             proptest::prop_assert_eq!(answer.stdout, word.as_bytes());
         }
+    }
+
+    /// Oracle: `id` and `getent`.
+    #[test]
+    fn bash_knows_user_and_home_by_itself() {
+        let ask = |script: &str| {
+            let answer = std::process::Command::new("bash").args(["-c", script]).env_remove("HOME").output();
+            String::from_utf8(answer.unwrap().stdout).unwrap()
+        };
+        let executes = Executes::Command("echo \"$USER $HOME\"".to_owned());
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+        let script = TestScript {
+            executes: &executes,
+            tree: &path(""),
+            artifacts: &path("artifacts"),
+            tmp: &path("tmp"),
+            parallel: 1,
+            as_root: true,
+            normal_user: None,
+        };
+        let expected = ask("echo $(id -nu) $(getent passwd $(id -u) | cut -d: -f6)");
+        assert_eq!(ask(&script.text()), format!("{}\n{expected}", Word::Ready.line()));
     }
 }

@@ -10,7 +10,7 @@ use preflight_dep8::{
     machine::Timeouts,
     outcome::{TestResult, Trouble},
     plan::{Capabilities, plan},
-    run::{RunEvent, TestRun, run_test},
+    run::TestRun,
     source::SourceControl,
 };
 
@@ -79,12 +79,7 @@ async fn install(machine: &local::LocalMachine, folder: &Path, depends: &str) ->
         artifacts: None,
     };
     let mut output = Vec::new();
-    let result = run_test(machine, &run, &mut |event| {
-        if let RunEvent::Install(bytes) = event {
-            output.extend_from_slice(bytes);
-        }
-    })
-    .await;
+    let result = local::run_test(machine, &run, &mut |bytes| output.extend_from_slice(bytes), &mut |_| {}).await;
     (result, String::from_utf8(output).unwrap())
 }
 

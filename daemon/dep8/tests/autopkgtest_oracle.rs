@@ -11,7 +11,7 @@ use preflight_dep8::{
     machine::Timeouts,
     outcome::{TestResult, Trouble, exit_code},
     plan::{Capabilities, PlanEntry, plan},
-    run::{TestRun, run_test},
+    run::TestRun,
     source::SourceControl,
 };
 use pretty_assertions::assert_eq;
@@ -80,6 +80,15 @@ const PACKAGES: &[Package] = &[
     Package {
         control: "Test-Command: sleep 1000 & echo left one behind\nDepends:\n",
         scripts: &[],
+    },
+    Package {
+        control: "Tests: own-session killed twice\nDepends:\n\nTest-Command: exec no-such-program-of-ours\nDepends:\n\n\
+            Test-Command: perl -e 'use POSIX; setsid() != -1 or die'; [ -w \"$HOME\" ]; [ \"$USER\" = \"$(id -nu)\" ]\nDepends:\n",
+        scripts: &[
+            ("own-session", "#!/usr/bin/perl\nuse POSIX; exit(setsid() == -1 ? 1 : 0);\n"),
+            ("killed", "#!/bin/sh\nkill -KILL $$\n"),
+            ("twice", "#!/bin/sh\n(sleep 1000 &)\nexit 5\n"),
+        ],
     },
 ];
 
@@ -192,7 +201,7 @@ async fn ours(tree: &str, scratch: &Path) -> (Vec<String>, u8) {
                     },
                     artifacts: None,
                 };
-                run_test(&local::LocalMachine::with_env(&[]), &run, &mut |_| {})
+                local::run_test(&local::LocalMachine::with_env(&[]), &run, &mut |_| {}, &mut |_| {})
                     .await
                     .unwrap()
             }

@@ -11,7 +11,7 @@ use preflight_dep8::{
     machine::{Exec, ExitStatus, MachineError, OnOutput, Stream, TestMachine, Timeouts},
     outcome::{Reason, TestResult, TestStatus, Trouble},
     plan::{Capabilities, PlannedTest, plan},
-    run::{RunEvent, TestRun, run_test},
+    run::{RunEvent, TestRun},
     source::SourceControl,
 };
 
@@ -56,7 +56,7 @@ async fn run_as(
         },
         artifacts: Some(&folder.join("artifacts")),
     };
-    let result = run_test(machine, &run, &mut |event| match event {
+    let result = local::run_test(machine, &run, &mut |_| {}, &mut |event| match event {
         RunEvent::Info(line) | RunEvent::Report(line) => lines.push(line.to_owned()),
         RunEvent::Output(stream, bytes) => output.push((stream, String::from_utf8_lossy(bytes).into_owned())),
         RunEvent::Install(_) | RunEvent::Began | RunEvent::Ended | RunEvent::StderrAgain(_) => {}
@@ -83,7 +83,6 @@ async fn environment_artifacts_and_lines() {
     assert_eq!(
         lines,
         [
-            "test env: preparing testbed",
             &format!("test env: {command}"),
             "test env: [-----------------------",
             "test env: -----------------------]",
@@ -149,7 +148,7 @@ async fn a_missing_test_is_a_bad_package() {
         (TestStatus::Fail, Some(Reason::BadPackage))
     );
     assert_eq!(
-        lines[1..],
+        lines,
         [
             "gone                 FAIL badpkg",
             "badpkg: debian/tests/gone does not exist"
@@ -158,15 +157,32 @@ async fn a_missing_test_is_a_bad_package() {
 }
 
 /// Answers each command from a list: (a word of the command, stdout, stderr, how it ends).
-struct Scripted(Mutex<Vec<Step>>, Mutex<Vec<String>>);
+struct Scripted {
+    steps: Mutex<Vec<Step>>,
+    commands: Mutex<Vec<String>>,
+    pulls: Mutex<Vec<String>>,
+}
+
+impl Scripted {
+    fn new(steps: &[Step]) -> Self {
+        Self {
+            steps: Mutex::new(steps.to_vec()),
+            commands: Mutex::default(),
+            pulls: Mutex::default(),
+        }
+    }
+}
 
 #[async_trait]
 impl TestMachine for Scripted {
     async fn exec(&self, command: &Exec<'_>, on_output: OnOutput<'_>) -> Result<ExitStatus, MachineError> {
         let words = command.argv.join(" ");
-        let (expected, stdout, stderr, end) = self.0.lock().unwrap().remove(0);
+        let (expected, stdout, stderr, end) = self.steps.lock().unwrap().remove(0);
         assert!(words.contains(expected), "{words}");
-        self.1.lock().unwrap().push(format!("{}: {words}", command.user));
+        self.commands
+            .lock()
+            .unwrap()
+            .push(format!("{}: {words}", command.user));
         on_output(Stream::Stdout, stdout.as_bytes());
         on_output(Stream::Stderr, stderr.as_bytes());
         end.map(ExitStatus::Code)
@@ -177,7 +193,8 @@ impl TestMachine for Scripted {
         Ok(())
     }
 
-    async fn pull_tree(&self, _: &str, _: &Path) -> Result<(), MachineError> {
+    async fn pull_tree(&self, from: &str, _: &Path) -> Result<(), MachineError> {
+        self.pulls.lock().unwrap().push(from.to_owned());
         Ok(())
     }
 }
@@ -185,10 +202,10 @@ impl TestMachine for Scripted {
 type Step = (&'static str, &'static str, &'static str, Result<i32, &'static str>);
 
 async fn scripted(control: &str, steps: &[Step]) -> (Result<TestResult, Trouble>, Vec<String>) {
-    let machine = Scripted(Mutex::new(steps.to_vec()), Mutex::default());
+    let machine = Scripted::new(steps);
     let (result, _, _) = run(&machine, &test(control), Path::new("/nowhere"), LONG).await;
-    assert!(machine.0.lock().unwrap().is_empty(), "steps are left");
-    (result, machine.1.into_inner().unwrap())
+    assert!(machine.steps.lock().unwrap().is_empty(), "steps are left");
+    (result, machine.commands.into_inner().unwrap())
 }
 
 #[tokio::test]
@@ -264,24 +281,61 @@ async fn users_are_as_the_restrictions_say() {
         ("rw-build-tree", "tester", false, true),
     ] {
         let test = test(&format!("Tests: a\nDepends:\nRestrictions: {restrictions}\n"));
-        let steps = vec![("mkdir", "", "", Ok(0)), ("debian/tests/a", "", "", Ok(0))];
-        let machine = Scripted(Mutex::new(steps), Mutex::default());
+        let mut steps = vec![("mkdir", "", "", Ok(0)), ("debian/tests/a", "", "", Ok(0))];
+        if chown {
+            steps.insert(1, ("chown -R 'tester' '/tree'", "", "", Ok(0)));
+        }
+        let machine = Scripted::new(&steps);
         let (result, _, _) = run_as(&machine, &test, Path::new("/tree"), LONG, Some("tester")).await;
         assert_eq!(result.unwrap().status, TestStatus::Pass);
-        let commands = machine.1.into_inner().unwrap();
-        assert!(commands[0].starts_with("root: "), "{}", commands[0]);
-        assert_eq!(
-            commands[0].contains("chown -R 'tester' '/tree'"),
-            chown,
-            "{}",
-            commands[0]
-        );
-        assert!(commands[1].starts_with(&format!("{user}: bash -c ")), "{}", commands[1]);
-        assert_eq!(
-            commands[1].contains("AUTOPKGTEST_NORMAL_USER='tester'"),
-            told,
-            "{}",
-            commands[1]
-        );
+        let commands = machine.commands.into_inner().unwrap();
+        assert_eq!(commands.len(), steps.len());
+        let (own, before) = commands.split_last().unwrap();
+        assert!(before.iter().all(|command| command.starts_with("root: ")), "{before:?}");
+        assert!(own.starts_with(&format!("{user}: bash -c ")), "{own}");
+        assert_eq!(own.contains("AUTOPKGTEST_NORMAL_USER='tester'"), told, "{own}");
+    }
+}
+
+/// A promise of the design: what a test costs its machine beside the test itself.
+#[tokio::test]
+async fn a_test_on_a_prepared_machine_is_one_command_and_one_copy() {
+    let machine = Scripted::new(&[("debian/tests/a", "", "", Ok(0))]);
+    let test = test("Tests: a\nRestrictions: allow-stderr, needs-root\n");
+    let run = TestRun {
+        test: &test,
+        tree: "/tree",
+        scratch: "/scratch",
+        normal_user: Some("tester"),
+        parallel: NonZeroU32::MIN,
+        timeouts: Timeouts::scaled(1.0),
+        artifacts: Some(Path::new("/nowhere")),
+    };
+    let result = preflight_dep8::run::run(&machine, &run, &mut |_| {}).await;
+    assert_eq!(result.unwrap().status, TestStatus::Pass);
+    assert_eq!(machine.commands.lock().unwrap().len(), 1);
+    assert_eq!(*machine.pulls.lock().unwrap(), ["/scratch/a-artifacts"]);
+}
+
+/// Whatever a script says before the test, the marks around its output stand once, and in order.
+#[tokio::test]
+async fn the_marks_stand_around_all_output() {
+    let ready = "preflight: the test begins\n";
+    for (stdout, stderr, code, output, line) in [
+        (format!("{ready}hello\n"), "", 0, "hello\n", "PASS"),
+        (ready.to_owned(), "", 3, "", "FAIL non-zero exit status 3"),
+        (ready.to_owned(), "oh\n", 0, "oh\n", "FAIL stderr: oh"),
+        // A profile that ends the script is the test's failure, as with autopkgtest.
+        (String::new(), "", 5, "", "FAIL non-zero exit status 5"),
+        (String::new(), "mkdir: no space left\n", 1, "mkdir: no space left\n", "FAIL non-zero exit status 1"),
+        ("pre".to_owned(), "", 1, "pre", "FAIL non-zero exit status 1"),
+    ] {
+        let stdout: &'static str = stdout.leak();
+        let machine = Scripted::new(&[("mkdir", "", "", Ok(0)), ("debian/tests/a", stdout, stderr, Ok(code))]);
+        let (result, lines, seen) = run(&machine, &test("Tests: a\nDepends:\n"), Path::new("/nowhere"), LONG).await;
+        assert_eq!(result.unwrap().to_string(), format!("a                    {line}"));
+        assert_eq!(lines[..2], ["test a: [-----------------------", "test a: -----------------------]"]);
+        let seen: String = seen.into_iter().map(|(_, text)| text).collect();
+        assert_eq!(seen, output);
     }
 }

@@ -1,10 +1,34 @@
 //! A testbed that is this machine: commands run as processes of the test's own, under the user that runs the tests.
 
-use std::{path::Path, process::Stdio, sync::Mutex};
+use std::{path::Path, process::Stdio, sync::Mutex, time::Duration};
 
 use async_trait::async_trait;
-use preflight_dep8::machine::{Exec, ExitStatus, MachineError, OnOutput, Stream, TestMachine};
+use preflight_dep8::{
+    machine::{Exec, ExitStatus, MachineError, OnOutput, Stream, TestMachine},
+    outcome::{TestResult, Trouble},
+    prepare::{Preparation, prepare},
+    run::{RunEvent, TestRun, not_prepared, run},
+};
 use tokio::{io::AsyncReadExt, process::Command};
+
+/// Prepares a machine for one test alone and runs it there. `on_apt` gets what apt says.
+pub(crate) async fn run_test(
+    machine: &dyn TestMachine,
+    test: &TestRun<'_>,
+    on_apt: &mut (dyn FnMut(&[u8]) + Send),
+    on_event: &mut (dyn FnMut(RunEvent<'_>) + Send),
+) -> Result<TestResult, Trouble> {
+    let preparation = Preparation {
+        test: test.test,
+        scratch: test.scratch,
+        short: test.timeouts.short,
+        install: test.timeouts.install,
+    };
+    match prepare(machine, &preparation, on_apt).await {
+        Ok(()) => run(machine, test, on_event).await,
+        Err(why) => not_prepared(test.test, why, on_event),
+    }
+}
 
 /// Runs commands here. apt would change this machine: tests have no dependencies, or an apt of their own by `env`.
 #[derive(Default)]
@@ -20,7 +44,23 @@ impl LocalMachine {
             .iter()
             .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
             .collect();
-        Self { env, ..Self::default() }
+        Self {
+            env,
+            groups: Mutex::default(),
+        }
+    }
+}
+
+/// After a command's end, so long without output is the end of its output.
+const QUIET: Duration = Duration::from_millis(100);
+
+/// Nothing that a test leaves behind outlives its machine.
+impl Drop for LocalMachine {
+    fn drop(&mut self) {
+        for group in self.groups.get_mut().unwrap().drain(..) {
+            let kill = format!("kill -KILL -{group} 2>/dev/null");
+            let _ = std::process::Command::new("sh").args(["-c", &kill]).status();
+        }
     }
 }
 
@@ -41,12 +81,14 @@ impl TestMachine for LocalMachine {
             .process_group(0)
             .spawn()
             .map_err(lost)?;
-        self.groups.lock().unwrap().extend(child.id());
+        let id = child.id().unwrap();
+        self.groups.lock().unwrap().push(id);
         let (mut stdout, mut stderr) = (child.stdout.take().unwrap(), child.stderr.take().unwrap());
         let (mut out, mut err) = ([0; 4096], [0; 4096]);
-        let (mut out_open, mut err_open) = (true, true);
-        while out_open || err_open {
+        let (mut out_open, mut err_open, mut ended) = (true, true, None);
+        while out_open || err_open || ended.is_none() {
             tokio::select! {
+                biased;
                 read = stdout.read(&mut out), if out_open => match read.map_err(lost)? {
                     0 => out_open = false,
                     length => on_output(Stream::Stdout, &out[..length]),
@@ -55,9 +97,16 @@ impl TestMachine for LocalMachine {
                     0 => err_open = false,
                     length => on_output(Stream::Stderr, &err[..length]),
                 },
+                status = child.wait(), if ended.is_none() => ended = Some(status.map_err(lost)?),
+                // What was written is read by now: somebody who was left behind holds the outputs.
+                () = tokio::time::sleep(QUIET), if ended.is_some() => break,
             }
         }
-        let status = child.wait().await.map_err(lost)?;
+        if !(out_open || err_open) {
+            // Nobody of the group is known to be left, and its number may become another's.
+            self.groups.lock().unwrap().retain(|group| *group != id);
+        }
+        let status = ended.unwrap();
         Ok(match status.code() {
             Some(code) => ExitStatus::Code(code),
             None => ExitStatus::Signal(std::os::unix::process::ExitStatusExt::signal(&status).unwrap()),
