@@ -146,6 +146,8 @@ fn attempt(record: &core::AttemptRecord) -> wire::job::AttemptRecord {
         reason: record.reason.clone(),
         log: log_name(&record.log),
         first_error: record.first_error.as_ref().map(first_error),
+        unresponsive: record.unresponsive,
+        kept: record.kept,
     }
 }
 
@@ -160,6 +162,10 @@ fn job(job: &core::Job, live: &LiveJobs) -> wire::job::Job {
         subticket: job.subticket.map(|id| ids::SubticketId(id.0)),
         source: job.source.clone(),
         needs: job.needs.iter().copied().map(job_id).collect(),
+        rerun: job.rerun.as_ref().map(|rerun| wire::job::Rerun {
+            test: rerun.test.clone(),
+            dirty: rerun.dirty,
+        }),
         state: job_state(job.state),
         attempt: ids::Attempt(job.attempt().0),
         started_at: newest.map(|record| moment(record.started_at)),
@@ -195,7 +201,7 @@ fn test_status(status: core::TestStatus) -> wire::result::TestStatus {
     }
 }
 
-fn test(test: &core::TestRecord) -> wire::result::TestResult {
+fn test(test: &core::TestRecord, ticket: &core::Ticket) -> wire::result::TestResult {
     let result = &test.result;
     wire::result::TestResult {
         source: result.source.clone(),
@@ -205,7 +211,12 @@ fn test(test: &core::TestRecord) -> wire::result::TestResult {
         duration_s: result.duration.as_secs_f64(),
         job: job_id(test.job),
         log_line: result.log_line,
+        dirty: rerun_of(test, ticket).is_some_and(|rerun| rerun.dirty),
     }
+}
+
+fn rerun_of<'a>(test: &core::TestRecord, ticket: &'a core::Ticket) -> Option<&'a core::Rerun> {
+    ticket.job(test.job)?.rerun.as_ref()
 }
 
 fn artifact(artifact: &core::ArtifactRecord) -> wire::result::Artifact {
@@ -235,7 +246,7 @@ fn subticket(subticket: &core::Subticket) -> wire::ticket::Subticket {
 
 pub(crate) fn summary(ticket: &core::Ticket, live: &LiveJobs) -> wire::ticket::TicketSummary {
     let mut counts = wire::ticket::TestCounts::default();
-    for test in &ticket.tests {
+    for test in ticket.tests.iter().filter(|test| rerun_of(test, ticket).is_none()) {
         *match test.result.status {
             core::TestStatus::Pass => &mut counts.pass,
             core::TestStatus::Fail => &mut counts.fail,
@@ -244,7 +255,8 @@ pub(crate) fn summary(ticket: &core::Ticket, live: &LiveJobs) -> wire::ticket::T
         } += 1;
     }
     let end = ticket.end.as_ref();
-    let running = ticket.jobs.iter().find(|job| job.state == core::JobState::Running);
+    let own = ticket.jobs.iter().filter(|job| job.rerun.is_none());
+    let running = own.into_iter().find(|job| job.state == core::JobState::Running);
     wire::ticket::TicketSummary {
         id: ticket_id(ticket.id),
         title: ticket.title.clone(),
@@ -268,6 +280,7 @@ pub(crate) fn summary(ticket: &core::Ticket, live: &LiveJobs) -> wire::ticket::T
             .and_then(|job| live.get(&job.id))
             .and_then(|live| progress(live, Instant::now())),
         test_counts: counts,
+        kept: ticket.kept,
     }
 }
 
@@ -278,9 +291,19 @@ pub(crate) fn ticket(ticket: &core::Ticket, live: &LiveJobs) -> wire::ticket::Ti
         bug: ticket.bug.clone(),
         add_packages: ticket.options.add_packages.clone(),
         remove_packages: ticket.options.remove_packages.clone(),
+        keep_failed: match ticket.options.keep_failed {
+            core::KeepFailed::Never => wire::ticket::KeepFailed::Never,
+            core::KeepFailed::Newest => wire::ticket::KeepFailed::Newest,
+            core::KeepFailed::Always => wire::ticket::KeepFailed::Always,
+        },
+        priority: match ticket.options.priority {
+            core::Priority::Interactive => wire::ticket::Priority::Interactive,
+            core::Priority::Normal => wire::ticket::Priority::Normal,
+            core::Priority::Background => wire::ticket::Priority::Background,
+        },
         subtickets: ticket.subtickets.iter().map(subticket).collect(),
         jobs: ticket.jobs.iter().map(|one| job(one, live)).collect(),
-        tests: ticket.tests.iter().map(test).collect(),
+        tests: ticket.tests.iter().map(|record| test(record, ticket)).collect(),
         artifacts: ticket.artifacts.iter().map(artifact).collect(),
         image: ticket.image.as_ref().map(image_id),
         warnings: ticket.warnings.clone(),
@@ -326,14 +349,18 @@ pub(crate) fn event(event: &core::Event, state: &core::State, live: &LiveJobs) -
         | Event::QueuePlaced { .. }
         | Event::TicketAdvanced { .. }
         | Event::TicketEnded { .. } => EventKind::TicketChanged(Box::new(summary(whole?, live))),
+        Event::TicketRemoved { ticket } => EventKind::TicketRemoved { id: ticket_id(*ticket) },
+        Event::JobAdded(added) => EventKind::JobChanged(Box::new(job(whole?.job(added.id)?, live))),
         Event::JobStarted { job: id, .. }
+        | Event::TestbedKept { job: id, .. }
+        | Event::TestbedForgotten { job: id, .. }
         | Event::AttemptEnded { job: id, .. }
         | Event::AttemptInterrupted { job: id, .. }
         | Event::JobSkipped { job: id, .. }
         | Event::JobCancelled { job: id, .. }
         // The lock itself is asked for: it may have thousands of entries.
         | Event::LockRecorded { job: id, .. } => EventKind::JobChanged(Box::new(job(whole?.job(*id)?, live))),
-        Event::TestRecorded { test: record, .. } => EventKind::TestRecorded(test(record)),
+        Event::TestRecorded { test: record, .. } => EventKind::TestRecorded(test(record, whole?)),
         Event::ArtifactStored { artifact: record, .. } => EventKind::ArtifactStored(artifact(record)),
         Event::WarningRaised { text, .. } => EventKind::WarningRaised { text: text.clone() },
         Event::ImageAdded { image: record, .. } => EventKind::ImageAdded(image(record, state)),
@@ -341,13 +368,40 @@ pub(crate) fn event(event: &core::Event, state: &core::State, live: &LiveJobs) -
     })
 }
 
+/// The options of a ticket that is to be made.
+pub(crate) fn options(request: &wire::method::TicketCreate) -> core::Options {
+    let seconds = |seconds: u32| Duration::from_secs(seconds.into());
+    core::Options {
+        add_packages: request.add_packages.clone(),
+        remove_packages: request.remove_packages.clone(),
+        offline: request.offline,
+        test_timeout: request.test_timeout_s.map(seconds),
+        build_timeout: request.build_timeout_s.map(seconds),
+        keep_going: request.keep_going,
+        keep_failed: match request.keep_failed {
+            wire::ticket::KeepFailed::Never => core::KeepFailed::Never,
+            wire::ticket::KeepFailed::Newest => core::KeepFailed::Newest,
+            wire::ticket::KeepFailed::Always => core::KeepFailed::Always,
+        },
+        priority: match request.priority {
+            wire::ticket::Priority::Interactive => core::Priority::Interactive,
+            wire::ticket::Priority::Normal => core::Priority::Normal,
+            wire::ticket::Priority::Background => core::Priority::Background,
+        },
+    }
+}
+
 /// A refusal as clients are told of it.
 pub(crate) fn refusal(refusal: &core::Refusal) -> RpcError {
     use core::Refusal;
     let code = match refusal {
-        Refusal::NoTicket(_) | Refusal::NoJob(_) => ErrorCode::NotFound,
-        Refusal::NothingToDo | Refusal::BadOrder { .. } => ErrorCode::InvalidParams,
+        Refusal::NoTicket(_) | Refusal::NoJob(_) | Refusal::NoTest(..) => ErrorCode::NotFound,
+        Refusal::NothingToDo | Refusal::BadOrder { .. } | Refusal::Ambiguous { .. } => ErrorCode::InvalidParams,
         Refusal::Ended(_)
+        | Refusal::Active(_)
+        | Refusal::Kept(_)
+        | Refusal::NoImage(_)
+        | Refusal::NotKept(..)
         | Refusal::NotWaiting(..)
         | Refusal::NotReady(..)
         | Refusal::Stale(..)
@@ -355,5 +409,16 @@ pub(crate) fn refusal(refusal: &core::Refusal) -> RpcError {
         | Refusal::HasChild(..)
         | Refusal::TooMany(..) => ErrorCode::Conflict,
     };
-    RpcError::new(code, refusal.to_string())
+    let error = RpcError::new(code, refusal.to_string());
+    match refusal {
+        Refusal::Active(ticket) => error.with_hint(format!("`preflight ticket cancel {ticket}` ends it")),
+        Refusal::Kept(ticket) => error.with_hint(format!("`preflight ticket unkeep {ticket}` gives it free")),
+        Refusal::NoImage(_) => error.with_hint("check the sources again: the image is made after their builds"),
+        Refusal::NoTest(ticket, _) => error.with_hint(format!("`preflight ticket show {ticket}` names its tests")),
+        Refusal::Ambiguous { test, sources, .. } => {
+            let source = sources.first().map(String::as_str).unwrap_or_default();
+            error.with_hint(format!("name one of them: {source}/{test}"))
+        }
+        _ => error,
+    }
 }

@@ -348,7 +348,7 @@ impl Dispatcher {
                     return;
                 };
                 let Some(found) = whole.job(*job) else { return };
-                let usual = estimate(&self.state, found.kind, found.source.as_deref());
+                let usual = estimate(&self.state, found);
                 let cancel = self.running.start(*job, *attempt);
                 self.beats
                     .start(*job, Live::starting(*ticket, *attempt, log.clone(), usual));
@@ -359,6 +359,8 @@ impl Dispatcher {
                     attempt: *attempt,
                     kind: found.kind,
                     subticket: found.subticket,
+                    rerun: found.rerun.clone(),
+                    priority: schedule::priority(whole, found),
                     log: folder.log(log),
                     index: folder.index(log),
                     folder,

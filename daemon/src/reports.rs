@@ -34,7 +34,13 @@ pub enum JobReport {
     Warning(String),
     /// An image was made; a ticket's own becomes the one that its tests run on.
     Image(ImageRecord),
-    /// The attempt has ended and nothing of it is left: no machine, no overlay.
+    /// The attempt's failed testbed is kept frozen in the ticket's folder, where
+    /// [`preflight_store::TicketFolder::kept`] says; to be sent before `Finished`.
+    Kept {
+        /// What it takes on disk.
+        bytes: u64,
+    },
+    /// The attempt has ended and nothing of it is left: no machine, no overlay, but what is kept.
     Finished(Ending),
 }
 
@@ -104,6 +110,7 @@ impl Reports {
             JobReport::Lock(entries) => Report::Lock(entries),
             JobReport::Warning(text) => Report::Warning(text),
             JobReport::Image(image) => Report::Image(image),
+            JobReport::Kept { bytes } => Report::Kept { bytes },
             JobReport::Finished(ending) => {
                 if line.finished.swap(true, Ordering::AcqRel) {
                     return;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use preflight_core::{Attempt, ImageId, ImageRecord, JobId, JobKind, Series, Signature, SubticketId, Ticket};
+use preflight_core::{Attempt, ImageId, ImageRecord, JobId, JobKind, Priority, Rerun, Series, Signature, SubticketId, Ticket};
 use preflight_protocol::error::RpcError;
 use preflight_protocol::health::Check;
 use preflight_protocol::image::ImageFiles;
@@ -43,6 +43,10 @@ pub struct JobOrder {
     pub kind: JobKind,
     /// The subticket to do it for, where it is done for one.
     pub subticket: Option<SubticketId>,
+    /// The one test that is run once more, where the job is a rerun.
+    pub rerun: Option<Rerun>,
+    /// Whether somebody waits for it, or it runs when nothing else is to be done.
+    pub priority: Priority,
     /// The ticket's folder: staged sources, artifacts, result stream.
     pub folder: TicketFolder,
     /// The log, for [`preflight_store::LogWriter::create`]; neither it nor its side file exists yet.

@@ -36,6 +36,11 @@ pub struct Envelope {
 pub enum EventKind {
     /// A ticket was made.
     TicketCreated(Box<Ticket>),
+    /// A ticket was removed, with all that belongs to it.
+    TicketRemoved {
+        /// The ticket.
+        id: TicketId,
+    },
     /// A ticket's own fields changed: step, status, title, place in the queue …
     TicketChanged(Box<TicketSummary>),
     /// A job was made, started, or ended.

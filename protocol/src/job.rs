@@ -107,6 +107,21 @@ pub struct AttemptRecord {
     pub log: LogName,
     /// The line that says why it failed.
     pub first_error: Option<FirstError>,
+    /// Whether nothing was heard of it for ten heartbeats; the job's first such attempt is followed by another.
+    #[serde(default)]
+    pub unresponsive: bool,
+    /// Bytes that its failed testbed takes on disk, while it is kept: `preflight shell` resumes it.
+    #[serde(default)]
+    pub kept: Option<u64>,
+}
+
+/// One test of a ticket, run once more on the ticket's image. Whatever comes of it, the ticket stays as it is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Rerun {
+    /// The test's name.
+    pub test: String,
+    /// Whether it ran files that are not the ticket's: its results never count for a promotion or a submission.
+    pub dirty: bool,
 }
 
 /// A job with its attempts.
@@ -124,6 +139,9 @@ pub struct Job {
     pub source: Option<String>,
     /// The jobs that must have passed before it starts.
     pub needs: Vec<JobId>,
+    /// What is run once more, for a job that `ticket/rerun` has added.
+    #[serde(default)]
+    pub rerun: Option<Rerun>,
     /// Where it stands.
     pub state: JobState,
     /// The newest attempt; 0 before the first.

@@ -10,11 +10,11 @@ use crate::archive::Lock;
 use crate::disk::{Freed, Usage};
 use crate::handshake::{ClientHello, DaemonHello};
 use crate::health::{Check, DaemonStatus};
-use crate::ids::{ImageId, JobId, Sequence, Series, TicketId};
+use crate::ids::{Attempt, ImageId, JobId, Sequence, Series, TicketId};
 use crate::image::{ImageFiles, ImageInfo};
 use crate::log::{LogInfo, LogName, LogRange};
 use crate::shell::{ShellOpen, ShellOpened};
-use crate::ticket::{Ticket, TicketSummary};
+use crate::ticket::{KeepFailed, Priority, Ticket, TicketSummary};
 
 /// A request that clients send: the implementing type is its parameters.
 pub trait Method: Serialize + DeserializeOwned + JsonSchema {
@@ -47,6 +47,8 @@ methods! {
     TicketShow => "ticket/show", Ticket;
     TicketUpdate => "ticket/update", TicketSummary;
     TicketCancel => "ticket/cancel", TicketSummary;
+    TicketRerun => "ticket/rerun", TicketRerunning;
+    TicketRemove => "ticket/remove", Empty;
     LogList => "log/list", Vec<LogInfo>;
     LogRead => "log/read", LogRange;
     ResultStream => "result/stream", Vec<ResultStreamFile>;
@@ -137,6 +139,15 @@ pub struct TicketCreate {
     pub test_timeout_s: Option<u32>,
     /// Seconds after which a build is ended; autopkgtest's 100000 where it is missing.
     pub build_timeout_s: Option<u32>,
+    /// Run a source's other tests to their end though its health test has failed.
+    #[serde(default)]
+    pub keep_going: bool,
+    /// Whether testbeds of failed attempts are kept; that of the newest failure where it is missing.
+    #[serde(default)]
+    pub keep_failed: KeepFailed,
+    /// Whose jobs go first; normal where it is missing.
+    #[serde(default)]
+    pub priority: Priority,
 }
 
 /// The ticket that was made.
@@ -179,6 +190,8 @@ pub struct TicketUpdate {
     /// Queue it.
     #[serde(default)]
     pub queue: bool,
+    /// Whether it is kept: its evidence is freed last, and it cannot be removed.
+    pub keep: Option<bool>,
 }
 
 /// End a ticket: its running job and that job's machine are gone within 3 s.
@@ -186,6 +199,36 @@ pub struct TicketUpdate {
 pub struct TicketCancel {
     /// Its number.
     pub id: TicketId,
+}
+
+/// Run one test of a ticket once more, on the ticket's image, which must be there. The ticket may have ended; whatever
+/// comes of it, the ticket stays as it is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct TicketRerun {
+    /// The ticket.
+    pub ticket: TicketId,
+    /// `SOURCE/TEST`, or `TEST` where that can be of one source only.
+    pub test: String,
+    /// What takes the place of the ticket's own files: a source tree, of which `debian/control` and `debian/tests` are
+    /// taken, or one file of a `debian/tests`; an absolute path. The result is marked dirty then.
+    pub with: Option<PathBuf>,
+}
+
+/// The job that runs the test.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct TicketRerunning {
+    /// Its number.
+    pub job: JobId,
+    /// Its attempt: the first.
+    pub attempt: Attempt,
+}
+
+/// Remove an ended ticket with all that belongs to it: logs, artifacts, results, kept testbeds, its image. One that is
+/// kept must be given free first.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct TicketRemove {
+    /// The ticket.
+    pub ticket: TicketId,
 }
 
 /// A ticket's logs, in the order of its jobs and their attempts.
@@ -210,7 +253,8 @@ pub struct LogRead {
     pub length: u32,
 }
 
-/// Where a ticket's subunit v2 stream is: one file for each test job's newest attempt, in the order of the jobs. A
+/// Where a ticket's subunit v2 stream is: one file for each test job's newest attempt, in the order of the jobs; reruns
+/// are left out. A
 /// concatenation of subunit v2 streams is one.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ResultStream {

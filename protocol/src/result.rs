@@ -84,6 +84,9 @@ pub struct TestResult {
     pub job: JobId,
     /// The line of the job's log at which its output starts, counted from 1.
     pub log_line: Option<u64>,
+    /// Whether it ran files that are not the ticket's: it never counts for a promotion or a submission.
+    #[serde(default)]
+    pub dirty: bool,
 }
 
 /// A file that a job has made.

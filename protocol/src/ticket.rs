@@ -183,6 +183,52 @@ pub struct Subticket {
     pub signature: Signature,
 }
 
+/// Whether testbeds of failed attempts are kept, frozen as the failure left them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum KeepFailed {
+    /// None.
+    Never,
+    /// That of the ticket's newest failure; an older one is freed for it.
+    #[default]
+    Newest,
+    /// All, as far as the disk budget goes.
+    Always,
+}
+
+impl fmt::Display for KeepFailed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Never => "never",
+            Self::Newest => "newest",
+            Self::Always => "always",
+        })
+    }
+}
+
+/// Whose jobs go first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Priority {
+    /// Somebody waits for it before a screen.
+    Interactive,
+    /// Any ticket.
+    #[default]
+    Normal,
+    /// When nothing else is to be done.
+    Background,
+}
+
+impl fmt::Display for Priority {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Interactive => "interactive",
+            Self::Normal => "normal",
+            Self::Background => "background",
+        })
+    }
+}
+
 /// What every list of tickets shows.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct TicketSummary {
@@ -216,8 +262,11 @@ pub struct TicketSummary {
     pub queue_position: Option<u32>,
     /// What the running job last reported.
     pub progress: Option<Progress>,
-    /// How many tests passed, failed (flaky included) and were skipped.
+    /// How many tests passed, failed (flaky included) and were skipped; reruns do not count.
     pub test_counts: TestCounts,
+    /// Whether its owner wants it kept: its evidence is freed last.
+    #[serde(default)]
+    pub kept: bool,
 }
 
 /// Tests of a ticket by result.
@@ -247,11 +296,18 @@ pub struct Ticket {
     pub add_packages: Vec<String>,
     /// Packages that are removed from the image.
     pub remove_packages: Vec<String>,
+    /// Whether testbeds of failed attempts are kept.
+    #[serde(default)]
+    pub keep_failed: KeepFailed,
+    /// Whose jobs go first.
+    #[serde(default)]
+    pub priority: Priority,
     /// Its source packages.
     pub subtickets: Vec<Subticket>,
     /// Its jobs in the order in which they run.
     pub jobs: Vec<Job>,
-    /// Its tests' results in a stable order: by subticket, then as the control file lists them.
+    /// Its tests' results in a stable order: by subticket, then as the control file lists them; those of reruns
+    /// follow, in the order in which they were asked for.
     pub tests: Vec<TestResult>,
     /// What its builds have made.
     pub artifacts: Vec<Artifact>,

@@ -47,6 +47,8 @@ readers!(
     TicketShow,
     TicketUpdate,
     TicketCancel,
+    TicketRerun,
+    TicketRemove,
     LogList,
     LogRead,
     ResultStream,
@@ -153,6 +155,7 @@ fn recorded_messages_are_read_for_ever() {
     let events = [
         "ticket_created",
         "ticket_changed",
+        "ticket_removed",
         "job_changed",
         "test_recorded",
         "artifact_stored",

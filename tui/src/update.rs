@@ -163,6 +163,7 @@ fn happened(model: &mut Model, event: Envelope, effects: &mut Vec<Effect>) -> bo
     match &event.kind {
         EventKind::TicketCreated(ticket) => model.tickets.put(ticket.summary.clone()),
         EventKind::TicketChanged(summary) => model.tickets.put((**summary).clone()),
+        EventKind::TicketRemoved { id } => removed(model, *id, effects),
         EventKind::JobChanged(job) => {
             if let Some(log) = &model.log
                 && job.id == log.job
@@ -179,6 +180,22 @@ fn happened(model: &mut Model, event: Envelope, effects: &mut Vec<Effect>) -> bo
         detail.event(&event.kind);
     }
     true
+}
+
+/// What is no more is not shown: back to the list.
+fn removed(model: &mut Model, id: TicketId, effects: &mut Vec<Effect>) {
+    model.tickets.remove(id);
+    if model.detail.as_ref().is_some_and(|detail| detail.id == id) {
+        model.detail = None;
+        if model.log.take().is_some() {
+            effects.push(Effect::CloseLog);
+        }
+        model.screen = Screen::Tickets;
+        model.notice = Some(Notice::Trouble(format!("ticket #{id} was removed")));
+    }
+    if model.overlay == Some(Overlay::ConfirmCancel(id)) {
+        model.overlay = None;
+    }
 }
 
 fn beaten(model: &mut Model, beat: &Beat) -> bool {

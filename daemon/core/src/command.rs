@@ -63,6 +63,8 @@ pub struct Edit {
     pub bug: Option<String>,
     /// The new owner.
     pub owner: Option<String>,
+    /// Whether it is kept.
+    pub kept: Option<bool>,
 }
 
 /// What an executor says of an attempt.
@@ -78,6 +80,11 @@ pub enum Report {
     Warning(String),
     /// An image was made.
     Image(ImageRecord),
+    /// The attempt's failed testbed is kept frozen in the ticket's folder.
+    Kept {
+        /// What it takes on disk.
+        bytes: u64,
+    },
     /// The attempt has ended.
     Finished(Ending),
 }
@@ -122,6 +129,27 @@ pub enum Command {
         /// One line for the attempt's record.
         reason: String,
     },
+    /// Run one test once more, on the ticket's image.
+    Rerun {
+        /// The ticket.
+        ticket: TicketId,
+        /// `SOURCE/TEST`, or `TEST` where that can be of one source only.
+        test: String,
+        /// Whether files of the owner's take the place of the ticket's.
+        staged: bool,
+    },
+    /// Forget an ended ticket and all that belongs to it.
+    Remove {
+        /// The ticket.
+        ticket: TicketId,
+    },
+    /// Take note that a failed attempt's testbed is no longer kept.
+    ForgetKept {
+        /// The job.
+        job: JobId,
+        /// Which run of it.
+        attempt: Attempt,
+    },
     /// Take note of an image that was removed.
     ForgetImage {
         /// The image.
@@ -152,6 +180,31 @@ pub enum Refusal {
     /// The ticket has ended.
     #[error("ticket {0} has ended")]
     Ended(TicketId),
+    /// The ticket has not ended, or a rerun or a cancelled attempt of it has not.
+    #[error("ticket {0} still runs")]
+    Active(TicketId),
+    /// The owner wants the ticket kept.
+    #[error("ticket {0} is kept")]
+    Kept(TicketId),
+    /// There is no image of the ticket to run a test on.
+    #[error("ticket {0} has no image: it was not made, or it has been removed")]
+    NoImage(TicketId),
+    /// The ticket has no source of which such a test can be.
+    #[error("ticket {0} has no test {1}")]
+    NoTest(TicketId, String),
+    /// Several sources of the ticket have such a test.
+    #[error("several sources of ticket {ticket} have a test {test}: {sources}", sources = .sources.join(", "))]
+    Ambiguous {
+        /// The ticket.
+        ticket: TicketId,
+        /// The test.
+        test: String,
+        /// The sources that have one.
+        sources: Vec<String>,
+    },
+    /// The attempt has no testbed that is kept.
+    #[error("no testbed of attempt {1} of job {0} is kept")]
+    NotKept(JobId, Attempt),
     /// The ticket is queued already.
     #[error("ticket {0} is not waiting: it is {status}", status = match .1 {
         TicketStatus::Waiting => "waiting",

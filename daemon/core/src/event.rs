@@ -4,7 +4,7 @@
 use crate::command::Edit;
 use crate::ids::{Attempt, ImageId, JobId, LogName, Moment, TicketId};
 use crate::image::ImageRecord;
-use crate::job::Ending;
+use crate::job::{Ending, Job};
 use crate::result::{ArtifactRecord, LockEntry, TestRecord};
 use crate::ticket::{Ticket, TicketEnd, TicketStatus, WorkflowStep};
 
@@ -65,7 +65,9 @@ pub enum Event {
         /// When.
         at: Moment,
     },
-    /// An attempt ended, and with it the job, unless that was cancelled before.
+    /// A job was added to a ticket: a rerun.
+    JobAdded(Box<Job>),
+    /// An attempt ended, and with it the job, unless that was cancelled before or is tried once more.
     AttemptEnded {
         /// The ticket.
         ticket: TicketId,
@@ -75,6 +77,8 @@ pub enum Event {
         attempt: Attempt,
         /// How.
         ending: Ending,
+        /// Whether the job goes back into the queue for another attempt.
+        retry: bool,
         /// When.
         at: Moment,
     },
@@ -90,6 +94,26 @@ pub enum Event {
         reason: String,
         /// When that was noticed.
         at: Moment,
+    },
+    /// An attempt's failed testbed is kept.
+    TestbedKept {
+        /// The ticket.
+        ticket: TicketId,
+        /// The job.
+        job: JobId,
+        /// Which run of it.
+        attempt: Attempt,
+        /// What it takes on disk.
+        bytes: u64,
+    },
+    /// An attempt's failed testbed is no longer kept; its files are to be removed.
+    TestbedForgotten {
+        /// The ticket.
+        ticket: TicketId,
+        /// The job.
+        job: JobId,
+        /// Which run of it.
+        attempt: Attempt,
     },
     /// A job will not run.
     JobSkipped {
@@ -146,6 +170,11 @@ pub enum Event {
         /// The image.
         image: ImageRecord,
     },
+    /// A ticket was removed, with all that belongs to it; its numbers are never used again.
+    TicketRemoved {
+        /// The ticket.
+        ticket: TicketId,
+    },
     /// An image was removed.
     ImageRemoved {
         /// The image.
@@ -159,6 +188,7 @@ impl Event {
     pub fn ticket(&self) -> Option<TicketId> {
         match self {
             Self::TicketCreated(ticket) => Some(ticket.id),
+            Self::JobAdded(job) => Some(job.ticket),
             Self::TicketEdited { ticket, .. }
             | Self::TicketQueued { ticket, .. }
             | Self::QueuePlaced { ticket, .. }
@@ -167,6 +197,9 @@ impl Event {
             | Self::JobStarted { ticket, .. }
             | Self::AttemptEnded { ticket, .. }
             | Self::AttemptInterrupted { ticket, .. }
+            | Self::TestbedKept { ticket, .. }
+            | Self::TestbedForgotten { ticket, .. }
+            | Self::TicketRemoved { ticket }
             | Self::JobSkipped { ticket, .. }
             | Self::JobCancelled { ticket, .. }
             | Self::TestRecorded { ticket, .. }

@@ -2,6 +2,7 @@
 //! stands and how each of its attempts ended.
 
 use std::fmt;
+use std::path::PathBuf;
 
 use crate::exit::ExitCode;
 use crate::ids::{Attempt, JobId, LogName, Moment, SubticketId, TicketId};
@@ -103,6 +104,8 @@ pub struct Ending {
     pub reason: Option<String>,
     /// The line that says why it failed.
     pub first_error: Option<FirstError>,
+    /// Whether nothing was heard of it for ten heartbeats: the job is tried once more then.
+    pub unresponsive: bool,
 }
 
 impl Ending {
@@ -120,6 +123,16 @@ impl Ending {
             exit_code: ExitCode::of(outcome),
             reason,
             first_error: None,
+            unresponsive: false,
+        }
+    }
+
+    /// The end of an attempt of which nothing was heard for ten heartbeats.
+    #[must_use]
+    pub fn unresponsive(reason: impl Into<String>) -> Self {
+        Self {
+            unresponsive: true,
+            ..Self::new(Outcome::TestbedBroken, Some(reason.into()))
         }
     }
 }
@@ -143,6 +156,10 @@ pub struct AttemptRecord {
     pub log: LogName,
     /// The line that says why it failed.
     pub first_error: Option<FirstError>,
+    /// Whether nothing was heard of it for ten heartbeats.
+    pub unresponsive: bool,
+    /// Bytes that its failed testbed takes on disk, while that is kept frozen.
+    pub kept: Option<u64>,
 }
 
 impl AttemptRecord {
@@ -151,6 +168,18 @@ impl AttemptRecord {
     pub fn is_open(&self) -> bool {
         self.finished_at.is_none()
     }
+}
+
+/// One test of a ticket, run once more on the ticket's image. Whatever comes of it, the ticket stays as it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rerun {
+    /// The test's name in its source's `debian/tests/control`.
+    pub test: String,
+    /// Whether it runs files that are not the ticket's: its results count for nothing but the owner's eyes.
+    pub dirty: bool,
+    /// The folder, relative to the ticket's, whose `debian/control` and `debian/tests/…` take the place of those in
+    /// the source's tree. It may hold as little as one file.
+    pub staged: Option<PathBuf>,
 }
 
 /// A job with its attempts.
@@ -168,6 +197,8 @@ pub struct Job {
     pub source: Option<String>,
     /// The jobs that must have passed before it starts.
     pub needs: Vec<JobId>,
+    /// What is run once more, for a job of the kind [`JobKind::Test`] that was added to its ticket later.
+    pub rerun: Option<Rerun>,
     /// Where it stands.
     pub state: JobState,
     /// Why it was skipped or cancelled; an attempt's reason is the attempt's.
@@ -193,6 +224,18 @@ impl Job {
     #[must_use]
     pub fn is_open(&self) -> bool {
         self.newest().is_some_and(AttemptRecord::is_open)
+    }
+
+    /// One of its attempts.
+    #[must_use]
+    pub fn record(&self, attempt: Attempt) -> Option<&AttemptRecord> {
+        self.attempts.iter().find(|record| record.attempt == attempt)
+    }
+
+    pub(crate) fn keep(&mut self, attempt: Attempt, bytes: Option<u64>) {
+        if let Some(record) = self.attempts.iter_mut().find(|record| record.attempt == attempt) {
+            record.kept = bytes;
+        }
     }
 
     /// The name of an attempt's log: `<job>-<kind>-<source>.<attempt>.log`.

@@ -3,7 +3,7 @@
 use crate::ids::JobId;
 use crate::job::{Job, JobState};
 use crate::state::State;
-use crate::ticket::{Ticket, TicketStatus};
+use crate::ticket::{Priority, Ticket, TicketStatus};
 
 /// How much may run at once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,7 +25,7 @@ pub fn next(state: &State, slots: Slots) -> Option<JobId> {
         return None;
     }
     let mut queue: Vec<&Ticket> = state
-        .open_tickets()
+        .active_tickets()
         .filter(|ticket| ticket.status != TicketStatus::Waiting)
         .collect();
     // Priorities will come before the time in this key. What runs was queued before what does not.
@@ -36,10 +36,19 @@ pub fn next(state: &State, slots: Slots) -> Option<JobId> {
         .map(|job| job.id)
 }
 
+/// Whose turn it is before others': for a rerun somebody waits.
+#[must_use]
+pub fn priority(ticket: &Ticket, job: &Job) -> Priority {
+    match job.rerun {
+        Some(_) => Priority::Interactive,
+        None => ticket.options.priority,
+    }
+}
+
 /// Whether a job of a ticket could start now.
 pub(crate) fn is_ready(ticket: &Ticket, job: &Job) -> bool {
     let passed = |id: &JobId| ticket.job(*id).is_some_and(|needed| needed.state == JobState::Passed);
-    matches!(ticket.status, TicketStatus::Queued | TicketStatus::Running)
+    (job.rerun.is_some() || matches!(ticket.status, TicketStatus::Queued | TicketStatus::Running))
         && job.state == JobState::Queued
         && job.needs.iter().all(passed)
 }

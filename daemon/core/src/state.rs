@@ -10,24 +10,50 @@ use crate::image::{ImageKind, ImageRecord};
 use crate::job::{AttemptRecord, Job, JobState};
 use crate::ticket::{Ticket, TicketStatus, WorkflowStep};
 
+/// The last numbers that were handed out. None is handed out twice, though what had it may have been removed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Numbers {
+    /// The last ticket's.
+    pub ticket: TicketId,
+    /// The last subticket's.
+    pub subticket: SubticketId,
+    /// The last job's.
+    pub job: JobId,
+}
+
+impl Numbers {
+    fn note(&mut self, ticket: &Ticket) {
+        self.ticket = self.ticket.max(ticket.id);
+        for subticket in &ticket.subtickets {
+            self.subticket = self.subticket.max(subticket.id);
+        }
+        for job in &ticket.jobs {
+            self.job = self.job.max(job.id);
+        }
+    }
+}
+
 /// All tickets and images.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct State {
     tickets: BTreeMap<TicketId, Ticket>,
     images: BTreeMap<ImageId, ImageRecord>,
-    /// Tickets that have not ended.
-    open: BTreeSet<TicketId>,
+    /// Tickets for which something is still to be done.
+    active: BTreeSet<TicketId>,
     /// Jobs with an attempt that has not ended; their tickets may have.
     running: BTreeMap<JobId, TicketId>,
     jobs: BTreeMap<JobId, TicketId>,
-    last_subticket: SubticketId,
+    last: Numbers,
 }
 
 impl State {
-    /// The state with these tickets and images.
+    /// The state with these tickets and images; `last` are numbers that were handed out, be it to what is no more.
     #[must_use]
-    pub fn restore(tickets: Vec<Ticket>, images: Vec<ImageRecord>) -> Self {
-        let mut state = Self::default();
+    pub fn restore(tickets: Vec<Ticket>, images: Vec<ImageRecord>, last: Numbers) -> Self {
+        let mut state = Self {
+            last,
+            ..Self::default()
+        };
         for ticket in tickets {
             state.insert(ticket);
         }
@@ -36,19 +62,31 @@ impl State {
     }
 
     fn insert(&mut self, ticket: Ticket) {
-        if !ticket.status.is_final() {
-            self.open.insert(ticket.id);
+        if ticket.is_active() {
+            self.active.insert(ticket.id);
         }
+        self.last.note(&ticket);
         for job in &ticket.jobs {
             self.jobs.insert(job.id, ticket.id);
             if job.is_open() {
                 self.running.insert(job.id, ticket.id);
             }
         }
-        for subticket in &ticket.subtickets {
-            self.last_subticket = self.last_subticket.max(subticket.id);
-        }
         self.tickets.insert(ticket.id, ticket);
+    }
+
+    fn remove(&mut self, id: TicketId) {
+        for job in self.tickets.remove(&id).into_iter().flat_map(|ticket| ticket.jobs) {
+            self.jobs.remove(&job.id);
+            self.running.remove(&job.id);
+        }
+        self.active.remove(&id);
+    }
+
+    /// The last numbers that were handed out.
+    #[must_use]
+    pub fn numbers(&self) -> Numbers {
+        self.last
     }
 
     /// All tickets, oldest first.
@@ -58,7 +96,12 @@ impl State {
 
     /// The tickets that have not ended, oldest first.
     pub fn open_tickets(&self) -> impl Iterator<Item = &Ticket> {
-        self.open.iter().filter_map(|id| self.tickets.get(id))
+        self.active_tickets().filter(|ticket| !ticket.status.is_final())
+    }
+
+    /// The tickets for which something is still to be done, be it only a rerun after their end; oldest first.
+    pub fn active_tickets(&self) -> impl Iterator<Item = &Ticket> {
+        self.active.iter().filter_map(|id| self.tickets.get(id))
     }
 
     /// A ticket.
@@ -89,7 +132,13 @@ impl State {
         self.images.values()
     }
 
-    /// The tickets that use an image: its own, those whose image is an overlay of it, and for a base image the open
+    /// An image that a ticket has reported.
+    #[must_use]
+    pub fn image(&self, id: &ImageId) -> Option<&ImageRecord> {
+        self.images.get(id)
+    }
+
+    /// The tickets that use an image: its own, those whose image is an overlay of it, and for a base image the active
     /// ones of its series.
     #[must_use]
     pub fn users(&self, image: &ImageRecord) -> Vec<TicketId> {
@@ -102,7 +151,7 @@ impl State {
             let own = ticket.image.as_ref();
             own == Some(&image.id)
                 || own.is_some_and(is_overlay)
-                || (image.kind != ImageKind::Ticket && !ticket.status.is_final() && ticket.series == image.series)
+                || (image.kind != ImageKind::Ticket && ticket.is_active() && ticket.series == image.series)
         };
         self.tickets()
             .filter(|ticket| uses(ticket))
@@ -110,7 +159,7 @@ impl State {
             .collect()
     }
 
-    /// Whether an image may be removed: no open ticket uses it, and no other image is an overlay of it.
+    /// Whether an image may be removed: no ticket for which something is to be done uses it, and no other image is an overlay of it.
     ///
     /// # Errors
     /// What is in the way.
@@ -118,20 +167,9 @@ impl State {
         if let Some(child) = self.images().find(|other| other.parent.as_ref() == Some(&image.id)) {
             return Err(Refusal::HasChild(image.id.clone(), child.id.clone()));
         }
-        let open = self.users(image).into_iter().find(|ticket| self.open.contains(ticket));
-        open.map_or(Ok(()), |ticket| Err(Refusal::InUse(image.id.clone(), ticket)))
-    }
-
-    pub(crate) fn next_ticket(&self) -> TicketId {
-        self.tickets.keys().next_back().copied().unwrap_or_default().next()
-    }
-
-    pub(crate) fn last_job(&self) -> JobId {
-        self.jobs.keys().next_back().copied().unwrap_or_default()
-    }
-
-    pub(crate) fn last_subticket(&self) -> SubticketId {
-        self.last_subticket
+        let mut users = self.users(image).into_iter();
+        let active = users.find(|ticket| self.active.contains(ticket));
+        active.map_or(Ok(()), |ticket| Err(Refusal::InUse(image.id.clone(), ticket)))
     }
 
     /// Takes note of what has happened.
@@ -152,13 +190,20 @@ impl State {
             Event::AttemptEnded { job, .. } | Event::AttemptInterrupted { job, .. } => {
                 self.running.remove(job);
             }
-            Event::TicketEnded { ticket, .. } => {
-                self.open.remove(ticket);
+            Event::JobAdded(job) => {
+                self.jobs.insert(job.id, job.ticket);
+                self.last.job = self.last.job.max(job.id);
             }
+            Event::TicketRemoved { ticket } => self.remove(*ticket),
             _ => {}
         }
         if let Some(ticket) = event.ticket().and_then(|id| self.tickets.get_mut(&id)) {
             ticket.apply(event);
+            if ticket.is_active() {
+                self.active.insert(ticket.id);
+            } else {
+                self.active.remove(&ticket.id);
+            }
         }
     }
 }
@@ -176,6 +221,7 @@ impl Ticket {
                     .unwrap_or_else(|| std::mem::take(&mut self.description));
                 self.bug = edit.bug.or_else(|| self.bug.take());
                 self.owner = edit.owner.unwrap_or_else(|| std::mem::take(&mut self.owner));
+                self.kept = edit.kept.unwrap_or(self.kept);
             }
             Event::TicketQueued { at, .. } => {
                 self.status = TicketStatus::Queued;
@@ -203,8 +249,11 @@ impl Ticket {
                 self.artifacts.retain(|artifact| artifact.job != *job);
                 self.apply_to_job(*job, event);
             }
+            Event::JobAdded(job) => self.jobs.push((**job).clone()),
             Event::AttemptEnded { job, .. }
             | Event::AttemptInterrupted { job, .. }
+            | Event::TestbedKept { job, .. }
+            | Event::TestbedForgotten { job, .. }
             | Event::JobSkipped { job, .. }
             | Event::JobCancelled { job, .. } => self.apply_to_job(*job, event),
             Event::TestRecorded { test, .. } => {
@@ -218,7 +267,7 @@ impl Ticket {
                 let place = self.artifacts.partition_point(|other| other.job <= artifact.job);
                 self.artifacts.insert(place, artifact.clone());
             }
-            Event::LockRecorded { .. } | Event::ImageRemoved { .. } => {}
+            Event::LockRecorded { .. } | Event::ImageRemoved { .. } | Event::TicketRemoved { .. } => {}
             Event::WarningRaised { text, .. } => self.warnings.push(text.clone()),
             Event::ImageAdded { image, .. } => {
                 if image.kind == ImageKind::Ticket {
@@ -244,14 +293,16 @@ impl Ticket {
                     reason: None,
                     log: log.clone(),
                     first_error: None,
+                    unresponsive: false,
+                    kept: None,
                 });
             }
-            Event::AttemptEnded { ending, at, .. } => {
+            Event::AttemptEnded { ending, retry, at, .. } => {
                 if job.state == JobState::Running {
-                    job.state = if ending.outcome.is_good() {
-                        JobState::Passed
-                    } else {
-                        JobState::Failed
+                    job.state = match ending.outcome.is_good() {
+                        _ if *retry => JobState::Queued,
+                        true => JobState::Passed,
+                        false => JobState::Failed,
                     };
                 }
                 if let Some(record) = job.attempts.last_mut() {
@@ -260,8 +311,11 @@ impl Ticket {
                     record.exit_code = Some(ending.exit_code);
                     record.reason.clone_from(&ending.reason);
                     record.first_error.clone_from(&ending.first_error);
+                    record.unresponsive = ending.unresponsive;
                 }
             }
+            Event::TestbedKept { attempt, bytes, .. } => job.keep(*attempt, Some(*bytes)),
+            Event::TestbedForgotten { attempt, .. } => job.keep(*attempt, None),
             Event::AttemptInterrupted { reason, at, .. } => {
                 if job.state == JobState::Running {
                     job.state = JobState::Queued;

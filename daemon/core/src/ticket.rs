@@ -90,6 +90,30 @@ pub struct Subticket {
     pub needs_source_package: bool,
 }
 
+/// Whether testbeds of failed attempts are kept, frozen as the failure left them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub enum KeepFailed {
+    /// None.
+    Never,
+    /// That of the ticket's newest failure; an older one is freed for it.
+    #[default]
+    Newest,
+    /// All, as far as the disk budget goes.
+    Always,
+}
+
+/// Whose jobs go first. In order: what is less comes first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub enum Priority {
+    /// Somebody waits for it before a screen.
+    Interactive,
+    /// Any ticket.
+    #[default]
+    Normal,
+    /// When nothing else is to be done.
+    Background,
+}
+
 /// How a ticket's jobs are to be done.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Options {
@@ -103,6 +127,12 @@ pub struct Options {
     pub test_timeout: Option<Duration>,
     /// After how long a build is ended, where the owner said so.
     pub build_timeout: Option<Duration>,
+    /// Run a source's other tests to their end though its health test has failed.
+    pub keep_going: bool,
+    /// Whether testbeds of failed attempts are kept.
+    pub keep_failed: KeepFailed,
+    /// Whose jobs go first.
+    pub priority: Priority,
 }
 
 /// How a ticket ended.
@@ -139,6 +169,8 @@ pub struct Ticket {
     pub step: WorkflowStep,
     /// What is happening to it.
     pub status: TicketStatus,
+    /// Whether its owner wants it kept: its evidence is freed last.
+    pub kept: bool,
     /// When it was made.
     pub created_at: Moment,
     /// When it was put in the queue; the queue is in this order.
@@ -168,6 +200,12 @@ impl Ticket {
     #[must_use]
     pub fn job(&self, id: JobId) -> Option<&Job> {
         self.jobs.iter().find(|job| job.id == id)
+    }
+
+    /// Whether something is still to be done for it, be it only a rerun or the winding down of a cancelled attempt.
+    #[must_use]
+    pub fn is_active(&self) -> bool {
+        !self.status.is_final() || self.jobs.iter().any(|job| !job.state.is_final() || job.is_open())
     }
 
     /// One of its subtickets.

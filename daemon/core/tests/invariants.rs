@@ -168,7 +168,11 @@ fn check(before: &State, state: &State) {
         (1..).take(places.len()).collect::<Vec<u32>>(),
         "the queue has no gaps"
     );
-    let restored = State::restore(state.tickets().cloned().collect(), state.images().cloned().collect());
+    let restored = State::restore(
+        state.tickets().cloned().collect(),
+        state.images().cloned().collect(),
+        state.numbers(),
+    );
     assert_eq!(&restored, state, "the indices follow from the tickets");
 }
 

@@ -316,10 +316,9 @@ impl<'a> Record<'a> {
         };
         let first_error = if outcome.is_good() { None } else { self.first_error };
         Ending {
-            outcome,
             exit_code,
-            reason,
             first_error,
+            ..Ending::new(outcome, reason)
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use preflight_core::{JobId, LogName, TicketId};
+use preflight_core::{Attempt, JobId, LogName, TicketId};
 
 /// The folder of all tickets, below the state folder.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -78,6 +78,24 @@ impl TicketFolder {
     #[must_use]
     pub fn result_stream(&self, job: JobId) -> PathBuf {
         self.results().join(format!("{job}.subunit"))
+    }
+
+    /// The folder of the failed testbeds that are kept.
+    #[must_use]
+    pub fn all_kept(&self) -> PathBuf {
+        self.0.join("kept")
+    }
+
+    /// Where an attempt's failed testbed is kept.
+    #[must_use]
+    pub fn kept(&self, job: JobId, attempt: Attempt) -> PathBuf {
+        self.all_kept().join(format!("{job}-{attempt}"))
+    }
+
+    /// The folder of what reruns were given; each has a folder of its job's number in it.
+    #[must_use]
+    pub fn reruns(&self) -> PathBuf {
+        self.0.join("reruns")
     }
 
     /// Makes the folders for logs, artifacts and result streams.

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use preflight_core::{
     Artifact, ArtifactRecord, Attempt, AttemptRecord, FirstError, ImageId, ImageRecord, Job, JobId, LockEntry, LogName,
-    Moment, Options, Sequence, Series, Sha256, Signature, State, Subticket, SubticketId, TestRecord, TestResult,
-    Ticket, TicketEnd, TicketId,
+    Moment, Numbers, Options, Rerun, Sequence, Series, Sha256, Signature, State, Subticket, SubticketId, TestRecord,
+    TestResult, Ticket, TicketEnd, TicketId,
 };
 use rusqlite::{Connection, Row, params};
 
@@ -63,9 +63,25 @@ pub(crate) fn load(db: &Connection) -> Result<Loaded> {
     let images = all(db, "SELECT * FROM images ORDER BY id", image)?;
     let seq: Option<i64> = db.query_row("SELECT max(seq) FROM events", [], |row| row.get(0))?;
     Ok(Loaded {
-        state: State::restore(tickets.into_values().collect(), images),
+        state: State::restore(tickets.into_values().collect(), images, numbers(db)?),
         seq: Sequence(seq.map_or(0, unsigned)),
     })
+}
+
+/// The last numbers of what has been removed; those of what is there follow from it.
+fn numbers(db: &Connection) -> Result<Numbers> {
+    let mut last = Numbers::default();
+    for (what, number) in all(db, "SELECT what, last FROM numbers", |row| {
+        Ok((row.get::<_, String>("what")?, unsigned(row.get("last")?)))
+    })? {
+        match what.as_str() {
+            "ticket" => last.ticket = TicketId(number),
+            "subticket" => last.subticket = SubticketId(number),
+            "job" => last.job = JobId(number),
+            other => return Err(nonsense("what is numbered", other)),
+        }
+    }
+    Ok(last)
 }
 
 /// The locks of a ticket's jobs: of each job its newest attempt's.
@@ -190,9 +206,13 @@ fn ticket(row: &Row<'_>) -> Result<Ticket> {
             offline: row.get("offline")?,
             test_timeout: row.get::<_, Option<i64>>("test_timeout")?.map(duration),
             build_timeout: row.get::<_, Option<i64>>("build_timeout")?.map(duration),
+            keep_going: row.get("keep_going")?,
+            keep_failed: word(row, "keep_failed")?,
+            priority: word(row, "priority")?,
         },
         step: Word::read(&row.get::<_, i64>("step")?.to_string())?,
         status: word(row, "status")?,
+        kept: row.get("kept")?,
         created_at: Moment(row.get("created_at")?),
         queued_at: moment_if_any(row, "queued_at")?,
         queue_position: row.get("queue_position")?,
@@ -251,11 +271,23 @@ fn job(row: &Row<'_>) -> Result<(u64, Part)> {
             .map(|id| SubticketId(unsigned(id))),
         source: row.get("source")?,
         needs: vec![],
+        rerun: rerun(row)?,
         state: word(row, "state")?,
         reason: row.get("reason")?,
         attempts: vec![],
     };
     Ok((ticket, Part::Job(job)))
+}
+
+fn rerun(row: &Row<'_>) -> Result<Option<Rerun>> {
+    let Some(test) = row.get("rerun")? else {
+        return Ok(None);
+    };
+    Ok(Some(Rerun {
+        test,
+        dirty: row.get("dirty")?,
+        staged: row.get::<_, Option<Vec<u8>>>("staged")?.map(path),
+    }))
 }
 
 fn need(row: &Row<'_>) -> Result<(u64, Part)> {
@@ -283,6 +315,8 @@ fn attempt(row: &Row<'_>) -> Result<(u64, Part)> {
         reason: row.get("reason")?,
         log: LogName(row.get("log")?),
         first_error,
+        unresponsive: row.get("unresponsive")?,
+        kept: row.get::<_, Option<i64>>("kept")?.map(unsigned),
     };
     Ok((ticket_of(row)?, Part::Attempt(job_of(row)?, record)))
 }

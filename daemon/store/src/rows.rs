@@ -1,8 +1,8 @@
 //! What each event changes in the tables. The rows follow from the events alone: nothing is read here.
 
 use preflight_core::{
-    Attempt, Ending, Event, JobId, Moment, Sequence, Signature, Subticket, Ticket, TicketEnd, TicketStatus,
-    WorkflowStep,
+    Attempt, Ending, Event, Job, JobId, JobState, Moment, Sequence, Signature, Subticket, Ticket, TicketEnd,
+    TicketStatus, WorkflowStep,
 };
 use rusqlite::{Connection, Result, params};
 
@@ -44,8 +44,15 @@ fn rows(db: &Connection, event: &Event) -> Result<()> {
         Event::TicketEdited { ticket, edit } => run(
             db,
             "UPDATE tickets SET title = coalesce(?2, title), description = coalesce(?3, description),
-             bug = coalesce(?4, bug), owner = coalesce(?5, owner) WHERE id = ?1",
-            params![number(ticket.0), edit.title, edit.description, edit.bug, edit.owner],
+             bug = coalesce(?4, bug), owner = coalesce(?5, owner), kept = coalesce(?6, kept) WHERE id = ?1",
+            params![
+                number(ticket.0),
+                edit.title,
+                edit.description,
+                edit.bug,
+                edit.owner,
+                edit.kept
+            ],
         ),
         Event::TicketQueued { ticket, at } => run(
             db,
@@ -82,9 +89,10 @@ fn rows(db: &Connection, event: &Event) -> Result<()> {
             job,
             attempt,
             ending,
+            retry,
             at,
             ..
-        } => end_attempt(db, *job, *attempt, ending, *at),
+        } => end_attempt(db, *job, *attempt, ending, *retry, *at),
         Event::AttemptInterrupted {
             job,
             attempt,
@@ -103,6 +111,11 @@ fn rows(db: &Connection, event: &Event) -> Result<()> {
                 params![number(job.0)],
             )
         }
+        Event::JobAdded(job) => add_job(db, job),
+        Event::TestbedKept {
+            job, attempt, bytes, ..
+        } => keep(db, *job, *attempt, Some(*bytes)),
+        Event::TestbedForgotten { job, attempt, .. } => keep(db, *job, *attempt, None),
         Event::JobSkipped { job, reason, .. } => run(
             db,
             "UPDATE jobs SET state = 'skipped', reason = ?2 WHERE id = ?1",
@@ -188,6 +201,7 @@ fn rows(db: &Connection, event: &Event) -> Result<()> {
                 ],
             )
         }
+        Event::TicketRemoved { ticket } => remove(db, ticket.0),
         Event::ImageRemoved { id } => run(db, "DELETE FROM images WHERE id = ?1", params![id.as_str()]),
     }
 }
@@ -211,8 +225,8 @@ fn create(db: &Connection, ticket: &Ticket) -> Result<()> {
     run(
         db,
         "INSERT INTO tickets (id, title, description, bug, owner, series, offline, test_timeout, build_timeout, step,
-         status, created_at, queued_at, queue_position)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)",
+         status, created_at, queued_at, queue_position, keep_going, keep_failed, priority, kept)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)",
         params![
             id,
             ticket.title,
@@ -228,6 +242,10 @@ fn create(db: &Connection, ticket: &Ticket) -> Result<()> {
             ticket.created_at.0,
             ticket.queued_at.map(|at| at.0),
             ticket.queue_position,
+            options.keep_going,
+            options.keep_failed.word(),
+            options.priority.word(),
+            ticket.kept,
         ],
     )?;
     for (verb, names) in [("add", &options.add_packages), ("remove", &options.remove_packages)] {
@@ -243,27 +261,70 @@ fn create(db: &Connection, ticket: &Ticket) -> Result<()> {
         add_subticket(db, id, subticket)?;
     }
     for job in &ticket.jobs {
-        run(
-            db,
-            "INSERT INTO jobs (id, ticket, kind, subticket, source, state) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
-            params![
-                number(job.id.0),
-                id,
-                job.kind.word(),
-                job.subticket.map(|id| number(id.0)),
-                job.source,
-                job.state.word()
-            ],
-        )?;
-        for (need, place) in job.needs.iter().zip(0i64..) {
-            run(
-                db,
-                "INSERT INTO needs (job, place, need) VALUES (?1, ?2, ?3)",
-                params![number(job.id.0), place, number(need.0)],
-            )?;
-        }
+        add_job(db, job)?;
     }
     ticket.warnings.iter().try_for_each(|text| warn(db, ticket.id.0, text))
+}
+
+fn add_job(db: &Connection, job: &Job) -> Result<()> {
+    let rerun = job.rerun.as_ref();
+    run(
+        db,
+        "INSERT INTO jobs (id, ticket, kind, subticket, source, state, rerun, dirty, staged)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+        params![
+            number(job.id.0),
+            number(job.ticket.0),
+            job.kind.word(),
+            job.subticket.map(|id| number(id.0)),
+            job.source,
+            job.state.word(),
+            rerun.map(|rerun| rerun.test.as_str()),
+            rerun.is_some_and(|rerun| rerun.dirty),
+            rerun.and_then(|rerun| rerun.staged.as_deref()).map(path_bytes),
+        ],
+    )?;
+    job.needs.iter().zip(0i64..).try_for_each(|(need, place)| {
+        run(
+            db,
+            "INSERT INTO needs (job, place, need) VALUES (?1, ?2, ?3)",
+            params![number(job.id.0), place, number(need.0)],
+        )
+    })
+}
+
+fn keep(db: &Connection, job: JobId, attempt: Attempt, bytes: Option<u64>) -> Result<()> {
+    run(
+        db,
+        "UPDATE attempts SET kept = ?3 WHERE job = ?1 AND attempt = ?2",
+        params![number(job.0), attempt.0, bytes.map(number)],
+    )
+}
+
+/// All rows of a ticket but its events, which tell what was; its numbers stay taken.
+fn remove(db: &Connection, ticket: u64) -> Result<()> {
+    const NUMBERS: [(&str, &str); 3] = [
+        ("ticket", "SELECT ?2"),
+        ("subticket", "SELECT max(id) FROM subtickets WHERE ticket = ?2"),
+        ("job", "SELECT max(id) FROM jobs WHERE ticket = ?2"),
+    ];
+    for (what, last) in NUMBERS {
+        let sql = format!(
+            "INSERT INTO numbers (what, last) SELECT ?1, last FROM (SELECT ({last}) AS last) WHERE last IS NOT NULL
+             ON CONFLICT (what) DO UPDATE SET last = max(last, excluded.last)"
+        );
+        run(db, &sql, params![what, number(ticket)])?;
+    }
+    // What refers to another row goes before it.
+    for table in ["tests", "artifacts", "locks", "attempts", "needs"] {
+        let sql = format!("DELETE FROM {table} WHERE job IN (SELECT id FROM jobs WHERE ticket = ?1)");
+        run(db, &sql, params![number(ticket)])?;
+    }
+    for table in ["jobs", "subtickets", "packages", "warnings"] {
+        let sql = format!("DELETE FROM {table} WHERE ticket = ?1");
+        run(db, &sql, params![number(ticket)])?;
+    }
+    run(db, "DELETE FROM tickets WHERE id = ?1", params![number(ticket)])
 }
 
 fn add_subticket(db: &Connection, ticket: i64, subticket: &Subticket) -> Result<()> {
@@ -314,12 +375,12 @@ fn end_ticket(db: &Connection, ticket: u64, status: TicketStatus, end: &TicketEn
     )
 }
 
-fn end_attempt(db: &Connection, job: JobId, attempt: Attempt, ending: &Ending, at: Moment) -> Result<()> {
+fn end_attempt(db: &Connection, job: JobId, attempt: Attempt, ending: &Ending, retry: bool, at: Moment) -> Result<()> {
     let error = ending.first_error.as_ref();
     run(
         db,
         "UPDATE attempts SET finished_at = ?3, outcome = ?4, exit_code = ?5, reason = ?6, error_log = ?7,
-         error_line = ?8, error_text = ?9 WHERE job = ?1 AND attempt = ?2",
+         error_line = ?8, error_text = ?9, unresponsive = ?10 WHERE job = ?1 AND attempt = ?2",
         params![
             number(job.0),
             attempt.0,
@@ -330,12 +391,17 @@ fn end_attempt(db: &Connection, job: JobId, attempt: Attempt, ending: &Ending, a
             error.map(|error| error.log.as_str()),
             error.map(|error| number(error.line)),
             error.map(|error| error.text.as_str()),
+            ending.unresponsive,
         ],
     )?;
-    let state = if ending.outcome.is_good() { "passed" } else { "failed" };
+    let state = match ending.outcome.is_good() {
+        _ if retry => JobState::Queued,
+        true => JobState::Passed,
+        false => JobState::Failed,
+    };
     run(
         db,
         "UPDATE jobs SET state = ?2 WHERE id = ?1 AND state = 'running'",
-        params![number(job.0), state],
+        params![number(job.0), state.word()],
     )
 }

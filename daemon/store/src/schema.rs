@@ -8,7 +8,10 @@ use rusqlite_migration::{Error, M, MigrationDefinitionError, Migrations};
 use crate::error::StoreError;
 
 /// The versions, oldest first; SQLite's `user_version` counts those that were applied.
-const VERSIONS: &[M<'static>] = &[M::up(include_str!("schema/001.sql"))];
+const VERSIONS: &[M<'static>] = &[
+    M::up(include_str!("schema/001.sql")),
+    M::up(include_str!("schema/002.sql")),
+];
 
 /// Brings the database to the newest version that is known here.
 pub(crate) fn migrate(connection: &mut Connection, path: &Path) -> Result<(), StoreError> {

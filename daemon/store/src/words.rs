@@ -5,7 +5,9 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use preflight_core::{ExitCode, ImageKind, JobKind, JobState, Outcome, TestStatus, TicketStatus, WorkflowStep};
+use preflight_core::{
+    ExitCode, ImageKind, JobKind, JobState, KeepFailed, Outcome, Priority, TestStatus, TicketStatus, WorkflowStep,
+};
 
 use crate::error::StoreError;
 
@@ -59,6 +61,10 @@ words! {
     TicketStatus, "a ticket's status":
         Waiting "waiting", Queued "queued", Running "running", Complete "complete", Failed "failed",
         Cancelled "cancelled";
+    KeepFailed, "which failed testbeds are kept":
+        Never "never", Newest "newest", Always "always";
+    Priority, "a priority":
+        Interactive "interactive", Normal "normal", Background "background";
     ImageKind, "an image's kind":
         Base "base", BaseBuild "base_build", Ticket "ticket";
     WorkflowStep, "a workflow step":
@@ -117,6 +123,8 @@ mod tests {
         round_trip::<Outcome>();
         round_trip::<TestStatus>();
         round_trip::<TicketStatus>();
+        round_trip::<KeepFailed>();
+        round_trip::<Priority>();
         round_trip::<ImageKind>();
         round_trip::<WorkflowStep>();
     }

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
 use preflight_protocol::method::{SignaturePolicy, TicketCreate};
+use preflight_protocol::ticket::{KeepFailed, Priority};
 
 use super::error::CliError;
 
@@ -43,6 +44,39 @@ pub struct Change {
     /// Seconds after which a build is ended [default: 100000]
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(1..))]
     pub build_timeout: Option<u32>,
+    /// Run the other tests to their end though a source's health test has failed
+    #[arg(long)]
+    pub keep_going: bool,
+    /// Which testbeds of failed jobs are kept for `preflight shell`, within the disk budget
+    #[arg(long, value_name = "WHICH", default_value = "newest")]
+    pub keep_failed: Kept,
+    /// Whose jobs go first
+    #[arg(long, value_name = "PRIORITY", default_value = "normal")]
+    pub priority: Urgency,
+}
+
+/// Which testbeds of failed jobs are kept.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum Kept {
+    /// None
+    Never,
+    /// That of the ticket's newest failure
+    #[default]
+    Newest,
+    /// All
+    Always,
+}
+
+/// Whose jobs go first.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum Urgency {
+    /// Before all others: you wait for it
+    Interactive,
+    /// In turn with others
+    #[default]
+    Normal,
+    /// When nothing else is to be done
+    Background,
 }
 
 /// How signatures are treated.
@@ -100,6 +134,17 @@ impl Change {
             offline: self.offline,
             test_timeout_s: self.test_timeout,
             build_timeout_s: self.build_timeout,
+            keep_going: self.keep_going,
+            keep_failed: match self.keep_failed {
+                Kept::Never => KeepFailed::Never,
+                Kept::Newest => KeepFailed::Newest,
+                Kept::Always => KeepFailed::Always,
+            },
+            priority: match self.priority {
+                Urgency::Interactive => Priority::Interactive,
+                Urgency::Normal => Priority::Normal,
+                Urgency::Background => Priority::Background,
+            },
         })
     }
 }

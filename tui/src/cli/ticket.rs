@@ -349,6 +349,7 @@ pub async fn update(context: &Context, args: UpdateArgs) -> Result<u8, CliError>
             bug,
             owner,
             queue,
+            keep: None,
         })
         .await?;
     if json {

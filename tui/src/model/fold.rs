@@ -9,6 +9,8 @@ use preflight_protocol::ticket::Ticket;
 pub fn event(ticket: &mut Ticket, kind: &EventKind) {
     match kind {
         EventKind::TicketCreated(whole) => *ticket = (**whole).clone(),
+        // Who shows it leaves it.
+        EventKind::TicketRemoved { .. } => {}
         EventKind::TicketChanged(summary) => ticket.summary = (**summary).clone(),
         EventKind::JobChanged(job) => put(&mut ticket.jobs, (**job).clone(), |old| old.id == job.id),
         EventKind::TestRecorded(test) => put(&mut ticket.tests, test.clone(), |old| {
@@ -39,11 +41,11 @@ pub fn beat(ticket: &mut Ticket, beat: &Beat) {
     ticket.summary.progress.clone_from(&beat.progress);
 }
 
-/// The jobs that hold a first error, the one that failed first before the others.
+/// The jobs that hold a first error, the one that failed first before the others, the ticket's own before reruns.
 #[must_use]
 pub fn failed(ticket: &Ticket) -> Vec<&Job> {
     let mut jobs: Vec<&Job> = ticket.jobs.iter().filter(|job| job.first_error.is_some()).collect();
-    jobs.sort_by_key(|job| (job.finished_at.is_none(), job.finished_at));
+    jobs.sort_by_key(|job| (job.rerun.is_some(), job.finished_at.is_none(), job.finished_at));
     jobs
 }
 

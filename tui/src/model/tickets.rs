@@ -48,6 +48,18 @@ impl Tickets {
         }
     }
 
+    /// Takes a ticket off the list; the one that takes its place is selected, where it was.
+    pub fn remove(&mut self, id: TicketId) {
+        let Some(place) = self.rows.iter().position(|row| row.id == id) else {
+            return;
+        };
+        self.rows.remove(place);
+        if self.selected == Some(id) {
+            let next = self.rows.get(place).or(self.rows.last());
+            self.selected = next.map(|row| row.id);
+        }
+    }
+
     /// Replaces all.
     pub fn replace(&mut self, mut rows: Vec<TicketSummary>) {
         rows.sort_by_key(|row| std::cmp::Reverse(row.id));

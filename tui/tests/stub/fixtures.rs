@@ -8,7 +8,9 @@ use preflight_protocol::image::{ImageInfo, ImageKind};
 use preflight_protocol::job::{AttemptRecord, FirstError, Job, JobKind, JobState, Progress};
 use preflight_protocol::log::{LogInfo, LogName};
 use preflight_protocol::result::{Artifact, Outcome, TestResult, TestStatus};
-use preflight_protocol::ticket::{Signature, Subticket, TestCounts, Ticket, TicketStatus, TicketSummary, WorkflowStep};
+use preflight_protocol::ticket::{
+    KeepFailed, Priority, Signature, Subticket, TestCounts, Ticket, TicketStatus, TicketSummary, WorkflowStep,
+};
 
 use super::State;
 
@@ -54,6 +56,7 @@ pub(crate) fn summary(id: u64, source: &str, version: &str, now: Moment) -> Tick
         queue_position: None,
         progress: None,
         test_counts: TestCounts::default(),
+        kept: false,
     }
 }
 
@@ -65,6 +68,7 @@ pub(crate) fn job(ticket: u64, id: u64, kind: JobKind, source: Option<&str>) -> 
         subticket: source.map(|_| SubticketId(ticket)),
         source: source.map(str::to_owned),
         needs: vec![],
+        rerun: None,
         state: JobState::Queued,
         attempt: Attempt(0),
         started_at: None,
@@ -94,6 +98,8 @@ pub(crate) fn ticket(id: u64, source: &str, version: &str, now: Moment) -> Ticke
         bug: Some("1012345".into()),
         add_packages: vec![],
         remove_packages: vec![],
+        keep_failed: KeepFailed::default(),
+        priority: Priority::default(),
         subtickets: vec![Subticket {
             id: SubticketId(id),
             source: source.into(),
@@ -135,6 +141,8 @@ pub(crate) fn start(job: &mut Job, at: Moment) {
         reason: None,
         log: log.clone(),
         first_error: None,
+        unresponsive: false,
+        kept: None,
     });
     job.log = Some(log);
 }
@@ -165,6 +173,7 @@ pub(crate) fn test(job: &Job, name: &str, status: TestStatus, reason: Option<&st
         duration_s,
         job: job.id,
         log_line: None,
+        dirty: false,
     }
 }
 

@@ -1,8 +1,6 @@
 //! `ticket/create`: have the sources examined, then make a ticket of them. Nothing is stored before all is in order.
 
-use std::time::Duration;
-
-use preflight_core::{NewSubticket, NewTicket, Options};
+use preflight_core::{NewSubticket, NewTicket};
 use preflight_protocol::error::{ErrorCode, RpcError};
 use preflight_protocol::method::{TicketCreate, TicketCreated};
 
@@ -26,20 +24,14 @@ pub(super) async fn handle(context: &Context, request: TicketCreate) -> Result<T
         .sources
         .iter()
         .map(|source| format!("{} {}", source.name, source.version));
-    let seconds = |seconds: u32| Duration::from_secs(seconds.into());
+    let options = convert::options(&request);
     let new = NewTicket {
         title: request.title.unwrap_or_else(|| titles.collect::<Vec<_>>().join(", ")),
         description: request.description.unwrap_or_default(),
         bug: request.bug,
         owner,
         series: examined.series,
-        options: Options {
-            add_packages: request.add_packages,
-            remove_packages: request.remove_packages,
-            offline: request.offline,
-            test_timeout: request.test_timeout_s.map(seconds),
-            build_timeout: request.build_timeout_s.map(seconds),
-        },
+        options,
         subtickets: examined.sources.into_iter().map(subticket).collect(),
         base_image,
         wait: request.wait,

@@ -15,12 +15,14 @@ pub(super) async fn handle(context: &Context, request: TicketUpdate) -> Result<T
         bug,
         owner,
         queue,
+        keep,
     } = request;
     let edit = Edit {
         title,
         description,
         bug,
         owner,
+        kept: keep,
     };
     context
         .dispatcher

@@ -135,6 +135,9 @@ impl History {
                 offline: self.random(2) == 0,
                 test_timeout: Some(std::time::Duration::from_secs(7)),
                 build_timeout: None,
+                keep_going: self.random(2) == 0,
+                keep_failed: KeepFailed::Always,
+                priority: Priority::Background,
             },
             subtickets,
             base_image: self.random(2) == 0,
@@ -201,6 +204,7 @@ impl History {
                 line: 3,
                 text: "E: x".into(),
             }),
+            unresponsive: code == 16 && self.random(2) == 0,
         }
     }
 }
