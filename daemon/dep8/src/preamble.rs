@@ -83,7 +83,11 @@ mod tests {
             (format!("{ready}\n"), vec![Word::Ready], String::new()),
             (format!("{missing}\n"), vec![Word::Missing], String::new()),
             // Only the first line is ours.
-            (format!("{ready}\n{missing}\n"), vec![Word::Ready], format!("{missing}\n")),
+            (
+                format!("{ready}\n{missing}\n"),
+                vec![Word::Ready],
+                format!("{missing}\n"),
+            ),
             (format!("\n{ready}\n"), vec![], format!("\n{ready}\n")),
             (format!("{ready} now\n"), vec![], format!("{ready} now\n")),
             (ready.to_owned(), vec![], ready.to_owned()),

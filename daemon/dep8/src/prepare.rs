@@ -101,7 +101,9 @@ pub async fn prepare(
         }
     }
     let make = format!("mkdir -p -m 1777 -- {}", quoted(preparation.scratch));
-    short(machine, preparation.short, &make).await.map_err(NotPrepared::Testbed)
+    short(machine, preparation.short, &make)
+        .await
+        .map_err(NotPrepared::Testbed)
 }
 
 /// Runs a short script as root. The error says what went wrong with it, whatever that is.
@@ -148,8 +150,14 @@ mod tests {
             ("Depends: @\n", "Depends: @, s, s-data, s-arm [arm64]\n"),
             ("Depends: a (>= 1)|b, a (>= 1) | b\n", "Depends: a (>=  1) | b\n"),
             ("Depends: a:native\n", "Depends: a\n"),
-            ("Depends: a\nRestrictions: needs-root\n", "Depends: a\nRestrictions: superficial, flaky\n"),
-            ("Depends: a\nRestrictions: rw-build-tree\n", "Depends: a\nRestrictions: allow-stderr\n"),
+            (
+                "Depends: a\nRestrictions: needs-root\n",
+                "Depends: a\nRestrictions: superficial, flaky\n",
+            ),
+            (
+                "Depends: a\nRestrictions: rw-build-tree\n",
+                "Depends: a\nRestrictions: allow-stderr\n",
+            ),
         ] {
             assert_eq!(key(one), key(other), "{one:?} {other:?}");
         }
@@ -161,7 +169,10 @@ mod tests {
             ("Depends: a\n", "Depends:\n"),
             ("Depends: a | b\n", "Depends: b | a\n"),
             ("Depends: a | b\n", "Depends: a, b\n"),
-            ("Depends: mail-transport-agent, postfix\n", "Depends: postfix, mail-transport-agent\n"),
+            (
+                "Depends: mail-transport-agent, postfix\n",
+                "Depends: postfix, mail-transport-agent\n",
+            ),
             ("Depends: a (>= 1)\n", "Depends: a (>= 2)\n"),
             ("Depends: a (>= 1)\n", "Depends: a (>> 1)\n"),
             ("Depends: a:any\n", "Depends: a\n"),

@@ -2,11 +2,7 @@
 //! The source tree and the dependencies are there already ([`mod@crate::prepare`]); who made them, and what becomes of the
 //! machine, is the caller's business. Words and their order are autopkgtest 5.28's.
 
-use std::{
-    num::NonZeroU32,
-    path::Path,
-    time::Instant,
-};
+use std::{num::NonZeroU32, path::Path, time::Instant};
 
 use tokio::time::timeout;
 

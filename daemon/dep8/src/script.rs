@@ -39,7 +39,11 @@ impl TestScript<'_> {
             Executes::Command(_) => None,
         };
         if let Some(file) = &file {
-            let _ = write!(text, "[ -e {file} ] || {{ echo {}; exit 0; }}; ", quoted(Word::Missing.line()));
+            let _ = write!(
+                text,
+                "[ -e {file} ] || {{ echo {}; exit 0; }}; ",
+                quoted(Word::Missing.line())
+            );
         }
         let _ = write!(
             text,
@@ -65,7 +69,12 @@ impl TestScript<'_> {
         if let Some(file) = &file {
             let _ = write!(text, "[ -x {file} ] || chmod +x {file}; ");
         }
-        let _ = write!(text, "echo {}; exec sh -c {} sh ", quoted(Word::Ready.line()), quoted(WRAPPER));
+        let _ = write!(
+            text,
+            "echo {}; exec sh -c {} sh ",
+            quoted(Word::Ready.line()),
+            quoted(WRAPPER)
+        );
         let _ = match (self.executes, file) {
             (Executes::Command(command), _) => write!(text, "bash -ec {}", quoted(command)),
             (Executes::File(_), file) => write!(text, "{}", file.unwrap_or_default()),
@@ -98,7 +107,10 @@ mod tests {
     #[test]
     fn bash_knows_user_and_home_by_itself() {
         let ask = |script: &str| {
-            let answer = std::process::Command::new("bash").args(["-c", script]).env_remove("HOME").output();
+            let answer = std::process::Command::new("bash")
+                .args(["-c", script])
+                .env_remove("HOME")
+                .output();
             String::from_utf8(answer.unwrap().stdout).unwrap()
         };
         let executes = Executes::Command("echo \"$USER $HOME\"".to_owned());

@@ -85,7 +85,10 @@ const PACKAGES: &[Package] = &[
         control: "Tests: own-session killed twice\nDepends:\n\nTest-Command: exec no-such-program-of-ours\nDepends:\n\n\
             Test-Command: perl -e 'use POSIX; setsid() != -1 or die'; [ -w \"$HOME\" ]; [ \"$USER\" = \"$(id -nu)\" ]\nDepends:\n",
         scripts: &[
-            ("own-session", "#!/usr/bin/perl\nuse POSIX; exit(setsid() == -1 ? 1 : 0);\n"),
+            (
+                "own-session",
+                "#!/usr/bin/perl\nuse POSIX; exit(setsid() == -1 ? 1 : 0);\n",
+            ),
             ("killed", "#!/bin/sh\nkill -KILL $$\n"),
             ("twice", "#!/bin/sh\n(sleep 1000 &)\nexit 5\n"),
         ],

@@ -179,10 +179,7 @@ impl TestMachine for Scripted {
         let words = command.argv.join(" ");
         let (expected, stdout, stderr, end) = self.steps.lock().unwrap().remove(0);
         assert!(words.contains(expected), "{words}");
-        self.commands
-            .lock()
-            .unwrap()
-            .push(format!("{}: {words}", command.user));
+        self.commands.lock().unwrap().push(format!("{}: {words}", command.user));
         on_output(Stream::Stdout, stdout.as_bytes());
         on_output(Stream::Stderr, stderr.as_bytes());
         end.map(ExitStatus::Code)
@@ -327,14 +324,23 @@ async fn the_marks_stand_around_all_output() {
         (ready.to_owned(), "oh\n", 0, "oh\n", "FAIL stderr: oh"),
         // A profile that ends the script is the test's failure, as with autopkgtest.
         (String::new(), "", 5, "", "FAIL non-zero exit status 5"),
-        (String::new(), "mkdir: no space left\n", 1, "mkdir: no space left\n", "FAIL non-zero exit status 1"),
+        (
+            String::new(),
+            "mkdir: no space left\n",
+            1,
+            "mkdir: no space left\n",
+            "FAIL non-zero exit status 1",
+        ),
         ("pre".to_owned(), "", 1, "pre", "FAIL non-zero exit status 1"),
     ] {
         let stdout: &'static str = stdout.leak();
         let machine = Scripted::new(&[("mkdir", "", "", Ok(0)), ("debian/tests/a", stdout, stderr, Ok(code))]);
         let (result, lines, seen) = run(&machine, &test("Tests: a\nDepends:\n"), Path::new("/nowhere"), LONG).await;
         assert_eq!(result.unwrap().to_string(), format!("a                    {line}"));
-        assert_eq!(lines[..2], ["test a: [-----------------------", "test a: -----------------------]"]);
+        assert_eq!(
+            lines[..2],
+            ["test a: [-----------------------", "test a: -----------------------]"]
+        );
         let seen: String = seen.into_iter().map(|(_, text)| text).collect();
         assert_eq!(seen, output);
     }

@@ -23,8 +23,8 @@ pub struct JobContext {
     /// What all jobs share.
     pub workshop: Arc<Workshop>,
     reports: Reports,
-    remains: Mutex<Vec<Remains>>,
-    lock: Mutex<Lock>,
+    remains: Arc<Mutex<Vec<Remains>>>,
+    lock: Arc<Mutex<Lock>>,
 }
 
 impl JobContext {
@@ -36,8 +36,22 @@ impl JobContext {
             log,
             workshop,
             reports,
-            remains: Mutex::default(),
-            lock: Mutex::default(),
+            remains: Arc::default(),
+            lock: Arc::default(),
+        }
+    }
+
+    /// The same attempt with another log: a part of the job whose lines must not mix with those of parts beside it. What it
+    /// leases and fetches is the attempt's.
+    #[must_use]
+    pub fn with_log(&self, log: JobLog) -> Self {
+        Self {
+            order: self.order.clone(),
+            log,
+            workshop: Arc::clone(&self.workshop),
+            reports: self.reports.clone(),
+            remains: Arc::clone(&self.remains),
+            lock: Arc::clone(&self.lock),
         }
     }
 

@@ -1,8 +1,10 @@
 //! A job's log while the job runs: whoever works on the job writes to it, and its growth is reported.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::SystemTime;
 
 use preflight_store::{LogStream, LogWriter};
+use tokio::sync::watch;
 
 use crate::services::{JobReport, Reports};
 
@@ -16,7 +18,25 @@ pub struct JobLog(Arc<Shared>);
 #[derive(Debug)]
 struct Shared {
     writer: Mutex<Writer>,
-    reports: Reports,
+    grown: Growth,
+}
+
+/// Who is told of a log's growth.
+#[derive(Debug)]
+enum Growth {
+    /// The job's clients.
+    Job(Reports),
+    /// Who copies it to where it belongs.
+    Section(watch::Sender<u64>),
+}
+
+impl Growth {
+    fn tell(&self, size: u64) {
+        match self {
+            Self::Job(reports) => reports.send(JobReport::LogSize(size)),
+            Self::Section(sizes) => drop(sizes.send_replace(size)),
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -29,19 +49,36 @@ impl JobLog {
     /// Takes over a log that was just created.
     #[must_use]
     pub fn new(log: LogWriter, reports: Reports) -> Self {
+        Self::of(log, Growth::Job(reports))
+    }
+
+    /// A part of a job's log that is written aside. Its lines are counted from its own beginning; the receiver is told of
+    /// its length in bytes.
+    #[must_use]
+    pub fn section(log: LogWriter) -> (Self, watch::Receiver<u64>) {
+        let (sizes, grown) = watch::channel(0);
+        (Self::of(log, Growth::Section(sizes)), grown)
+    }
+
+    fn of(log: LogWriter, grown: Growth) -> Self {
         let writer = Mutex::new(Writer { log, failure: None });
-        Self(Arc::new(Shared { writer, reports }))
+        Self(Arc::new(Shared { writer, grown }))
     }
 
     /// Appends output as it came.
     pub fn output(&self, stream: LogStream, bytes: &[u8]) {
+        self.output_of(stream, bytes, SystemTime::now());
+    }
+
+    /// Appends output that came at this time.
+    pub fn output_of(&self, stream: LogStream, bytes: &[u8], at: SystemTime) {
         let size = {
             let mut writer = self.lock();
-            let done = writer.log.append(stream, bytes);
+            let done = writer.log.append_at(stream, bytes, at);
             writer.note(done);
             writer.log.size()
         };
-        self.0.reports.send(JobReport::LogSize(size));
+        self.0.grown.tell(size);
     }
 
     /// Appends a line of Preflight's own and returns its number, counted from 1.
@@ -52,7 +89,7 @@ impl JobLog {
             let line = writer.note(done).unwrap_or_default();
             (line, writer.log.size())
         };
-        self.0.reports.send(JobReport::LogSize(size));
+        self.0.grown.tell(size);
         line
     }
 

@@ -54,7 +54,15 @@ impl LogWriter {
     /// # Errors
     /// The system's; the log may then hold bytes that its side file does not tell of.
     pub fn append(&mut self, stream: LogStream, bytes: &[u8]) -> io::Result<()> {
-        let nanoseconds = SystemTime::now()
+        self.append_at(stream, bytes, SystemTime::now())
+    }
+
+    /// Appends output that arrived at this time.
+    ///
+    /// # Errors
+    /// As [`Self::append`].
+    pub fn append_at(&mut self, stream: LogStream, bytes: &[u8], at: SystemTime) -> io::Result<()> {
+        let nanoseconds = at
             .duration_since(UNIX_EPOCH)
             .map_or(0, |since| i64::try_from(since.as_nanos()).unwrap_or(i64::MAX));
         // A record's length has 32 bits.
