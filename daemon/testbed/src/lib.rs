@@ -14,6 +14,7 @@ pub mod overlay;
 pub mod probe;
 pub mod reach;
 pub mod start;
+pub mod template;
 
 pub use hypervisor::{
     EndReason, Freezing, HostDescription, Hypervisor, HypervisorError, HypervisorEvent, MachineInfo, MachineState,
