@@ -14,7 +14,9 @@ use tokio::time::{Instant, sleep, timeout_at};
 
 use crate::error::GuestError;
 
-/// Between two attempts to connect: QEMU makes the sockets early in its start.
+/// Between the first two attempts to connect, doubled each time: a clone's sockets are there at once or soon.
+const FIRST_RETRY: Duration = Duration::from_millis(1);
+/// Between two attempts to connect at most: QEMU makes the sockets early in its start.
 const RETRY: Duration = Duration::from_millis(20);
 /// Read from a socket at once.
 pub(crate) const CHUNK: usize = 256 * 1024;
@@ -44,13 +46,14 @@ pub(crate) async fn open_port(
     session: SessionId,
     deadline: Instant,
 ) -> Result<(OpenPort, AgentHello), GuestError> {
+    let mut pause = Pause::default();
     loop {
         let mut socket = connect(path, deadline).await?;
         match timeout_at(deadline, shake_hands(&mut socket, session)).await {
             Err(_) => return Err(GuestError::NoAnswer { path: path.to_owned() }),
             // QEMU hangs up on a host that comes before it has noticed that the last one went.
             Ok(Err(HandshakeError::Io(error))) if is_hang_up(&error) && Instant::now() + RETRY < deadline => {
-                sleep(RETRY).await;
+                pause.take().await;
             }
             Ok(Err(HandshakeError::Io(source))) => {
                 return Err(GuestError::Connect {
@@ -58,7 +61,9 @@ pub(crate) async fn open_port(
                     source,
                 });
             }
-            Ok(Err(HandshakeError::Link(LinkError::Version { theirs }))) => return Err(GuestError::Version { theirs }),
+            Ok(Err(HandshakeError::Link(LinkError::Version { theirs, .. }))) => {
+                return Err(GuestError::Version { theirs });
+            }
             Ok(Err(HandshakeError::Link(error))) => return Err(GuestError::Unacceptable(error.to_string())),
             Ok(Err(HandshakeError::Unreadable)) => {
                 return Err(GuestError::Unacceptable("an unreadable hello".to_owned()));
@@ -84,7 +89,24 @@ fn is_hang_up(error: &io::Error) -> bool {
     matches!(error.kind(), BrokenPipe | ConnectionReset | UnexpectedEof)
 }
 
+/// The time between two attempts, longer each time.
+struct Pause(Duration);
+
+impl Default for Pause {
+    fn default() -> Self {
+        Self(FIRST_RETRY)
+    }
+}
+
+impl Pause {
+    async fn take(&mut self) {
+        sleep(self.0).await;
+        self.0 = RETRY.min(self.0 * 2);
+    }
+}
+
 async fn connect(path: &Path, deadline: Instant) -> Result<UnixStream, GuestError> {
+    let mut pause = Pause::default();
     loop {
         let source = match UnixStream::connect(path).await {
             Ok(socket) => return Ok(socket),
@@ -100,7 +122,7 @@ async fn connect(path: &Path, deadline: Instant) -> Result<UnixStream, GuestErro
                 source,
             });
         }
-        sleep(RETRY).await;
+        pause.take().await;
     }
 }
 

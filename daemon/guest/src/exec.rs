@@ -6,10 +6,11 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use preflight_guest_protocol::Channel;
-use preflight_guest_protocol::message::{ExecRequest, ExitStatus, Leftovers, SignalTo, ToGuest, ToHost};
+use preflight_guest_protocol::message::{ExecRequest, ExitStatus, Leftovers, SignalTo, TerminalSize, ToGuest, ToHost};
 
 use crate::error::GuestError;
 use crate::guest::Guest;
+use crate::renewal::Renewal;
 use crate::session::{Port, StreamEvent};
 use crate::stream::{Stream, StreamSender, unexpected};
 
@@ -31,6 +32,7 @@ impl Exec {
             user: None,
             stdin: false,
             leftovers: Leftovers::Keep,
+            terminal: None,
         })
     }
 
@@ -64,6 +66,15 @@ impl Exec {
         self
     }
 
+    /// Runs it on a terminal of its own, of this many lines and characters a line, whose session it leads; its standard input
+    /// is what is typed there. Bytes go both ways as they are; all output is [`OutputStream::Stdout`]. Name the terminal's
+    /// kind by [`Exec::env`]'s `TERM`. See [`Running::terminal`] to resize it.
+    #[must_use]
+    pub fn terminal(mut self, rows: u16, cols: u16) -> Self {
+        self.0.terminal = Some(TerminalSize { rows, cols });
+        self.stdin()
+    }
+
     /// Kills what the command leaves behind when its own process has ended.
     #[must_use]
     pub fn kill_leftovers(mut self) -> Self {
@@ -95,6 +106,7 @@ pub struct Running {
     stream: Stream,
     pid: u32,
     stdin: Option<Stdin>,
+    has_terminal: bool,
     status: Option<ExitStatus>,
     _guest: Guest,
 }
@@ -113,6 +125,11 @@ impl Running {
     /// A handle to send signals with while the output is read elsewhere.
     pub fn signals(&self) -> Signals {
         Signals(self.stream.sender().clone())
+    }
+
+    /// A handle of its terminal, if it has one.
+    pub fn terminal(&self) -> Option<Terminal> {
+        self.has_terminal.then(|| Terminal(self.stream.sender().clone()))
     }
 
     /// The next piece of output; `None` once the command has ended. A guest whose output is not taken waits, after 512 KiB.
@@ -149,6 +166,21 @@ impl Running {
     }
 }
 
+/// A command that the agent was asked for.
+struct Asked(Running);
+
+impl Asked {
+    async fn started(mut self) -> Result<Running, GuestError> {
+        match self.0.stream.next().await? {
+            StreamEvent::Message(ToHost::Started { pid }) => {
+                self.0.pid = pid;
+                Ok(self.0)
+            }
+            other => Err(unexpected(&other)),
+        }
+    }
+}
+
 /// Sends signals to a command. One that has ended needs none: nothing happens.
 #[derive(Clone)]
 pub struct Signals(StreamSender);
@@ -180,7 +212,20 @@ impl Signals {
     }
 }
 
-/// A command's standard input. It ends by [`Stdin::close`] only, so that a lost writer is not taken for an end.
+/// The terminal of a command, to resize while its output is read elsewhere.
+#[derive(Clone)]
+pub struct Terminal(StreamSender);
+
+impl Terminal {
+    /// Gives it so many lines and characters a line; the programs in its foreground are told by SIGWINCH. One whose command
+    /// has ended needs no size: nothing happens.
+    pub fn resize(&self, rows: u16, cols: u16) {
+        self.0.tell(&ToGuest::Resize(TerminalSize { rows, cols }));
+    }
+}
+
+/// A command's standard input. It ends by [`Stdin::close`] only, so that a lost writer is not taken for an end. On a terminal
+/// its end changes nothing; there, a typed Ctrl-D (byte 4) tells a program of an end.
 pub struct Stdin(StreamSender);
 
 impl Stdin {
@@ -228,22 +273,34 @@ impl Guest {
     /// [`GuestError::Refused`] if it can't be started (no such program, user or directory), [`GuestError::TooLong`],
     /// [`GuestError::Closed`].
     pub async fn exec(&self, exec: Exec) -> Result<Running, GuestError> {
-        let has_stdin = exec.0.stdin;
-        let mut stream = self.shared().open()?;
+        self.asked(exec).await?.started().await
+    }
+
+    /// [`Guest::renew`] and [`Guest::exec`] in one round trip: the command is on its way before the answer to the renewal,
+    /// and starts after it. If the guest can't be renewed, the command may have run all the same: give the clone up.
+    ///
+    /// # Errors
+    /// As both; that of the renewal first.
+    pub async fn renew_and_exec(&self, renewal: &Renewal, exec: Exec) -> Result<Running, GuestError> {
+        let renewed = self.ask_to_renew(renewal).await?;
+        // The agent looks at no frame of this port before it is done with the one before.
+        let asked = self.asked(exec).await?;
+        renewed.await?;
+        asked.started().await
+    }
+
+    async fn asked(&self, exec: Exec) -> Result<Asked, GuestError> {
+        let (has_stdin, has_terminal) = (exec.0.stdin, exec.0.terminal.is_some());
+        let stream = self.shared().open()?;
         stream.request(Port::Bulk, &ToGuest::Exec(exec.0)).await?;
-        match stream.next().await? {
-            StreamEvent::Message(ToHost::Started { pid }) => {
-                let stdin = has_stdin.then(|| Stdin(stream.sender().clone()));
-                Ok(Running {
-                    stream,
-                    pid,
-                    stdin,
-                    status: None,
-                    _guest: self.clone(),
-                })
-            }
-            other => Err(unexpected(&other)),
-        }
+        Ok(Asked(Running {
+            stdin: has_stdin.then(|| Stdin(stream.sender().clone())),
+            has_terminal,
+            stream,
+            pid: 0,
+            status: None,
+            _guest: self.clone(),
+        }))
     }
 
     /// Runs a command to its end, handing its output on as it comes. A slow taker slows the command down.

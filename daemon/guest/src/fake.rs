@@ -27,8 +27,10 @@ use std::path::PathBuf;
 
 pub use agent::FakeAgent;
 pub use files::{FakeFile, FakeFiles};
-use preflight_guest_protocol::message::{AttemptProtocol, ExitStatus, NetworkAttempt};
+use preflight_guest_protocol::message::{AttemptProtocol, ExitStatus, NetworkAttempt, TerminalSize};
 pub use shell::FakeShell;
+
+use crate::renewal::Renewal;
 
 /// A command that the daemon runs in a fake guest.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -41,6 +43,8 @@ pub struct FakeCommand {
     pub cwd: Option<PathBuf>,
     /// User, if asked for.
     pub user: Option<String>,
+    /// Its terminal's first size, if it has one. A fake terminal echoes nothing and changes nothing of what is typed.
+    pub terminal: Option<TerminalSize>,
 }
 
 impl FakeCommand {
@@ -48,6 +52,15 @@ impl FakeCommand {
     pub fn line(&self) -> String {
         self.argv.join(" ")
     }
+}
+
+/// What the daemon did with a fake guest.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum FakeEvent {
+    /// It gave the guest an identity.
+    Renewed(Renewal),
+    /// It started a command.
+    Started(FakeCommand),
 }
 
 /// What a fake guest does when the daemon runs a command in it.

@@ -52,8 +52,10 @@ impl Guest {
     ) -> Result<(Self, mpsc::Receiver<TunnelConnection>), GuestError> {
         let deadline = Instant::from_std(deadline);
         let session = new_session();
-        let (control, hello) = open_port(&sockets.control, session, deadline).await?;
-        let (bulk, _) = open_port(&sockets.bulk, session, deadline).await?;
+        let ((control, hello), (bulk, _)) = tokio::try_join!(
+            open_port(&sockets.control, session, deadline),
+            open_port(&sockets.bulk, session, deadline),
+        )?;
         let Queues {
             control: control_queue,
             bulk: bulk_queue,

@@ -13,6 +13,7 @@ pub mod fake;
 mod files;
 mod flow;
 mod guest;
+mod renewal;
 mod session;
 mod stream;
 mod tree;
@@ -21,12 +22,14 @@ mod unpack;
 
 pub use attach::ChannelSockets;
 pub use error::{CloseReason, GuestError};
-pub use exec::{Captured, Exec, Output, OutputStream, Running, Signals, Stdin};
+pub use exec::{Captured, Exec, Output, OutputStream, Running, Signals, Stdin, Terminal};
 pub use files::FileMode;
 pub use guest::Guest;
+pub use preflight_guest_protocol::VERSION as AGENT_VERSION;
 pub use preflight_guest_protocol::message::{
-    AgentHello, AttemptOwner, AttemptProtocol, Beat, ExitStatus, Failure, FailureKind, NetworkAttempt,
+    AgentHello, AttemptOwner, AttemptProtocol, Beat, ExitStatus, Failure, FailureKind, NetworkAttempt, TerminalSize,
 };
+pub use renewal::Renewal;
 pub use session::Health;
 pub use tunnel::TunnelConnection;
 pub use unpack::{LeftOut, TreeLimits, TreeReport, WhyLeftOut};

@@ -3,9 +3,9 @@
 
 use std::time::{Duration, Instant};
 
-use preflight_guest::fake::{FakeAgent, FakeCommand, FakeFile, FakeGuest, FakeShell, Faults, Scripted};
+use preflight_guest::fake::{FakeAgent, FakeCommand, FakeEvent, FakeFile, FakeGuest, FakeShell, Faults, Scripted};
 use preflight_guest::{
-    ChannelSockets, CloseReason, Exec, ExitStatus, FailureKind, FileMode, Guest, TreeLimits, TunnelConnection,
+    ChannelSockets, CloseReason, Exec, ExitStatus, FailureKind, FileMode, Guest, Renewal, TreeLimits, TunnelConnection,
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::mpsc;
@@ -193,4 +193,52 @@ async fn faults_end_the_session_with_their_reason() {
         "commands go on"
     );
     assert_eq!(lab.guest.health().borrow().unwrap().beat.number, last.beat.number);
+}
+
+struct Sized;
+
+impl FakeGuest for Sized {
+    async fn exec(&self, command: FakeCommand, shell: FakeShell) -> ExitStatus {
+        let first = command.terminal.unwrap();
+        shell.stdout(format!("{}x{} ", first.rows, first.cols).as_bytes()).await;
+        let next = shell.resized().await;
+        shell.stdout(format!("{}x{} ", next.rows, next.cols).as_bytes()).await;
+        while let Some(keys) = shell.stdin().await {
+            shell.stdout(&keys).await;
+        }
+        ExitStatus::Code(0)
+    }
+}
+
+#[tokio::test]
+async fn a_fake_terminal_has_sizes_and_keys() {
+    let lab = lab(Sized, Faults::default()).await;
+    let mut running = lab.guest.exec(Exec::new(["sh"]).terminal(24, 80)).await.unwrap();
+    assert_eq!(running.output().await.unwrap().unwrap().bytes, b"24x80 ");
+    running.terminal().unwrap().resize(50, 132);
+    assert_eq!(running.output().await.unwrap().unwrap().bytes, b"50x132 ");
+    let mut keys = running.take_stdin().unwrap();
+    keys.write_all(b"ls\r").await.unwrap();
+    assert_eq!(running.output().await.unwrap().unwrap().bytes, b"ls\r");
+    keys.close().await.unwrap();
+    assert_eq!(running.wait().await.unwrap(), ExitStatus::Code(0));
+}
+
+#[tokio::test]
+async fn what_the_daemon_did_is_remembered_in_order() {
+    let lab = lab(Scripted::new(), Faults::default()).await;
+    let renewal = Renewal::now(Some("pf-1".to_owned()));
+    let running = lab.guest.renew_and_exec(&renewal, Exec::new(["first"])).await.unwrap();
+    running.wait().await.unwrap();
+    lab.guest.renew(&renewal).await.unwrap();
+    let history = lab.agent.history();
+    let [
+        FakeEvent::Renewed(one),
+        FakeEvent::Started(command),
+        FakeEvent::Renewed(_),
+    ] = &history[..]
+    else {
+        panic!("{history:?}");
+    };
+    assert_eq!((one, command.line().as_str()), (&renewal, "first"));
 }

@@ -1,5 +1,5 @@
-//! Runs one command of a stream: its process, its output in order against credit, its end. One thread pumps output and
-//! waits for the process, another feeds standard input.
+//! Runs one command of a stream: its process, on pipes or a terminal, its output in order against credit, its end. One
+//! thread pumps output and waits for the process, another feeds standard input.
 
 use std::ffi::OsString;
 use std::io::{self, Write};
@@ -14,11 +14,15 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{Signal, kill, killpg};
 use nix::unistd::{Gid, Pid, Uid};
 use preflight_guest_protocol::Channel;
-use preflight_guest_protocol::message::{ExecRequest, ExitStatus, FailureKind, Leftovers, SignalTo, ToHost};
+use preflight_guest_protocol::message::{
+    ExecRequest, ExitStatus, FailureKind, Leftovers, SignalTo, TerminalSize, ToHost,
+};
 
 use crate::cgroup::Cgroup;
 use crate::failure::Refusal;
 use crate::stream::Stream;
+use crate::sys::Standing;
+use crate::terminal::Terminal;
 use crate::{sys, users};
 
 /// What Debian's own login programs set for root and, here, for everyone: maintainer scripts expect the sbin folders.
@@ -35,9 +39,18 @@ pub(crate) struct Process {
     leader: Option<Pid>,
     group: Pid,
     cgroup: Option<Cgroup>,
+    terminal: Option<Terminal>,
 }
 
 impl Process {
+    /// Gives its terminal, if it has one, another size.
+    pub(crate) fn resize(&self, size: TerminalSize) {
+        if let Some(terminal) = &self.terminal {
+            // A terminal whose command has just ended has no use for a size.
+            let _ = terminal.resize(size);
+        }
+    }
+
     /// Sends a signal. A process that is gone needs none.
     pub(crate) fn signal(&self, signal: i32, to: SignalTo) {
         let Ok(signal) = Signal::try_from(signal) else { return };
@@ -67,16 +80,29 @@ impl Process {
 /// Runs the command to its end and tells the daemon.
 pub(crate) fn run(stream: &Arc<Stream>, request: ExecRequest) -> Result<(), Refusal> {
     let leftovers = request.leftovers;
-    let (mut child, cgroup) = spawn(stream, request)?;
+    let Spawned {
+        mut child,
+        cgroup,
+        terminal,
+    } = spawn(stream, request)?;
     let pid = child.id();
     let leader = Pid::from_raw(pid.cast_signed());
+    let (terminal, ends) = match terminal {
+        None => (None, Ends::of_pipes(&mut child)),
+        Some(Screen {
+            for_size,
+            output,
+            input,
+        }) => (Some(for_size), Ends::of_terminal(output, input)),
+    };
     // Before anything else can fail: from here on an abort kills it.
     stream.set_process(Process {
         leader: Some(leader),
         group: leader,
         cgroup,
+        terminal,
     });
-    let result = pump(stream, &mut child, leftovers);
+    let result = pump(stream, &child, ends, leftovers);
     if result.is_err() {
         stream.with_process(|process| process.kill_everything());
     }
@@ -89,7 +115,20 @@ pub(crate) fn run(stream: &Arc<Stream>, request: ExecRequest) -> Result<(), Refu
     told
 }
 
-fn spawn(stream: &Stream, request: ExecRequest) -> Result<(Child, Option<Cgroup>), Refusal> {
+struct Spawned {
+    child: Child,
+    cgroup: Option<Cgroup>,
+    terminal: Option<Screen>,
+}
+
+/// One terminal three times: to resize, to read and to type at.
+struct Screen {
+    for_size: Terminal,
+    output: Terminal,
+    input: Option<Terminal>,
+}
+
+fn spawn(stream: &Stream, request: ExecRequest) -> Result<Spawned, Refusal> {
     let mut argv = request.argv.into_iter().map(OsString::from_vec);
     let program = argv
         .next()
@@ -116,8 +155,18 @@ fn spawn(stream: &Stream, request: ExecRequest) -> Result<(Child, Option<Cgroup>
         (None, Some(user)) if std::path::Path::new(&user.home).is_dir() => OsString::from(&user.home),
         (None, _) => OsString::from("/"),
     });
-    command.stdin(if request.stdin { Stdio::piped() } else { Stdio::null() });
-    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    let (terminal, standing) = match request.terminal {
+        None => {
+            command.stdin(if request.stdin { Stdio::piped() } else { Stdio::null() });
+            command.stdout(Stdio::piped()).stderr(Stdio::piped());
+            (None, Standing::Detached)
+        }
+        Some(size) => {
+            let owner = user.as_ref().map(|user| Uid::from_raw(user.uid));
+            let screen = seat(&mut command, size, owner, request.stdin).map_err(Refusal::io("opening a terminal"))?;
+            (Some(screen), Standing::OnTerminal)
+        }
+    };
 
     let cgroup = Cgroup::create(&format!("exec-{}-{}", stream.session(), stream.id()));
     let identity = user
@@ -128,29 +177,85 @@ fn spawn(stream: &Stream, request: ExecRequest) -> Result<(Child, Option<Cgroup>
             groups: user.groups.into_iter().map(Gid::from_raw).collect(),
         });
     let procs = cgroup.as_ref().and_then(Cgroup::procs);
-    let child = sys::spawn(&mut command, procs, identity)
+    let child = sys::spawn(&mut command, procs, identity, standing)
         .map_err(Refusal::io(format!("starting {}", program.to_string_lossy())))?;
-    Ok((child, cgroup))
+    Ok(Spawned {
+        child,
+        cgroup,
+        terminal,
+    })
+}
+
+/// Puts a command before a terminal that belongs to this user.
+fn seat(command: &mut Command, size: TerminalSize, owner: Option<Uid>, is_typed_at: bool) -> io::Result<Screen> {
+    let (for_size, theirs) = Terminal::open(size)?;
+    if owner.is_some() {
+        nix::unistd::fchown(&theirs, owner, None)?;
+    }
+    command
+        .stdin(theirs.try_clone()?)
+        .stdout(theirs.try_clone()?)
+        .stderr(theirs);
+    Ok(Screen {
+        output: for_size.another()?,
+        input: is_typed_at.then(|| for_size.another()).transpose()?,
+        for_size,
+    })
+}
+
+/// The agent's ends of a command's standard streams.
+struct Ends {
+    input: Option<Input>,
+    output: [Option<Pipe>; 2],
+}
+
+enum Input {
+    Pipe(ChildStdin),
+    Terminal(Terminal),
+}
+
+struct Pipe {
+    channel: Channel,
+    fd: OwnedFd,
+}
+
+impl Ends {
+    fn of_pipes(child: &mut Child) -> Self {
+        let pipe = |channel, fd: Option<OwnedFd>| fd.map(|fd| Pipe { channel, fd });
+        Self {
+            input: child.stdin.take().map(Input::Pipe),
+            output: [
+                pipe(Channel::Stdout, child.stdout.take().map(OwnedFd::from)),
+                pipe(Channel::Stderr, child.stderr.take().map(OwnedFd::from)),
+            ],
+        }
+    }
+
+    fn of_terminal(output: Terminal, input: Option<Terminal>) -> Self {
+        let fd = output.into_fd();
+        let channel = Channel::Stdout;
+        Self {
+            input: input.map(Input::Terminal),
+            output: [Some(Pipe { channel, fd }), None],
+        }
+    }
 }
 
 /// Passes output on until the process has ended and its output too.
-fn pump(stream: &Arc<Stream>, child: &mut Child, leftovers: Leftovers) -> Result<(), Refusal> {
+fn pump(stream: &Arc<Stream>, child: &Child, ends: Ends, leftovers: Leftovers) -> Result<(), Refusal> {
     let ended = sys::pidfd_open(child.id()).map_err(Refusal::io("watching the process"))?;
     stream.tell(&ToHost::Started { pid: child.id() })?;
-    if let Some(stdin) = child.stdin.take() {
+    // Hangs up when this function returns.
+    let (over, _lasting) = io::pipe().map_err(Refusal::io("making a pipe"))?;
+    if let Some(input) = ends.input {
         let stream = Arc::clone(stream);
-        crate::serve::thread("stdin", move || feed(&stream, stdin)).map_err(Refusal::io("starting a thread"))?;
+        crate::serve::thread("stdin", move || match input {
+            Input::Pipe(stdin) => feed(&stream, stdin),
+            Input::Terminal(terminal) => terminal.feed(&stream, &over.into()),
+        })
+        .map_err(Refusal::io("starting a thread"))?;
     }
-    let mut pipes = [
-        child.stdout.take().map(|pipe| Pipe {
-            channel: Channel::Stdout,
-            fd: pipe.into(),
-        }),
-        child.stderr.take().map(|pipe| Pipe {
-            channel: Channel::Stderr,
-            fd: pipe.into(),
-        }),
-    ];
+    let mut pipes = ends.output;
     let mut buffer = vec![0; CHUNK];
     let mut ended_at: Option<Instant> = None;
     while pipes.iter().any(Option::is_some) || ended_at.is_none() {
@@ -193,15 +298,11 @@ fn pump(stream: &Arc<Stream>, child: &mut Child, leftovers: Leftovers) -> Result
     Ok(())
 }
 
-struct Pipe {
-    channel: Channel,
-    fd: OwnedFd,
-}
-
 fn pass_on(stream: &Stream, slot: &mut Option<Pipe>, buffer: &mut [u8]) -> Result<(), Refusal> {
     let Some(pipe) = slot else { return Ok(()) };
     match nix::unistd::read(&pipe.fd, buffer) {
-        Ok(0) => *slot = None,
+        // A terminal that the command has left says EIO.
+        Ok(0) | Err(nix::errno::Errno::EIO) => *slot = None,
         Ok(length) => stream.send_data(pipe.channel, &buffer[..length])?,
         Err(nix::errno::Errno::EINTR | nix::errno::Errno::EAGAIN) => {}
         Err(error) => return Err(Refusal::io("reading output")(error.into())),
@@ -217,6 +318,7 @@ fn reap(stream: &Stream, child: &mut Child) -> Result<ExitStatus, Refusal> {
     }
     let status = stream.with_process(|process| {
         process.leader = None;
+        process.terminal = None;
         child.wait()
     });
     let status = status

@@ -59,6 +59,12 @@ impl Sender {
         sink.write(&opening);
     }
 
+    /// Answers a hello of another version with one of this, in no session.
+    pub(crate) fn refuse(&self, session: SessionId, hello: &[u8]) {
+        self.open(session, hello);
+        self.close(session);
+    }
+
     /// Stops sending in this session, without waiting for a write that blocks.
     pub(crate) fn close(&self, session: SessionId) {
         let mut current = self.current();

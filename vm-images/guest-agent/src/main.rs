@@ -5,8 +5,9 @@ use std::process::ExitCode;
 
 use preflight_guest_agent::{Options, PortSource, init, serve};
 
-const USAGE: &str = "usage: preflight-guest-agent [--control SOCKET --bulk SOCKET] [--tunnel-port N]
-Without sockets the virtio-serial ports are served and the guest is prepared (apt's configuration, loopback).";
+const USAGE: &str = "usage: preflight-guest-agent [--control SOCKET --bulk SOCKET --root FOLDER] [--tunnel-port N]
+Without sockets the virtio-serial ports are served and the guest is prepared (apt's configuration, loopback).
+With them, a renewal of the guest's identity changes the files in FOLDER and nothing else.";
 
 fn main() -> ExitCode {
     if std::process::id() == 1 {
@@ -26,19 +27,22 @@ fn main() -> ExitCode {
 }
 
 fn options(mut arguments: impl Iterator<Item = std::ffi::OsString>) -> Option<Options> {
-    let (mut control, mut bulk, mut tunnel_port) = (None, None, None);
+    let (mut control, mut bulk, mut root, mut tunnel_port) = (None, None, None, None);
     while let Some(argument) = arguments.next() {
         let value = arguments.next()?;
         match argument.to_str()? {
             "--control" => control = Some(PathBuf::from(value)),
             "--bulk" => bulk = Some(PathBuf::from(value)),
+            "--root" => root = Some(PathBuf::from(value)),
             "--tunnel-port" => tunnel_port = Some(value.to_str()?.parse().ok()?),
             _ => return None,
         }
     }
-    let mut options = match (control, bulk) {
-        (None, None) => Options::of_guest(),
-        (Some(control), Some(bulk)) => Options::over_sockets(PortSource::Socket(control), PortSource::Socket(bulk)),
+    let mut options = match (control, bulk, root) {
+        (None, None, None) => Options::of_guest(),
+        (Some(control), Some(bulk), Some(root)) => {
+            Options::over_sockets(PortSource::Socket(control), PortSource::Socket(bulk), root)
+        }
         _ => return None,
     };
     options.tunnel_port = tunnel_port.unwrap_or(options.tunnel_port);

@@ -8,8 +8,13 @@ use std::path::{Path, PathBuf};
 use std::sync::mpsc;
 use std::time::Duration;
 
-/// How long to wait before a port is looked for, or read, again.
-const PAUSE: Duration = Duration::from_millis(20);
+use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
+
+/// How long to wait before a port is looked for again.
+const PAUSE: Duration = Duration::from_millis(10);
+/// The kernel wakes whoever waits for a port when the host comes; should a kernel not, this is how long a host waits at
+/// most, in milliseconds.
+const AWAY: u16 = 1000;
 
 /// Where a port is.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -27,7 +32,10 @@ pub(crate) struct PortReader {
 }
 
 enum Source {
-    Device(File),
+    Device {
+        device: File,
+        host_comes: HostComes,
+    },
     Listener {
         listener: UnixListener,
         peer: Option<UnixStream>,
@@ -41,7 +49,8 @@ impl PortReader {
             PortSource::Virtio(name) => {
                 let device = open_device(name)?;
                 let _ = writers.send(Box::new(device.try_clone()?));
-                Source::Device(device)
+                let host_comes = HostComes::to(&device)?;
+                Source::Device { device, host_comes }
             }
             PortSource::Socket(path) => Source::Listener {
                 listener: UnixListener::bind(path)?,
@@ -55,8 +64,9 @@ impl PortReader {
     pub(crate) fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         loop {
             match &mut self.source {
-                Source::Device(device) => match device.read(buffer) {
-                    Ok(0) => pause(),
+                Source::Device { device, host_comes } => match device.read(buffer) {
+                    // A port without a host reads as ended.
+                    Ok(0) => host_comes.wait()?,
                     Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                     other => return other,
                 },
@@ -77,10 +87,31 @@ impl PortReader {
     }
 }
 
-/// Waits a moment for what the kernel has no event for: a port without a host reads as ended, and polls as hung up.
+/// Waits for the host of a virtio-serial port. While it is away, the port polls as hung up without end: only an edge tells
+/// that something changed, be it that the host connected or that it sent something.
+struct HostComes(Epoll);
+
+impl HostComes {
+    fn to(device: &File) -> io::Result<Self> {
+        let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
+        let edges = EpollFlags::EPOLLET | EpollFlags::EPOLLIN | EpollFlags::EPOLLOUT;
+        epoll.add(device, EpollEvent::new(edges, 0))?;
+        Ok(Self(epoll))
+    }
+
+    /// Returns when the port may be worth reading again. An edge that came before is not lost: the next wait ends at once.
+    fn wait(&self) -> io::Result<()> {
+        match self.0.wait(&mut [EpollEvent::empty()], EpollTimeout::from(AWAY)) {
+            Ok(_) | Err(nix::errno::Errno::EINTR) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+/// Waits a moment for what the kernel has no event for.
 #[expect(
     clippy::disallowed_methods,
-    reason = "the kernel has no event for a host that connects or a port that appears"
+    reason = "the kernel has no event for a port that appears or a cgroup that empties"
 )]
 pub(crate) fn pause() {
     std::thread::sleep(PAUSE);

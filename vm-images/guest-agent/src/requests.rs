@@ -1,8 +1,9 @@
-//! What each frame of the daemon's makes the agent do. Never blocks: what takes time gets a thread of its own.
+//! What each frame of the daemon's makes the agent do. What takes time gets a thread of its own; only a renewal, which is
+//! short, keeps what comes behind it waiting.
 
 use std::sync::Arc;
 
-use preflight_guest_protocol::message::{Failure, FailureKind, ToGuest, ToHost, of_payload};
+use preflight_guest_protocol::message::{Failure, FailureKind, Renewal, ToGuest, ToHost, of_payload};
 use preflight_guest_protocol::{Frame, Kind};
 
 use crate::failure::Refusal;
@@ -48,13 +49,21 @@ pub(crate) fn handle(agent: &Arc<Agent>, session: &Arc<Session>, port: Port, fra
                 (ToGuest::Signal { signal, to }, Some(stream)) => {
                     stream.with_process(|process| process.signal(signal, to));
                 }
+                (ToGuest::Resize(size), Some(stream)) => {
+                    stream.with_process(|process| process.resize(size));
+                }
                 (ToGuest::Abort, Some(stream)) => {
                     session.done(frame.stream);
                     stream.abort();
                 }
                 // The command has ended while the message was on its way.
-                (ToGuest::Signal { .. } | ToGuest::Abort, None) => {}
+                (ToGuest::Signal { .. } | ToGuest::Resize(_) | ToGuest::Abort, None) => {}
                 (_, Some(_)) => return Err("a request on an open stream"),
+                (ToGuest::Renew(renewal), None) => {
+                    if let Some(stream) = session.open(frame.stream, port) {
+                        renew(agent, session, &stream, &renewal);
+                    }
+                }
                 (request, None) => {
                     if let Some(stream) = session.open(frame.stream, port) {
                         start(agent, session, stream, request);
@@ -88,6 +97,19 @@ fn start(agent: &Arc<Agent>, session: &Arc<Session>, stream: Arc<Stream>, reques
     }
 }
 
+/// Not in a thread of its own: what comes behind it on the port must find the guest renewed.
+fn renew(agent: &Agent, session: &Session, stream: &Stream, renewal: &Renewal) {
+    let answer = match agent.renews.renew(renewal) {
+        Ok(()) => Some(ToHost::Done),
+        Err(refusal) => refusal.failure().map(ToHost::Failed),
+    };
+    if let Some(answer) = answer {
+        // Without a daemon nobody wants to know.
+        let _ = stream.tell(&answer);
+    }
+    session.done(stream.id());
+}
+
 fn carry_out(agent: &Arc<Agent>, stream: &Arc<Stream>, request: ToGuest) -> Result<(), Refusal> {
     match request {
         ToGuest::Exec(request) => exec::run(stream, request),
@@ -109,7 +131,7 @@ fn carry_out(agent: &Arc<Agent>, stream: &Arc<Stream>, request: ToGuest) -> Resu
             agent.watch.set(agent, on)?;
             stream.tell(&ToHost::Done)
         }
-        // Both were dealt with where they came in.
-        ToGuest::Signal { .. } | ToGuest::Abort => Ok(()),
+        // These were dealt with where they came in.
+        ToGuest::Renew(_) | ToGuest::Signal { .. } | ToGuest::Resize(_) | ToGuest::Abort => Ok(()),
     }
 }

@@ -3,6 +3,7 @@
 
 use std::convert::Infallible;
 use std::io;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
@@ -10,10 +11,11 @@ use std::time::Duration;
 use preflight_guest_protocol::message::{
     BULK_PORT, CONTROL_PORT, HostHello, TUNNEL_PORT, ToHost, of_payload, to_payload,
 };
-use preflight_guest_protocol::{Broken, Frame, Inbound, Incoming, SessionId, StreamId};
+use preflight_guest_protocol::{Broken, Frame, Inbound, Incoming, LinkError, SessionId, StreamId};
 
 use crate::link::{Link, Sender};
 use crate::port::{PortReader, PortSource};
+use crate::renew::Renews;
 use crate::session::Session;
 use crate::stream::Port;
 use crate::watch::Watch;
@@ -37,6 +39,8 @@ pub struct Options {
     pub tunnel_port: u16,
     /// Whether this is a guest, whose loopback, apt and network are the agent's to set up.
     pub in_guest: bool,
+    /// Whose identity a renewal changes.
+    pub renews: Renews,
 }
 
 impl Options {
@@ -47,16 +51,18 @@ impl Options {
             bulk: PortSource::Virtio(BULK_PORT),
             tunnel_port: TUNNEL_PORT,
             in_guest: true,
+            renews: Renews::Guest,
         }
     }
 
-    /// As an ordinary process that changes nothing of the machine it runs on, for tests.
-    pub fn over_sockets(control: PortSource, bulk: PortSource) -> Self {
+    /// As an ordinary process that changes nothing of the machine it runs on, for tests; a renewal finds its files in `root`.
+    pub fn over_sockets(control: PortSource, bulk: PortSource, root: PathBuf) -> Self {
         Self {
             control,
             bulk,
             tunnel_port: 0,
             in_guest: false,
+            renews: Renews::Files(root),
         }
     }
 }
@@ -89,6 +95,7 @@ pub enum ServeError {
 pub(crate) struct Agent {
     pub(crate) link: Arc<Link>,
     pub(crate) watch: Watch,
+    pub(crate) renews: Renews,
     tunnel_port: u16,
     session: Mutex<Option<Arc<Session>>>,
 }
@@ -124,6 +131,7 @@ pub fn serve(options: Options) -> Result<Infallible, ServeError> {
     let agent = Arc::new(Agent {
         link,
         watch: Watch::default(),
+        renews: options.renews,
         tunnel_port,
         session: Mutex::new(None),
     });
@@ -190,11 +198,23 @@ impl Agent {
                 if is_new {
                     self.end_session();
                     *self.lock() = Some(Arc::new(Session::new(hello.session, Arc::clone(&self.link))));
-                    console::say(&format!("session {} with preflightd {daemon}", hello.session));
                 }
                 self.link.control.open(hello.session, &answer);
+                if is_new {
+                    // Only now: a serial console is slow, and the daemon waits for the answer.
+                    console::say(&format!("session {} with preflightd {daemon}", hello.session));
+                }
             }
             Port::Bulk => self.link.bulk.open(hello.session, &answer),
+        }
+    }
+
+    /// A daemon of another version is told this agent's, and no more: the answer says it in its header.
+    fn refuse(&self, port: Port, session: SessionId) {
+        let answer = to_payload(&vitals::hello(self.tunnel_port));
+        match port {
+            Port::Control => self.link.control.refuse(session, &answer),
+            Port::Bulk => self.link.bulk.refuse(session, &answer),
         }
     }
 
@@ -246,12 +266,15 @@ fn read(agent: &Arc<Agent>, port: Port, reader: &mut PortReader) -> io::Error {
                         agent.break_session(session.id(), why);
                     }
                 }
-                Err(Broken {
-                    session: Some(session),
-                    error,
-                }) => agent.break_session(session, &error.to_string()),
-                // A port without a session hears the remains of old ones.
-                Err(Broken { session: None, .. }) => {}
+                Err(Broken { session: old, error }) => {
+                    // A port without a session hears the remains of old ones.
+                    if let Some(old) = old {
+                        agent.break_session(old, &error.to_string());
+                    }
+                    if let LinkError::Version { session, .. } = error {
+                        agent.refuse(port, session);
+                    }
+                }
             }
         }
     }

@@ -22,10 +22,31 @@ pub(crate) struct Identity {
     pub(crate) groups: Vec<Gid>,
 }
 
+/// What a command's session is led from.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Standing {
+    /// Nothing.
+    Detached,
+    /// The terminal that is the command's standard input.
+    OnTerminal,
+}
+
+nix::ioctl_write_int_bad!(take_terminal, libc::TIOCSCTTY);
+nix::ioctl_write_ptr_bad!(set_window_size, libc::TIOCSWINSZ, libc::winsize);
+
 /// Starts a command in a session of its own, in a cgroup (by its open `cgroup.procs`) and as a user.
-pub(crate) fn spawn(command: &mut Command, cgroup: Option<OwnedFd>, identity: Option<Identity>) -> io::Result<Child> {
+pub(crate) fn spawn(
+    command: &mut Command,
+    cgroup: Option<OwnedFd>,
+    identity: Option<Identity>,
+    standing: Standing,
+) -> io::Result<Child> {
     let become_it = move || {
         setsid()?;
+        if standing == Standing::OnTerminal {
+            // SAFETY: the request takes an integer: 0, for a terminal that no other session leads.
+            unsafe { take_terminal(libc::STDIN_FILENO, 0) }?;
+        }
         if let Some(procs) = &cgroup {
             nix::unistd::write(procs.as_fd(), b"0")?;
         }
@@ -44,6 +65,19 @@ pub(crate) fn spawn(command: &mut Command, cgroup: Option<OwnedFd>, identity: Op
     // plain system calls on what was allocated before, and allocates nothing.
     unsafe { command.pre_exec(become_it) };
     command.spawn()
+}
+
+/// Gives a terminal another size; the kernel tells its foreground processes by SIGWINCH.
+pub(crate) fn resize(terminal: BorrowedFd<'_>, rows: u16, cols: u16) -> io::Result<()> {
+    let size = libc::winsize {
+        ws_row: rows,
+        ws_col: cols,
+        ws_xpixel: 0,
+        ws_ypixel: 0,
+    };
+    // SAFETY: the request reads a winsize.
+    unsafe { set_window_size(terminal.as_raw_fd(), &raw const size) }?;
+    Ok(())
 }
 
 /// A descriptor that is readable once the process has ended. The process must not have been waited for.

@@ -29,7 +29,7 @@ pub mod link;
 pub mod message;
 
 pub use decoder::Decoder;
-pub use frame::{Channel, Frame, Kind};
+pub use frame::{Channel, Frame, Kind, VERSION};
 pub use ids::{Sequence, SessionId, StreamId};
 pub use link::{Broken, Inbound, Incoming, LinkError, Outbound};
 pub use message::{BULK_PORT, CONTROL_PORT};

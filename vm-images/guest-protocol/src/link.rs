@@ -25,6 +25,8 @@ pub enum LinkError {
     Version {
         /// The peer's version.
         theirs: u8,
+        /// The session that it would have opened: an agent answers there, so that the daemon learns the agent's version.
+        session: SessionId,
     },
     /// Frames were lost.
     #[error("frames were lost: number {got} came after number {expected} was due")]
@@ -130,7 +132,10 @@ impl Inbound {
                 return None;
             }
             if frame.version != VERSION {
-                return Some(Err(self.broken(LinkError::Version { theirs: frame.version })));
+                return Some(Err(self.broken(LinkError::Version {
+                    theirs: frame.version,
+                    session: frame.session,
+                })));
             }
             let noise = self.decoder.skipped().saturating_add(self.decoder.damaged());
             self.open = Some(Open {
@@ -276,7 +281,13 @@ mod tests {
         out[4] = VERSION + 1;
         let own = crc32fast::hash(&out[..HEADER_LEN - 4]);
         out[HEADER_LEN - 4..].copy_from_slice(&own.to_le_bytes());
-        assert_eq!(all(&mut Inbound::of_any_session(), &out), ["Version { theirs: 2 }"]);
+        assert_eq!(
+            all(&mut Inbound::of_any_session(), &out),
+            [format!(
+                "Version {{ theirs: {}, session: SessionId(43690) }}",
+                VERSION + 1
+            )]
+        );
     }
 
     proptest! {

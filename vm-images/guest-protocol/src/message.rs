@@ -77,6 +77,36 @@ pub struct ExecRequest {
     pub stdin: bool,
     /// What becomes of processes that the command leaves behind.
     pub leftovers: Leftovers,
+    /// A terminal of its own and this size, whose session it leads: all output is [`crate::Channel::Stdout`], standard
+    /// input is what is typed, and its end ends nothing. Without one, pipes.
+    pub terminal: Option<TerminalSize>,
+}
+
+/// How large a terminal is, in characters.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct TerminalSize {
+    /// Lines.
+    pub rows: u16,
+    /// Characters a line.
+    pub cols: u16,
+}
+
+/// Bytes of a [`Renewal`]'s seed: what the kernel's generator is keyed with.
+pub const SEED_LEN: usize = 32;
+
+/// What makes a clone of a template a machine of its own.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Renewal {
+    /// Bytes of the host's random generator, for this clone alone.
+    pub seed: [u8; SEED_LEN],
+    /// The time: seconds since 1970.
+    pub seconds: u64,
+    /// Nanoseconds within the second.
+    pub nanoseconds: u32,
+    /// The machine id, see machine-id(5); not all zeros.
+    pub machine_id: [u8; 16],
+    /// The host name, see hostname(7); without one, the template's stays.
+    pub hostname: Option<String>,
 }
 
 /// What becomes of processes that are still there when a command's own process has ended.
@@ -154,6 +184,11 @@ pub enum ToGuest {
         /// 32 bytes or more.
         bytes: Vec<u8>,
     },
+    /// Gives a clone its identity: random seed, then clock, machine id, host name. Done before the next frame of the same
+    /// port is looked at, so that a command may be sent right behind it. Bulk port.
+    Renew(Renewal),
+    /// Gives the terminal of this stream's command another size. Control port; no answer.
+    Resize(TerminalSize),
     /// Turns the detection of network attempts on or off. Control port.
     WatchNetwork {
         /// On or off.
@@ -310,6 +345,7 @@ mod tests {
             user: Some("builder".to_owned()),
             stdin: true,
             leftovers: Leftovers::Kill,
+            terminal: Some(TerminalSize { rows: 24, cols: 80 }),
         });
         assert_eq!(of_payload(&to_payload(&exec)), Ok(exec));
     }

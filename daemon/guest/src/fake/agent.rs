@@ -10,20 +10,22 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use preflight_guest_protocol::message::{
-    AgentHello, Beat, ExecRequest, ExitStatus, Failure, FailureKind, SignalTo, ToGuest, ToHost, of_payload, to_payload,
+    AgentHello, Beat, ExecRequest, ExitStatus, Failure, FailureKind, SignalTo, TerminalSize, ToGuest, ToHost,
+    of_payload, to_payload,
 };
 use preflight_guest_protocol::{Channel, Frame, Inbound, Incoming, Kind, StreamId};
 use tokio::io::AsyncReadExt;
 use tokio::net::{UnixListener, UnixStream};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::task::{AbortHandle, JoinSet};
 
 use super::files::FakeFiles;
 use super::port::FakePort;
 use super::shell::{FakeShell, Line};
-use super::{FakeCommand, FakeGuest, Faults};
+use super::{FakeCommand, FakeEvent, FakeGuest, Faults};
 use crate::attach::{CHUNK, ChannelSockets};
 use crate::flow::Flow;
+use crate::renewal::Renewal;
 
 /// Between two beats: quicker than a real guest's, so that tests need not wait.
 const BEAT: Duration = Duration::from_millis(50);
@@ -32,9 +34,13 @@ const SIGKILL: i32 = 9;
 /// A fake guest that runs until it is dropped.
 pub struct FakeAgent {
     files: FakeFiles,
+    history: History,
     session: CurrentSession,
     _tasks: JoinSet<()>,
 }
+
+/// What the daemon did, in order.
+type History = Arc<Mutex<Vec<FakeEvent>>>;
 
 /// The session that is open now.
 type CurrentSession = Arc<Mutex<Option<Arc<Session>>>>;
@@ -63,10 +69,11 @@ impl FakeAgent {
     /// A socket can't be bound.
     pub fn start(sockets: &ChannelSockets, guest: impl FakeGuest, faults: Faults) -> io::Result<Self> {
         let files = FakeFiles::default();
-        let session = CurrentSession::default();
+        let (session, history) = (CurrentSession::default(), History::default());
         let state = Arc::new(State {
             guest,
             files: files.clone(),
+            history: Arc::clone(&history),
             control: FakePort::default(),
             bulk: FakePort::with_faults(faults),
             faults,
@@ -81,6 +88,7 @@ impl FakeAgent {
         tasks.spawn(listen(state, Port::Bulk, bulk));
         Ok(Self {
             files,
+            history,
             session,
             _tasks: tasks,
         })
@@ -89,6 +97,11 @@ impl FakeAgent {
     /// The guest's files.
     pub fn files(&self) -> &FakeFiles {
         &self.files
+    }
+
+    /// What the daemon did with the guest until now, in order: whether it was renewed before its first command, and how.
+    pub fn history(&self) -> Vec<FakeEvent> {
+        self.history.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
@@ -101,6 +114,7 @@ enum Port {
 struct State<G> {
     guest: G,
     files: FakeFiles,
+    history: History,
     control: FakePort,
     bulk: FakePort,
     faults: Faults,
@@ -119,6 +133,7 @@ pub(super) struct Session {
 struct Entry {
     flow: Arc<Flow>,
     incoming: mpsc::UnboundedSender<Option<Vec<u8>>>,
+    size: watch::Sender<Option<TerminalSize>>,
     task: Option<AbortHandle>,
 }
 
@@ -132,11 +147,14 @@ impl Session {
     fn open(&self, id: StreamId) -> Line {
         let (sender, incoming) = mpsc::unbounded_channel();
         let flow = Arc::new(Flow::default());
+        let size = watch::Sender::new(None);
+        let sizes = tokio::sync::Mutex::new(size.subscribe());
         self.streams().insert(
             id,
             Entry {
                 flow: Arc::clone(&flow),
                 incoming: sender,
+                size,
                 task: None,
             },
         );
@@ -144,6 +162,7 @@ impl Session {
             id,
             flow,
             incoming: tokio::sync::Mutex::new(incoming),
+            sizes,
         }
     }
 
@@ -282,10 +301,22 @@ impl<G: FakeGuest> State<G> {
                     session.bulk.tell(id, &ToHost::Exited(ExitStatus::Signal(signal))).await;
                 }
             }
+            ToGuest::Resize(size) => {
+                if let Some(entry) = session.streams().get(&id) {
+                    entry.size.send_replace(Some(size));
+                }
+            }
+            ToGuest::Renew(renewal) => {
+                self.remember(FakeEvent::Renewed(Renewal::of_message(renewal)));
+                session.bulk.tell(id, &ToHost::Done).await;
+            }
             ToGuest::SetClock { .. } | ToGuest::SeedRandom { .. } | ToGuest::WatchNetwork { .. } => {
                 session.control.tell(id, &ToHost::Done).await;
             }
             request => {
+                if let ToGuest::Exec(request) = &request {
+                    self.remember(FakeEvent::Started(command(request.clone())));
+                }
                 let line = session.open(id);
                 let (state, for_task) = (Arc::clone(self), Arc::clone(session));
                 let task = tokio::spawn(async move { state.carry_out(&for_task, line, request).await });
@@ -294,6 +325,10 @@ impl<G: FakeGuest> State<G> {
                 }
             }
         }
+    }
+
+    fn remember(&self, event: FakeEvent) {
+        self.history.lock().unwrap_or_else(PoisonError::into_inner).push(event);
     }
 
     async fn carry_out(&self, session: &Arc<Session>, line: Line, request: ToGuest) {
@@ -378,6 +413,7 @@ fn command(request: ExecRequest) -> FakeCommand {
             .collect(),
         cwd: request.cwd.map(path_of),
         user: request.user,
+        terminal: request.terminal,
     }
 }
 

@@ -2,14 +2,13 @@
 
 use std::sync::Arc;
 
-use preflight_guest_protocol::message::{NetworkAttempt, ToHost};
+use preflight_guest_protocol::message::{NetworkAttempt, TerminalSize, ToHost};
 use preflight_guest_protocol::{Channel, Kind, StreamId};
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, mpsc, watch};
 
 use super::agent::Session;
 use super::files::FakeFiles;
 use crate::flow::Flow;
-use tokio::sync::mpsc;
 
 /// A played command's surroundings.
 pub struct FakeShell {
@@ -24,6 +23,8 @@ pub(super) struct Line {
     pub(super) flow: Arc<Flow>,
     /// Data from the daemon; `None` ends it.
     pub(super) incoming: Mutex<mpsc::UnboundedReceiver<Option<Vec<u8>>>>,
+    /// The terminal's sizes after the first.
+    pub(super) sizes: Mutex<watch::Receiver<Option<TerminalSize>>>,
 }
 
 impl FakeShell {
@@ -40,6 +41,20 @@ impl FakeShell {
     /// The next bytes of standard input; `None` at its end.
     pub async fn stdin(&self) -> Option<Vec<u8>> {
         self.line.receive(&self.session).await
+    }
+
+    /// The terminal's next size, once it is given one.
+    pub async fn resized(&self) -> TerminalSize {
+        let mut sizes = self.line.sizes.lock().await;
+        loop {
+            if sizes.changed().await.is_err() {
+                // Nobody can resize a command that has been given up.
+                std::future::pending().await
+            }
+            if let Some(size) = *sizes.borrow_and_update() {
+                return size;
+            }
+        }
     }
 
     /// The guest's files.

@@ -2,98 +2,24 @@
 //! for real, without a virtual machine. The process is this test program itself, started again.
 #![expect(clippy::unwrap_used, reason = "a test's helpers fail by panicking")]
 
+mod harness;
+mod renewal;
+mod terminal;
+
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::os::unix::net::UnixStream;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::path::Path;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
+use harness::{Agent, PATIENCE, guest, in_time, is_alive, sh};
 use preflight_guest::{
     ChannelSockets, CloseReason, Exec, ExitStatus, FailureKind, FileMode, Guest, GuestError, OutputStream, TreeLimits,
-    TunnelConnection,
 };
-use preflight_guest_agent::{Options, PortSource, serve};
 use preflight_guest_protocol::message::{ExecRequest, HostHello, Leftovers, ToGuest, to_payload};
 use preflight_guest_protocol::{Channel, Inbound, Incoming, Kind, Outbound, SessionId, StreamId};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::sync::mpsc;
-
-/// Tells a start of this program that it is the agent, and where.
-const AGENT_FOLDER: &str = "PREFLIGHT_TEST_AGENT_FOLDER";
-/// Longer than anything takes, under emulation too.
-const PATIENCE: Duration = Duration::from_secs(60);
-
-/// Not a test of its own: the agent's process.
-#[test]
-fn agent_process() {
-    let Some(folder) = std::env::var_os(AGENT_FOLDER).map(PathBuf::from) else {
-        return;
-    };
-    let socket = |name: &str| PortSource::Socket(folder.join(name));
-    let error = serve(Options::over_sockets(socket("control"), socket("bulk"))).unwrap_err();
-    panic!("{error}");
-}
-
-struct Agent {
-    folder: tempfile::TempDir,
-    process: Child,
-}
-
-impl Agent {
-    fn start() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let process = Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", "agent_process", "--nocapture"])
-            .env(AGENT_FOLDER, folder.path())
-            .stdout(Stdio::null())
-            .spawn()
-            .unwrap();
-        Self { folder, process }
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
-    }
-
-    async fn attach(&self) -> (Guest, mpsc::Receiver<TunnelConnection>) {
-        let sockets = ChannelSockets {
-            control: self.path("control"),
-            bulk: self.path("bulk"),
-        };
-        Guest::attach(sockets, Instant::now() + PATIENCE).await.unwrap()
-    }
-}
-
-impl Drop for Agent {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
-}
-
-fn sh(script: &str) -> Exec {
-    Exec::new(["sh", "-c", script])
-}
-
-async fn guest() -> (Agent, Guest) {
-    let agent = Agent::start();
-    let (guest, _) = agent.attach().await;
-    (agent, guest)
-}
-
-async fn in_time<T>(what: &str, future: impl Future<Output = T>) -> T {
-    tokio::time::timeout(PATIENCE, future)
-        .await
-        .unwrap_or_else(|_| panic!("waited in vain for {what}"))
-}
-
-fn is_alive(pid: &str) -> bool {
-    // A zombie is dead: nobody may have waited for it yet.
-    let stat = std::fs::read_to_string(format!("/proc/{}/stat", pid.trim())).unwrap_or_default();
-    stat.rsplit_once(')')
-        .is_some_and(|(_, rest)| !rest.starts_with(" Z") && !rest.starts_with(" X"))
-}
 
 #[tokio::test]
 async fn output_is_kept_apart_and_the_exit_code_told() {
@@ -496,6 +422,7 @@ fn the_control_port_answers_while_the_bulk_port_is_stuck() {
         user: None,
         stdin: false,
         leftovers: Leftovers::Kill,
+        terminal: None,
     });
     let mut bytes = Vec::new();
     outbound
