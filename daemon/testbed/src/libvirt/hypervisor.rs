@@ -307,7 +307,8 @@ impl Shared {
                 running
             }
             Start::Clone(frozen) => {
-                save_image::restore(connect, text, &frozen.state, &spec.folder.transit(), spec.held)
+                // Not the transit folder: QEMU may write to that one.
+                save_image::restore(connect, text, &frozen.state, spec.folder.path(), spec.held)
             }
         }
     }
