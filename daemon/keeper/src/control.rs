@@ -1,6 +1,6 @@
 //! The keeper's control socket. A request is one line, the answer is one line that begins with `ok` or `error`:
 //! `attach` (this connection is a daemon; its end is the daemon's end; the answer is how libvirt is run), `libvirt` (start it, answer with its URI),
-//! `list`, `kill NAME`, `status`, `stop`. Only this user and root are heard.
+//! `list`, `kill NAME`, `lower NAME` (behind everything else on the host), `status`, `stop`. Only this user and root are heard.
 
 use std::io::{self, BufRead, BufReader, ErrorKind, Read, Write};
 use std::os::unix::net::{UnixListener, UnixStream};
@@ -27,6 +27,8 @@ pub(crate) enum Request {
     List,
     /// Kill one machine.
     Kill(String),
+    /// Put one machine behind everything else on the host.
+    Lower(String),
     /// Say what is held.
     Status,
     /// Kill all machines and end.
@@ -42,6 +44,7 @@ impl Request {
             "libvirt" => Self::Libvirt,
             "list" => Self::List,
             "kill" => Self::Kill(words.next()?.to_owned()),
+            "lower" => Self::Lower(words.next()?.to_owned()),
             "status" => Self::Status,
             "stop" => Self::Stop,
             _ => return None,
@@ -148,7 +151,9 @@ mod tests {
         for (line, wanted) in [
             ("attach", Some(Request::Attach)),
             ("kill preflight-a-1\r", Some(Request::Kill("preflight-a-1".into()))),
+            ("lower preflight-a-1", Some(Request::Lower("preflight-a-1".into()))),
             ("kill", None),
+            ("lower", None),
             ("kill a b", None),
             ("stop now", None),
             ("", None),

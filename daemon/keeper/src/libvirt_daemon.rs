@@ -250,8 +250,10 @@ fn write_configuration(arguments: &Arguments, home: &Home) -> io::Result<()> {
 }
 
 fn daemon_configuration(home: &Home) -> String {
+    // No questions whether clients live: the end of a local one closes its socket.
     format!(
         "unix_sock_dir = \"{}\"\n\
+         keepalive_interval = -1\n\
          unix_sock_rw_perms = \"0700\"\n\
          auth_unix_ro = \"none\"\n\
          auth_unix_rw = \"none\"\n\

@@ -79,6 +79,9 @@ pub(crate) fn kill(machines: &[Machine], installation: &str, uid: Option<u32>) -
     for (_, fd) in &held {
         let _ = fd.signal(Signal::SIGKILL);
     }
+    for (_, fd) in &held {
+        fd.release_memory();
+    }
     let deadline = Instant::now() + LONGEST_END;
     held.iter()
         .filter(|(_, fd)| !fd.wait(deadline.saturating_duration_since(Instant::now())))

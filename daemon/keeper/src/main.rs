@@ -9,6 +9,7 @@ mod isolation;
 mod libvirt_daemon;
 mod machines;
 mod pidfd;
+mod priority;
 mod start;
 mod supervisor;
 

@@ -21,6 +21,7 @@ use crate::control::{Client, Received, Request};
 use crate::home::Home;
 use crate::libvirt_daemon::LibvirtDaemon;
 use crate::machines;
+use crate::priority;
 
 /// How often a starting libvirt daemon is asked whether it answers.
 const READY_POLL: Duration = Duration::from_millis(50);
@@ -262,13 +263,10 @@ impl Supervisor {
             }
             Some(Request::List) => Ok(names(&self.machines())),
             Some(Request::Kill(name)) => {
-                let wanted: Vec<_> = self
-                    .machines()
-                    .into_iter()
-                    .filter(|machine| machine.name == name)
-                    .collect();
+                let wanted = self.named(&name);
                 self.kill(&wanted)
             }
+            Some(Request::Lower(name)) => self.lower(&name),
             Some(Request::Status) => Ok(format!(
                 "pid={} installation={} daemons={} libvirt={} machines={}",
                 getpid(),
@@ -289,6 +287,20 @@ impl Supervisor {
 
     fn machines(&self) -> Vec<machines::Machine> {
         machines::running(&self.arguments.installation, self.machine_uid)
+    }
+
+    fn named(&self, name: &str) -> Vec<machines::Machine> {
+        let mut machines = self.machines();
+        machines.retain(|machine| machine.name == name);
+        machines
+    }
+
+    fn lower(&self, name: &str) -> Result<String, String> {
+        let wanted = self.named(name);
+        for machine in &wanted {
+            priority::lower(machine.pid).map_err(|error| format!("{name}: {error}"))?;
+        }
+        Ok(wanted.len().to_string())
     }
 
     fn kill(&mut self, wanted: &[machines::Machine]) -> Result<String, String> {
