@@ -8,18 +8,22 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use preflight_archive::{Archive, HttpTimeouts, Network, SigningKey, ValidUntil};
+use preflight_core::Series;
+use preflight_core::schedule::{Demand, Demands};
 use preflight_store::TicketsFolder;
 use preflight_testbed::libvirt::Configuration;
+use preflight_testbed::template::TemplateStore;
 use preflight_testbed::{Accelerator, InstallationId, MiB};
 use preflight_vm_images::{Catalogue, ImageStore, Mirrors};
 
 use crate::bootstrap::{DaemonError, Home};
-use crate::config::{self, Config, NetworkPolicy, TimeoutConfig};
+use crate::config::{self, Config, NetworkPolicy, TestbedConfig, TimeoutConfig};
 use crate::executor::{JobFolders, JobSettings, Limits, PipelineExecutor, TicketImages, Workshop, make_reachable};
 use crate::host::Host;
 use crate::images::WorkshopImages;
 use crate::pipeline::intake::SourceIntake;
 use crate::services::Services;
+use crate::shells::NoShells;
 
 /// Keyrings whose signatures count on a Debian or Ubuntu host, where they are installed.
 const KEYRINGS: [&str; 4] = [
@@ -83,11 +87,14 @@ pub async fn services(home: &Home, config: &Config) -> Result<(Services, Arc<Hos
         mirrors: mirrors(config, &catalogue)?,
         limits: limits(&config.timeout),
         agent: agent()?,
+        pool: config.testbed.pool.into(),
     };
     let ticket_images = folders.cache.join("ticket-images");
+    let templates = TemplateStore::open(folders.cache.join("templates")).map_err(fault)?;
     let workshop = Arc::new(Workshop::new(
         images,
         TicketImages::open(ticket_images.clone()).map_err(|error| at(&ticket_images, &error))?,
+        templates,
         catalogue.clone(),
         archive,
         SigningKey::load_or_create(&folders.state.join("keys")).map_err(fault)?,
@@ -102,6 +109,7 @@ pub async fn services(home: &Home, config: &Config) -> Result<(Services, Arc<Hos
     ));
     let mut keyrings = config.intake.keyrings.clone();
     keyrings.extend(KEYRINGS.iter().map(PathBuf::from).filter(|file| file.is_file()));
+    let demands = demands(&config.testbed, &catalogue);
     let services = Services {
         executor: Arc::new(PipelineExecutor::new(Arc::clone(&workshop))),
         intake: Arc::new(SourceIntake {
@@ -113,6 +121,8 @@ pub async fn services(home: &Home, config: &Config) -> Result<(Services, Arc<Hos
         }),
         images: Arc::new(WorkshopImages::new(workshop)),
         doctor: Arc::clone(&host) as _,
+        demands,
+        shells: Arc::new(NoShells),
     };
     Ok((services, host))
 }
@@ -142,6 +152,23 @@ fn agent() -> Result<PathBuf, DaemonError> {
             agent.display()
         ))
     })
+}
+
+/// What testbeds take of the host: what is configured, otherwise what each series' recipe says.
+fn demands(config: &TestbedConfig, catalogue: &Catalogue) -> Demands {
+    let of = |recipe_mib: u32| Demand {
+        cores: config.cpus,
+        memory_mib: config.memory_mib.unwrap_or(recipe_mib),
+    };
+    let by_series: BTreeMap<Series, Demand> = catalogue
+        .iter()
+        .map(|recipe| (Series(recipe.name().to_string()), of(recipe.memory_mib)))
+        .collect();
+    let largest = by_series.values().map(|demand| demand.memory_mib).max();
+    Demands {
+        usual: of(largest.unwrap_or_default()),
+        by_series,
+    }
 }
 
 fn limits(config: &TimeoutConfig) -> Limits {

@@ -3,19 +3,24 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use preflight_core::Moment;
-use preflight_core::schedule::Slots;
 use preflight_protocol::endpoint::{EndpointError, Folders};
 use preflight_store::{Store, StoreError, TicketsFolder};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use crate::capacity::capacity;
 use crate::config::{Config, ConfigError};
 use crate::dispatcher::{Dispatcher, Handle, Parts};
 use crate::folders::{self, FolderError, Lock};
+use crate::room::Room;
 use crate::server::{self, Context};
 use crate::services::Services;
+
+/// How long testbeds of shells may hold up the daemon's end.
+const LONGEST_FINISH: Duration = Duration::from_secs(5);
 
 /// Why the daemon does not start, or has ended.
 #[derive(Debug, thiserror::Error)]
@@ -83,6 +88,7 @@ pub struct Daemon {
     /// Its socket.
     pub socket: PathBuf,
     stop: CancellationToken,
+    shells: JoinHandle<()>,
     dispatching: JoinHandle<Result<(), StoreError>>,
     close: CancellationToken,
     serving: JoinHandle<()>,
@@ -104,9 +110,9 @@ impl Daemon {
             loaded,
             tickets: tickets.clone(),
             executor: Arc::clone(&services.executor),
-            slots: Slots {
-                jobs: config.scheduler.jobs.into(),
-            },
+            doctor: Arc::clone(&services.doctor),
+            room: Room::new(capacity(&config.scheduler, services.demands.usual)),
+            demands: services.demands.clone(),
             stop: stop.clone(),
         };
         let (dispatcher, handle) = Dispatcher::new(parts).await?;
@@ -115,6 +121,16 @@ impl Daemon {
             source,
         })?;
         let close = CancellationToken::new();
+        let shells = tokio::spawn({
+            let (stop, shells) = (stop.clone(), Arc::clone(&services.shells));
+            async move {
+                stop.cancelled().await;
+                // Their sessions let go of them at the same word.
+                if tokio::time::timeout(LONGEST_FINISH, shells.finish()).await.is_err() {
+                    tracing::warn!("testbeds of shells are left; the next daemon removes them");
+                }
+            }
+        });
         let context = Arc::new(Context {
             dispatcher: handle.clone(),
             services,
@@ -136,6 +152,7 @@ impl Daemon {
             handle,
             socket,
             stop,
+            shells,
             dispatching,
             close,
             serving,
@@ -164,9 +181,10 @@ impl Daemon {
     /// What has ended it before its time.
     pub async fn ended_after(mut self, last: impl Future<Output = ()>) -> Result<(), DaemonError> {
         let result = (&mut self.dispatching).await;
-        last.await;
         // However it ended, clients must learn it.
         self.stop.cancel();
+        let _ = (&mut self.shells).await;
+        last.await;
         self.close.cancel();
         (&mut self.serving).await?;
         result??;
@@ -180,6 +198,7 @@ impl Drop for Daemon {
     fn drop(&mut self) {
         self.dispatching.abort();
         self.serving.abort();
+        self.shells.abort();
         self.close.cancel();
     }
 }

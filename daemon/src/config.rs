@@ -41,18 +41,17 @@ pub struct TicketConfig {
     pub series: Option<String>,
 }
 
-/// What may run at once.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// What all machines together may take of the host. Each takes what `testbed` says; one that needs more than there is
+/// runs alone.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct SchedulerConfig {
-    /// Jobs, each with a machine of its own.
-    pub jobs: u16,
-}
-
-impl Default for SchedulerConfig {
-    fn default() -> Self {
-        Self { jobs: 1 }
-    }
+    /// Processors; the host's where it is missing. More than it has makes machines share them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cores: Option<u16>,
+    /// Memory in MiB; half of the host's where it is missing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub memory_mib: Option<u32>,
 }
 
 /// Where machines run.
@@ -94,6 +93,8 @@ pub struct TestbedConfig {
     pub memory_mib: Option<u32>,
     /// Seconds for which machines live on without a daemon, before they are reaped.
     pub keeper_grace_s: u32,
+    /// How many clones may be made ahead and held, where the host's memory allows; none on battery.
+    pub pool: u16,
 }
 
 impl Default for TestbedConfig {
@@ -102,6 +103,7 @@ impl Default for TestbedConfig {
             cpus: 2,
             memory_mib: None,
             keeper_grace_s: 10,
+            pool: 4,
         }
     }
 }
@@ -298,7 +300,12 @@ impl Config {
 
     fn check(&self, path: &Path) -> Result<(), ConfigError> {
         let numbers = [
-            ("scheduler.jobs", u64::from(self.scheduler.jobs), 1),
+            ("scheduler.cores", self.scheduler.cores.map_or(1, u64::from), 1),
+            (
+                "scheduler.memory_mib",
+                self.scheduler.memory_mib.map_or(256, u64::from),
+                256,
+            ),
             ("testbed.cpus", u64::from(self.testbed.cpus), 1),
             (
                 "testbed.memory_mib",
@@ -373,7 +380,11 @@ mod tests {
                 "[intake]\nsignatures = \"maybe\"\n",
                 &["/c.toml:2:14", "maybe", "require"],
             ),
-            ("[scheduler]\njobs = 0\n", &["scheduler.jobs", "at least 1"]),
+            ("[scheduler]\ncores = 0\n", &["scheduler.cores", "at least 1"]),
+            (
+                "[scheduler]\nmemory_mib = 255\n",
+                &["scheduler.memory_mib", "at least 256"],
+            ),
             ("[intake]\nkeyrings = [\"k.gpg\"]\n", &["intake.keyrings", "absolute"]),
             ("[testbed\n", &["/c.toml:1:"]),
         ] {

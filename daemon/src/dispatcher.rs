@@ -5,19 +5,20 @@
 //! go out. A failed commit ends the daemon before anybody has heard of what was not stored. It knows neither sockets
 //! nor SQL nor what a job does.
 
+mod folders;
 mod handle;
+mod liveness;
 mod running;
 mod subscribers;
 
-use std::io;
+use std::path::PathBuf;
 use std::sync::Arc;
 
-use preflight_core::schedule::{self, Slots};
+use preflight_core::schedule::{self, Demands, Load, Turn as Next};
 use preflight_core::{
-    Command, Ending, Event, JobId, JobState, Moment, NewTicket, Outcome, Refusal, Report, Sequence, State, TicketId,
-    decide, estimate,
+    Attempt, Command, Event, JobId, LogName, Moment, Refusal, Sequence, State, TicketId, decide, estimate,
 };
-use preflight_protocol::error::{ErrorCode, RpcError};
+use preflight_protocol::error::RpcError;
 use preflight_protocol::event::Envelope;
 use preflight_store::{Loaded, Store, StoreError, TicketsFolder, Written};
 use tokio::sync::{mpsc, oneshot};
@@ -26,10 +27,12 @@ use tokio_util::sync::CancellationToken;
 use crate::beats::{Beats, Live};
 use crate::convert;
 use crate::reports::{Addressed, Reports};
-use crate::services::{Executor, JobOrder, Staging};
+use crate::room::Room;
+use crate::services::{Executor, HostDoctor, JobOrder};
 
 use handle::Input;
 pub use handle::{DispatcherGone, Handle, Subscription, View};
+pub(crate) use running::Pulse;
 use running::Running;
 use subscribers::Subscribers;
 
@@ -38,8 +41,6 @@ const TURN: usize = 256;
 
 /// What an attempt's record says that an earlier daemon has left.
 const DIED: &str = "interrupted by the daemon's death";
-/// What an attempt's record says that this daemon has stopped.
-const STOPPED: &str = "interrupted by the daemon's stop";
 
 /// What the dispatcher needs.
 pub struct Parts {
@@ -51,8 +52,12 @@ pub struct Parts {
     pub tickets: TicketsFolder,
     /// Who runs jobs.
     pub executor: Arc<dyn Executor>,
-    /// How much may run at once.
-    pub slots: Slots,
+    /// Who knows how often a running attempt gives a sign of life on this host.
+    pub doctor: Arc<dyn HostDoctor>,
+    /// What running jobs may take of the host.
+    pub room: Room,
+    /// What a testbed takes of it.
+    pub demands: Demands,
     /// Ends the daemon gracefully once cancelled.
     pub stop: CancellationToken,
 }
@@ -66,7 +71,9 @@ pub struct Dispatcher {
     store: Store,
     tickets: TicketsFolder,
     executor: Arc<dyn Executor>,
-    slots: Slots,
+    doctor: Arc<dyn HostDoctor>,
+    room: Room,
+    demands: Demands,
     stop: CancellationToken,
     inputs: mpsc::Receiver<Input>,
     reports: mpsc::UnboundedReceiver<Addressed>,
@@ -84,9 +91,11 @@ pub struct Dispatcher {
 struct Turn {
     events: Vec<Written>,
     envelopes: Vec<Envelope>,
-    starts: Vec<JobOrder>,
+    starts: Vec<(JobOrder, Pulse)>,
     answers: Vec<Box<dyn FnOnce() + Send>>,
     reads: Vec<Input>,
+    /// What is of no use any more once the turn is stored.
+    rubbish: Vec<PathBuf>,
 }
 
 impl Dispatcher {
@@ -105,7 +114,9 @@ impl Dispatcher {
             store: parts.store.clone(),
             tickets: parts.tickets,
             executor: parts.executor,
-            slots: parts.slots,
+            doctor: parts.doctor,
+            room: parts.room,
+            demands: parts.demands,
             stop: parts.stop,
             inputs,
             reports,
@@ -134,20 +145,6 @@ impl Dispatcher {
         Ok((dispatcher, Handle::new(sender, beats, parts.store)))
     }
 
-    /// Files of tickets that were never stored.
-    fn remove_strays(&self) {
-        let stray = |name: &str| match name.parse() {
-            Ok(id) => self.state.ticket(TicketId(id)).is_none(),
-            Err(_) => name == "staging",
-        };
-        let entries = std::fs::read_dir(self.tickets.root()).into_iter().flatten().flatten();
-        for entry in entries.filter(|entry| entry.file_name().to_str().is_some_and(stray)) {
-            if let Err(error) = std::fs::remove_dir_all(entry.path()) {
-                tracing::warn!(path = ?entry.path(), %error, "a folder that no ticket owns cannot be removed");
-            }
-        }
-    }
-
     /// Runs until it is told to stop, and its running attempts have ended.
     ///
     /// # Errors
@@ -168,12 +165,14 @@ impl Dispatcher {
                 return Ok(());
             }
             let mut turn = Turn::default();
-            let deadline = self.running.deadline();
+            let silence = self.longest_silence();
+            let deadline = self.running.deadline(silence);
             tokio::select! {
                 Some(input) = self.inputs.recv() => self.take_input(input, &mut turn),
                 Some(report) = self.reports.recv() => self.take_report(report, &mut turn),
                 () = self.stop.cancelled(), if !stopping => {}
-                () = running::wait(deadline) => self.give_up(&mut turn),
+                () = running::wait(deadline) => self.look_after(silence, &mut turn),
+                () = self.room.freed() => {}
                 result = &mut reconciling, if !self.reconciled => {
                     self.reconciled = true;
                     self.note_reconciled(result);
@@ -215,77 +214,33 @@ impl Dispatcher {
                 let result = self.create(*new, staging, turn);
                 turn.answer(answer, result);
             }
-            read @ (Input::Read(_) | Input::Subscribe { .. }) => turn.reads.push(read),
-        }
-    }
-
-    fn create(&mut self, new: NewTicket, staging: Option<Staging>, turn: &mut Turn) -> Result<TicketId, RpcError> {
-        let command = Command::Create(Box::new(new));
-        let now = self.tick();
-        let events = decide(&self.state, command, now).map_err(|refusal| convert::refusal(&refusal))?;
-        let created = events.first().and_then(Event::ticket);
-        let id = created.ok_or_else(|| RpcError::new(ErrorCode::Internal, "no ticket came of its creation"))?;
-        // Before the commit: a folder without a ticket is removed by the next daemon, a ticket without one is broken.
-        self.make_folder(id, staging).map_err(|error| {
-            let message = format!(
-                "the ticket's folder {:?} cannot be made: {error}",
-                self.tickets.ticket(id).root()
-            );
-            RpcError::new(ErrorCode::Internal, message)
-        })?;
-        self.apply(events, turn);
-        Ok(id)
-    }
-
-    fn make_folder(&self, id: TicketId, staging: Option<Staging>) -> io::Result<()> {
-        let folder = self.tickets.ticket(id);
-        if let Some(staging) = staging {
-            staging.adopt(folder.root())?;
-        } else if folder.root().exists() {
-            std::fs::remove_dir_all(folder.root())?;
-        }
-        folder.create()
-    }
-
-    fn take_report(&mut self, Addressed { job, attempt, report }: Addressed, turn: &mut Turn) {
-        let winding_down = self.stop.is_cancelled()
-            && matches!(&report, Report::Finished(ending)
-                if matches!(ending.outcome, Outcome::Cancelled | Outcome::TestbedBroken))
-            && self
-                .state
-                .job(job)
-                .is_some_and(|found| found.state == JobState::Running && found.is_open() && found.attempt() == attempt);
-        let command = if winding_down {
-            // It ended because the daemon does, which says nothing of the job.
-            Command::Interrupt {
-                job,
-                reason: STOPPED.to_owned(),
+            Input::Rerun {
+                ticket,
+                test,
+                staging,
+                answer,
+            } => {
+                let result = self.rerun(ticket, test, staging, turn);
+                turn.answer(answer, result);
             }
-        } else {
-            Command::Report { job, attempt, report }
-        };
-        match self.decide(command, turn) {
-            Ok(()) => {}
-            Err(refusal @ Refusal::Stale(..)) => tracing::debug!(%refusal, "a report is dropped"),
-            Err(refusal) => tracing::warn!(%refusal, "a report is dropped"),
-        }
-    }
-
-    /// Attempts whose executors have not ended in time after their cancelling.
-    fn give_up(&mut self, turn: &mut Turn) {
-        for (job, attempt) in self.running.overdue() {
-            tracing::error!(%job, %attempt, "the executor has not ended a cancelled attempt in time");
-            let reason = "the executor has not ended in time".to_owned();
-            let report = Report::Finished(Ending::new(Outcome::Cancelled, Some(reason)));
-            self.take_report(Addressed { job, attempt, report }, turn);
+            read @ (Input::Read(_) | Input::Subscribe { .. }) => turn.reads.push(read),
         }
     }
 
     fn start_jobs(&mut self, turn: &mut Turn) {
         while self.reconciled && !self.stop.is_cancelled() {
-            let Some(job) = schedule::next(&self.state, self.slots) else {
-                return;
+            let taken = self.room.taken();
+            let load = Load {
+                capacity: self.room.capacity(),
+                demands: &self.demands,
+                taken: &taken,
             };
+            let next = schedule::next(&self.state, &load);
+            self.room.await_turn(match next {
+                Next::Full(priority) => Some(priority),
+                Next::Start(_) | Next::Nobody => None,
+            });
+            let Next::Start(job) = next else { return };
             if let Err(refusal) = self.decide(Command::Start { job }, turn) {
                 tracing::error!(%refusal, "the scheduler has chosen a job that cannot start");
                 return;
@@ -344,37 +299,48 @@ impl Dispatcher {
                 log,
                 ..
             } => {
-                let Some(whole) = self.state.ticket(*ticket) else {
-                    return;
-                };
-                let Some(found) = whole.job(*job) else { return };
-                let usual = estimate(&self.state, found);
-                let cancel = self.running.start(*job, *attempt);
-                self.beats
-                    .start(*job, Live::starting(*ticket, *attempt, log.clone(), usual));
-                let folder = self.tickets.ticket(*ticket);
-                turn.starts.push(JobOrder {
-                    ticket: Arc::new(whole.clone()),
-                    job: *job,
-                    attempt: *attempt,
-                    kind: found.kind,
-                    subticket: found.subticket,
-                    rerun: found.rerun.clone(),
-                    priority: schedule::priority(whole, found),
-                    log: folder.log(log),
-                    index: folder.index(log),
-                    folder,
-                    estimate: usual,
-                    cancel,
-                });
+                self.order((*ticket, *job, *attempt), log, turn);
             }
             Event::JobCancelled { job, .. } => self.running.cancel(*job),
             Event::AttemptEnded { job, .. } | Event::AttemptInterrupted { job, .. } => {
                 self.running.end(*job);
                 self.beats.end(*job);
+                self.room.end(*job);
             }
+            Event::TestbedForgotten { ticket, job, attempt } => {
+                turn.rubbish.push(self.tickets.ticket(*ticket).kept(*job, *attempt));
+            }
+            Event::TicketRemoved { ticket } => turn.rubbish.push(self.tickets.ticket(*ticket).root().to_owned()),
             _ => {}
         }
+    }
+
+    fn order(&mut self, (ticket, job, attempt): (TicketId, JobId, Attempt), log: &LogName, turn: &mut Turn) {
+        let Some(whole) = self.state.ticket(ticket) else { return };
+        let Some(found) = whole.job(job) else { return };
+        let usual = estimate(&self.state, found);
+        let priority = schedule::priority(whole, found);
+        let (cancel, pulse) = self.running.start(job, attempt);
+        let room = self.room.start(job, priority, self.demands.of(&whole.series));
+        self.beats
+            .start(job, Live::starting(ticket, attempt, log.clone(), usual));
+        let folder = self.tickets.ticket(ticket);
+        let order = JobOrder {
+            ticket: Arc::new(whole.clone()),
+            job,
+            attempt,
+            kind: found.kind,
+            subticket: found.subticket,
+            rerun: found.rerun.clone(),
+            priority,
+            log: folder.log(log),
+            index: folder.index(log),
+            folder,
+            estimate: usual,
+            room,
+            cancel,
+        };
+        turn.starts.push((order, pulse));
     }
 
     /// Stores what a turn has changed, then lets the rest of the world know.
@@ -385,9 +351,10 @@ impl Dispatcher {
         for envelope in &turn.envelopes {
             self.subscribers.publish(envelope);
         }
-        for order in turn.starts {
+        folders::clear(turn.rubbish);
+        for (order, pulse) in turn.starts {
             let address = (order.ticket.id, order.job, order.attempt);
-            let reports = Reports::new(address, self.report_sender.clone(), self.beats.clone());
+            let reports = Reports::new(address, self.report_sender.clone(), self.beats.clone(), pulse);
             self.executor.start(order, reports);
         }
         turn.answers.into_iter().for_each(|answer| answer());
@@ -408,7 +375,7 @@ impl Dispatcher {
                 } => {
                     let _ = answer.send(self.subscribers.add(ticket).with(snapshot(&view)));
                 }
-                Input::Command { .. } | Input::Create { .. } => {}
+                Input::Command { .. } | Input::Create { .. } | Input::Rerun { .. } => {}
             }
         }
         Ok(())

@@ -3,6 +3,7 @@
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use preflight_protocol::health::{Check, CheckState};
@@ -15,7 +16,7 @@ use preflight_vm_images::ImageStore;
 use tokio::sync::{OnceCell, broadcast};
 
 use crate::executor::HypervisorSource;
-use crate::services::{HostDescription, HostDoctor};
+use crate::services::{HEARTBEAT, HostDescription, HostDoctor};
 
 /// What is assumed of a host until the probe has measured it: emulation on a small machine.
 const UNKNOWN_SLOWNESS: f64 = 15.0;
@@ -179,6 +180,10 @@ impl HostDoctor for Host {
             probe_guest: self.probe_guest(),
         };
         doctor(&patient).await.into_iter().map(wire).collect()
+    }
+
+    fn heartbeat(&self) -> Duration {
+        HEARTBEAT.mul_f64(HypervisorSource::slowness(self).max(1.0))
     }
 
     fn describe(&self) -> HostDescription {

@@ -6,6 +6,7 @@
 pub mod assembly;
 pub mod beats;
 pub mod bootstrap;
+mod capacity;
 pub mod config;
 mod convert;
 pub mod diagnostics;
@@ -16,8 +17,10 @@ pub mod host;
 pub mod images;
 pub mod pipeline;
 mod reports;
+mod room;
 pub mod server;
 pub mod services;
+pub mod shells;
 mod staging;
 #[cfg(feature = "testing")]
 pub mod testing;

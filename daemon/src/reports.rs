@@ -7,8 +7,10 @@ use std::time::Duration;
 
 use preflight_core::{Artifact, Attempt, Ending, ImageRecord, JobId, LockEntry, Outcome, Report, TestResult, TicketId};
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 
 use crate::beats::{Beats, Live};
+use crate::dispatcher::Pulse;
 
 /// What an executor reports of an attempt.
 #[derive(Debug, Clone, PartialEq)]
@@ -64,6 +66,7 @@ struct Line {
     attempt: Attempt,
     sender: mpsc::UnboundedSender<Addressed>,
     beats: Beats,
+    pulse: Pulse,
     finished: AtomicBool,
 }
 
@@ -72,6 +75,7 @@ impl Reports {
         (ticket, job, attempt): (TicketId, JobId, Attempt),
         sender: mpsc::UnboundedSender<Addressed>,
         beats: Beats,
+        pulse: Pulse,
     ) -> Self {
         Self(Arc::new(Line {
             ticket,
@@ -79,8 +83,16 @@ impl Reports {
             attempt,
             sender,
             beats,
+            pulse,
             finished: AtomicBool::new(false),
         }))
+    }
+
+    /// A sign of life: the guest lives, or what is done on the host gets on. From the first one on the attempt is
+    /// watched: when neither a beat nor a report comes for ten heartbeats ([`crate::services::HostDoctor::heartbeat`]),
+    /// it is unresponsive. Cheap: it is no event, and wakes nobody.
+    pub fn beat(&self) {
+        self.0.pulse.send_replace(Some(Instant::now()));
     }
 
     /// Sends a report; never blocks. What follows `Finished` is dropped.
@@ -89,6 +101,10 @@ impl Reports {
         if line.finished.load(Ordering::Acquire) {
             return;
         }
+        line.pulse.send_if_modified(|heard| {
+            *heard = heard.map(|_| Instant::now());
+            false
+        });
         let report = match report {
             JobReport::Progress {
                 phase,

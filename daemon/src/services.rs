@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use preflight_core::schedule::Demands;
 use preflight_core::{Attempt, ImageId, ImageRecord, JobId, JobKind, Priority, Rerun, Series, Signature, SubticketId, Ticket};
 use preflight_protocol::error::RpcError;
 use preflight_protocol::health::Check;
@@ -15,6 +16,8 @@ use preflight_store::TicketFolder;
 use tokio_util::sync::CancellationToken;
 
 pub use crate::reports::{JobReport, Reports};
+pub use crate::room::{JobRoom, Wider};
+use crate::shells::Shells;
 pub use crate::staging::Staging;
 
 /// All that does the work.
@@ -28,6 +31,10 @@ pub struct Services {
     pub images: Arc<dyn Images>,
     /// Looks at the host.
     pub doctor: Arc<dyn HostDoctor>,
+    /// What a testbed takes of the host.
+    pub demands: Demands,
+    /// Opens shells.
+    pub shells: Arc<dyn Shells>,
 }
 
 /// One attempt of a job, as the dispatcher orders it.
@@ -55,6 +62,8 @@ pub struct JobOrder {
     pub index: PathBuf,
     /// How long such a job took before: the median of those that passed.
     pub estimate: Option<Duration>,
+    /// Room for testbeds beside the first, which needs none.
+    pub room: JobRoom,
     /// Cancelled when the ticket is, or when the daemon stops: within 3 s the machine must be gone and `Finished`
     /// reported; after that the dispatcher takes the attempt for ended.
     pub cancel: CancellationToken,
@@ -161,6 +170,9 @@ pub struct HostDescription {
     pub warnings: Vec<String>,
 }
 
+/// How often whatever runs gives a sign of life, on a host with working hardware acceleration.
+pub const HEARTBEAT: Duration = Duration::from_secs(3);
+
 /// Looks at the host.
 #[async_trait]
 pub trait HostDoctor: Send + Sync {
@@ -169,4 +181,9 @@ pub trait HostDoctor: Send + Sync {
 
     /// The host as far as it is known now.
     fn describe(&self) -> HostDescription;
+
+    /// How often whatever runs gives a sign of life on this host: 3 s, times its measured slowness.
+    fn heartbeat(&self) -> Duration {
+        HEARTBEAT
+    }
 }

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
+use preflight_core::schedule::{Demand, Demands};
 use preflight_core::{Attempt, Ending, ImageId, ImageRecord, JobId, JobKind, Outcome, Series, Signature};
 use preflight_protocol::error::{ErrorCode, RpcError};
 use preflight_protocol::health::{Check, CheckState};
@@ -14,6 +15,10 @@ use preflight_protocol::method;
 use preflight_store::{LogStream, LogWriter, TicketsFolder};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
+
+mod shells;
+
+pub use shells::{BROKEN_SERIES, LocalShells, SLOW_SERIES};
 
 use crate::services::{
     Examined, ExaminedSource, Executor, HostDescription, HostDoctor, Images, Intake, JobOrder, JobReport, Reports,
@@ -271,6 +276,12 @@ impl HostDoctor for ScriptedDoctor {
     }
 }
 
+/// What a scripted job takes of the host: with as many cores configured, so many run at once.
+pub const ONE: Demand = Demand {
+    cores: 1,
+    memory_mib: 1,
+};
+
 /// Services with a scripted executor; tickets are staged below `state`.
 #[must_use]
 pub fn services(executor: &ScriptedExecutor, state: &Path) -> Services {
@@ -283,5 +294,10 @@ pub fn services(executor: &ScriptedExecutor, state: &Path) -> Services {
         }),
         images: Arc::new(ScriptedImages::default()),
         doctor: Arc::new(ScriptedDoctor),
+        demands: Demands {
+            usual: ONE,
+            ..Demands::default()
+        },
+        shells: Arc::new(LocalShells::default()),
     }
 }

@@ -1,42 +1,140 @@
-//! Whose turn it is. A pure choice over the state: first come, first served, one ticket after another.
+//! Whose turn it is: a pure choice over the state. Jobs take cores and memory of one host; what is more urgent comes
+//! first, then the ticket of which least runs now, then the one that was queued first. Who comes first and finds no
+//! room is waited for: nobody who came later takes the room that is freed.
 
-use crate::ids::JobId;
+use std::collections::BTreeMap;
+
+use crate::ids::{JobId, Series, TicketId};
 use crate::job::{Job, JobState};
 use crate::state::State;
 use crate::ticket::{Priority, Ticket, TicketStatus};
 
-/// How much may run at once.
+/// How much of the host all jobs together may take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Slots {
-    /// Jobs. Counted with those whose cancelled attempts are still winding down, since they hold their memory.
-    pub jobs: usize,
+pub struct Capacity {
+    /// Processors.
+    pub cores: u16,
+    /// Memory in MiB.
+    pub memory_mib: u32,
 }
 
-impl Default for Slots {
-    fn default() -> Self {
-        Self { jobs: 1 }
+/// What one testbed takes of the host, and with it a job that has one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Demand {
+    /// Processors.
+    pub cores: u16,
+    /// Memory in MiB.
+    pub memory_mib: u32,
+}
+
+/// A sum of demands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Taken {
+    /// Processors.
+    pub cores: u64,
+    /// Memory in MiB.
+    pub memory_mib: u64,
+}
+
+impl Taken {
+    /// With one more.
+    #[must_use]
+    pub fn and(self, demand: Demand) -> Self {
+        Self {
+            cores: self.cores + u64::from(demand.cores),
+            memory_mib: self.memory_mib + u64::from(demand.memory_mib),
+        }
+    }
+
+    /// Whether all of it is within the capacity.
+    #[must_use]
+    pub fn is_within(self, capacity: Capacity) -> bool {
+        self.cores <= u64::from(capacity.cores) && self.memory_mib <= u64::from(capacity.memory_mib)
     }
 }
 
-/// The job to start next, if any. Call it again after starting one.
+impl FromIterator<Demand> for Taken {
+    fn from_iter<I: IntoIterator<Item = Demand>>(demands: I) -> Self {
+        demands.into_iter().fold(Self::default(), Self::and)
+    }
+}
+
+/// What jobs' testbeds take, by their tickets' series: a recipe may ask for more memory than others.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Demands {
+    /// Of a series that has no demand of its own.
+    pub usual: Demand,
+    /// Of series that have.
+    pub by_series: BTreeMap<Series, Demand>,
+}
+
+impl Demands {
+    /// What a testbed of the series takes.
+    #[must_use]
+    pub fn of(&self, series: &Series) -> Demand {
+        self.by_series.get(series).copied().unwrap_or(self.usual)
+    }
+}
+
+/// What the choice depends on besides the state.
+#[derive(Debug, Clone, Copy)]
+pub struct Load<'a> {
+    /// How much of the host all jobs together may take.
+    pub capacity: Capacity,
+    /// What a job's testbed takes.
+    pub demands: &'a Demands,
+    /// What running jobs take now, those included whose cancelled attempts are still winding down: each testbed of
+    /// theirs is one demand.
+    pub taken: &'a [(JobId, Demand)],
+}
+
+/// Whose turn it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Turn {
+    /// This job's. Ask again after starting it.
+    Start(JobId),
+    /// A job's of this priority, which must wait for room.
+    Full(Priority),
+    /// Nobody's.
+    Nobody,
+}
+
+/// Whose turn it is now. A job that is larger than the whole host runs alone rather than never.
 #[must_use]
-pub fn next(state: &State, slots: Slots) -> Option<JobId> {
-    if state.open_jobs().count() >= slots.jobs {
-        return None;
+pub fn next(state: &State, load: &Load<'_>) -> Turn {
+    let mut running: BTreeMap<TicketId, Taken> = BTreeMap::new();
+    for &(job, demand) in load.taken {
+        if let Some(ticket) = state.ticket_of(job) {
+            let taken = running.entry(ticket.id).or_default();
+            *taken = taken.and(demand);
+        }
     }
-    let mut queue: Vec<&Ticket> = state
-        .active_tickets()
-        .filter(|ticket| ticket.status != TicketStatus::Waiting)
-        .collect();
-    // Priorities will come before the time in this key. What runs was queued before what does not.
-    queue.sort_by_key(|ticket| (ticket.queued_at, ticket.id));
-    queue
-        .into_iter()
-        .find_map(|ticket| ticket.jobs.iter().find(|job| is_ready(ticket, job)))
-        .map(|job| job.id)
+    let ready = state.active_tickets().flat_map(|ticket| {
+        let taken = running.get(&ticket.id).copied().unwrap_or_default();
+        let jobs = ticket.jobs.iter().filter(|job| is_ready(ticket, job));
+        jobs.map(move |job| {
+            let rank = (
+                priority(ticket, job),
+                (taken.cores, taken.memory_mib),
+                ticket.queued_at,
+                job.id,
+            );
+            (rank, ticket, job)
+        })
+    });
+    let Some(((priority, ..), ticket, job)) = ready.min_by_key(|(rank, ..)| *rank) else {
+        return Turn::Nobody;
+    };
+    let taken: Taken = load.taken.iter().map(|(_, demand)| *demand).collect();
+    let fits = taken.and(load.demands.of(&ticket.series)).is_within(load.capacity);
+    if fits || load.taken.is_empty() {
+        Turn::Start(job.id)
+    } else {
+        Turn::Full(priority)
+    }
 }
 
-/// Whose turn it is before others': for a rerun somebody waits.
+/// Whose turn comes before others': for a rerun somebody waits.
 #[must_use]
 pub fn priority(ticket: &Ticket, job: &Job) -> Priority {
     match job.rerun {
@@ -45,10 +143,9 @@ pub fn priority(ticket: &Ticket, job: &Job) -> Priority {
     }
 }
 
-/// Whether a job of a ticket could start now.
+/// Whether a job of a ticket could start now, if there is room.
 pub(crate) fn is_ready(ticket: &Ticket, job: &Job) -> bool {
     let passed = |id: &JobId| ticket.job(*id).is_some_and(|needed| needed.state == JobState::Passed);
-    (job.rerun.is_some() || matches!(ticket.status, TicketStatus::Queued | TicketStatus::Running))
-        && job.state == JobState::Queued
-        && job.needs.iter().all(passed)
+    let has_turns = job.rerun.is_some() || matches!(ticket.status, TicketStatus::Queued | TicketStatus::Running);
+    has_turns && job.state == JobState::Queued && !job.is_open() && job.needs.iter().all(passed)
 }

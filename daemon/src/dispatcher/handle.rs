@@ -1,6 +1,6 @@
 //! How others speak with the dispatcher. What they are answered is stored already.
 
-use preflight_core::{Command, NewTicket, Sequence, State, TicketId};
+use preflight_core::{Attempt, Command, JobId, NewTicket, Sequence, State, TicketId};
 use preflight_protocol::error::{ErrorCode, RpcError};
 use preflight_protocol::method::Snapshot;
 use preflight_store::Store;
@@ -48,6 +48,12 @@ pub(super) enum Input {
         new: Box<NewTicket>,
         staging: Option<Staging>,
         answer: oneshot::Sender<Result<TicketId, RpcError>>,
+    },
+    Rerun {
+        ticket: TicketId,
+        test: String,
+        staging: Option<Staging>,
+        answer: oneshot::Sender<Result<(JobId, Attempt), RpcError>>,
     },
     Read(Read),
     Subscribe {
@@ -106,6 +112,25 @@ impl Handle {
     pub async fn create(&self, new: NewTicket, staging: Option<Staging>) -> Result<TicketId, RpcError> {
         self.ask(|answer| Input::Create {
             new: Box::new(new),
+            staging,
+            answer,
+        })
+        .await?
+    }
+
+    /// Runs one test of a ticket once more, with what was staged for it.
+    ///
+    /// # Errors
+    /// Why it was refused, or that the daemon is stopping; what was staged is gone then.
+    pub async fn rerun(
+        &self,
+        ticket: TicketId,
+        test: String,
+        staging: Option<Staging>,
+    ) -> Result<(JobId, Attempt), RpcError> {
+        self.ask(|answer| Input::Rerun {
+            ticket,
+            test,
             staging,
             answer,
         })

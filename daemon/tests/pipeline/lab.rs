@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use preflight_archive::{Archive, ArchiveConfig, HttpTimeouts, Network, SigningKey, ValidUntil};
+use preflight_core::schedule::Demands;
 use preflight_protocol::endpoint::Folders;
 use preflight_protocol::method::{SignaturePolicy, TicketCreate};
 use preflight_protocol::ticket::Ticket;
@@ -22,7 +23,7 @@ use preflightd::executor::{JobFolders, JobSettings, Limits, PipelineExecutor, Ti
 use preflightd::images::WorkshopImages;
 use preflightd::pipeline::intake::SourceIntake;
 use preflightd::services::Services;
-use preflightd::testing::ScriptedDoctor;
+use preflightd::testing::{ONE, ScriptedDoctor};
 
 use crate::client::Client;
 use crate::guest::{Play, Scene, Script};
@@ -157,7 +158,7 @@ impl Lab {
         let home = Home::enter(self.folders()).unwrap();
         let services = self.services().await;
         let mut config = Config::default();
-        config.scheduler.jobs = self.jobs;
+        config.scheduler.cores = Some(self.jobs);
         Daemon::start(home, &config, services).await.unwrap()
     }
 
@@ -200,6 +201,11 @@ impl Lab {
             }),
             images: Arc::new(WorkshopImages::new(workshop)),
             doctor: Arc::new(ScriptedDoctor),
+            demands: Demands {
+                usual: ONE,
+                ..Demands::default()
+            },
+            shells: Arc::new(preflightd::shells::NoShells),
         }
     }
 

@@ -38,7 +38,10 @@ impl House {
     pub(crate) async fn start(&self) -> Daemon {
         let home = Home::enter(self.folders()).unwrap();
         let services = testing::services(&self.executor, &home.folders().state);
-        Daemon::start(home, &Config::default(), services).await.unwrap()
+        let mut config = Config::default();
+        // One job at a time.
+        config.scheduler.cores = Some(testing::ONE.cores);
+        Daemon::start(home, &config, services).await.unwrap()
     }
 
     pub(crate) async fn client(&self) -> Client {
