@@ -10,6 +10,7 @@ mod capacity;
 pub mod config;
 mod convert;
 pub mod diagnostics;
+pub mod disk;
 pub mod dispatcher;
 pub mod executor;
 pub mod folders;
