@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use preflight_core::schedule::Demands;
-use preflight_core::{Attempt, ImageId, ImageRecord, JobId, JobKind, Priority, Rerun, Series, Signature, SubticketId, Ticket};
+use preflight_core::{
+    Attempt, ImageId, ImageRecord, JobId, JobKind, Priority, Rerun, Series, Signature, SubticketId, Ticket,
+};
 use preflight_protocol::error::RpcError;
 use preflight_protocol::health::Check;
 use preflight_protocol::image::ImageFiles;
@@ -119,6 +121,15 @@ pub struct Examined {
     pub staging: Staging,
 }
 
+/// What a rerun runs in the place of its ticket's own files.
+#[derive(Debug)]
+pub struct StagedRerun {
+    /// The files, each at its place in a source tree; gone with this value unless a ticket adopts them.
+    pub staging: Staging,
+    /// The source that they are of, where they say so.
+    pub source: Option<String>,
+}
+
 /// Judges what is submitted.
 #[async_trait]
 pub trait Intake: Send + Sync {
@@ -127,6 +138,13 @@ pub trait Intake: Send + Sync {
     /// # Errors
     /// [`preflight_protocol::error::ErrorCode::InvalidParams`] with what is wrong and where; nothing is kept then.
     async fn examine(&self, request: &method::TicketCreate, owner: &str) -> Result<Examined, RpcError>;
+
+    /// Stages what a rerun is to run in the place of its ticket's own files: a source tree's `debian/control` and
+    /// `debian/tests`, or one file of a `debian/tests`. `with` is absolute.
+    ///
+    /// # Errors
+    /// [`preflight_protocol::error::ErrorCode::InvalidParams`] with what is wrong and where; nothing is kept then.
+    async fn stage_rerun(&self, with: &std::path::Path) -> Result<StagedRerun, RpcError>;
 }
 
 /// Keeps images.

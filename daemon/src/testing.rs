@@ -22,7 +22,7 @@ pub use shells::{BROKEN_SERIES, LocalShells, SLOW_SERIES};
 
 use crate::services::{
     Examined, ExaminedSource, Executor, HostDescription, HostDoctor, Images, Intake, JobOrder, JobReport, Reports,
-    Services, Staging,
+    Services, StagedRerun, Staging,
 };
 
 /// One thing that a scripted job does.
@@ -202,6 +202,20 @@ impl Intake for ScriptedIntake {
             series,
             warnings: vec!["nothing is signed".to_owned()],
             staging,
+        })
+    }
+
+    async fn stage_rerun(&self, with: &Path) -> Result<StagedRerun, RpcError> {
+        let broken = |error: std::io::Error| RpcError::new(ErrorCode::Internal, error.to_string());
+        let metadata = std::fs::metadata(with)
+            .map_err(|error| RpcError::new(ErrorCode::InvalidParams, format!("{with:?}: {error}")))?;
+        let name = with.file_stem().unwrap_or_default();
+        let staging = Staging::create(&self.tickets).map_err(broken)?;
+        std::fs::create_dir(staging.path().join("debian")).map_err(broken)?;
+        std::fs::write(staging.path().join("debian/control"), name.as_encoded_bytes()).map_err(broken)?;
+        Ok(StagedRerun {
+            staging,
+            source: metadata.is_dir().then(|| name.to_string_lossy().into_owned()),
         })
     }
 }

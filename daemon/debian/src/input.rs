@@ -47,7 +47,11 @@ impl TextFile {
         })
     }
 
-    pub(crate) fn text(&self) -> Result<&str, Error> {
+    /// The content as text.
+    ///
+    /// # Errors
+    /// It is not UTF-8.
+    pub fn text(&self) -> Result<&str, Error> {
         std::str::from_utf8(&self.bytes).map_err(|error| {
             let line = 1 + self.bytes[..error.valid_up_to()]
                 .iter()

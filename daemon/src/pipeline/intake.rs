@@ -15,8 +15,8 @@ use preflight_protocol::method;
 use preflight_store::TicketsFolder;
 use preflight_vm_images::Catalogue;
 
-use super::stage;
-use crate::services::{Examined, ExaminedSource, Intake, Staging};
+use super::{rerun_intake, stage};
+use crate::services::{Examined, ExaminedSource, Intake, StagedRerun, Staging};
 
 /// Where intake finds what it judges by.
 #[derive(Debug, Clone)]
@@ -45,6 +45,16 @@ impl Intake for SourceIntake {
                     ErrorCode::Internal,
                     format!("looking at the sources failed: {error}"),
                 ))
+            })
+    }
+
+    async fn stage_rerun(&self, with: &Path) -> Result<StagedRerun, RpcError> {
+        let (tickets, with) = (self.tickets.clone(), with.to_owned());
+        tokio::task::spawn_blocking(move || rerun_intake::stage(&tickets, &with))
+            .await
+            .unwrap_or_else(|error| {
+                let message = format!("copying the tests failed: {error}");
+                Err(RpcError::new(ErrorCode::Internal, message))
             })
     }
 }

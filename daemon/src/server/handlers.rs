@@ -9,11 +9,14 @@ mod lock_show;
 mod log_list;
 mod log_read;
 mod result_stream;
+pub(super) mod shell_open;
 pub(super) mod status;
 mod stop;
 mod ticket_cancel;
 mod ticket_create;
 mod ticket_list;
+mod ticket_remove;
+mod ticket_rerun;
 mod ticket_show;
 mod ticket_update;
 
@@ -41,7 +44,7 @@ macro_rules! route {
     };
 }
 
-/// Has a request handled by its verb's file. The handshake and subscriptions are the session's own.
+/// Has a request handled by its verb's file. The handshake, subscriptions and shells are the session's own.
 pub(super) async fn handle(context: &Context, method: &str, params: Value) -> Result<Value, RpcError> {
     route!(context, method, params, {
         TicketCreate => ticket_create,
@@ -49,6 +52,8 @@ pub(super) async fn handle(context: &Context, method: &str, params: Value) -> Re
         TicketShow => ticket_show,
         TicketUpdate => ticket_update,
         TicketCancel => ticket_cancel,
+        TicketRerun => ticket_rerun,
+        TicketRemove => ticket_remove,
         LogList => log_list,
         LogRead => log_read,
         ResultStream => result_stream,

@@ -12,7 +12,7 @@ pub(super) async fn handle(context: &Context, request: ResultStream) -> Result<V
         let tests = ticket
             .jobs
             .iter()
-            .filter(|job| job.kind == JobKind::Test && !job.attempts.is_empty());
+            .filter(|job| job.kind == JobKind::Test && job.rerun.is_none() && !job.attempts.is_empty());
         tests.map(|job| job.id).collect::<Vec<JobId>>()
     });
     let folder = context.tickets.ticket(TicketId(request.ticket.0));
