@@ -18,11 +18,12 @@ use preflight_vm_images::{Catalogue, ImageStore, Mirrors};
 
 use crate::bootstrap::{DaemonError, Home};
 use crate::config::{self, Config, NetworkPolicy, TestbedConfig, TimeoutConfig};
+use crate::disk::{Storage, StorageDesk, StorageParts};
 use crate::executor::{JobFolders, JobSettings, Limits, PipelineExecutor, TicketImages, Workshop, make_reachable};
 use crate::host::Host;
 use crate::images::WorkshopImages;
 use crate::pipeline::intake::SourceIntake;
-use crate::services::Services;
+use crate::services::{Images, Services};
 use crate::shells::NoShells;
 
 /// Keyrings whose signatures count on a Debian or Ubuntu host, where they are installed.
@@ -32,6 +33,8 @@ const KEYRINGS: [&str; 4] = [
     "/usr/share/keyrings/debian-nonupload.gpg",
     "/usr/share/keyrings/debian-tag2upload.pgp",
 ];
+/// The unit of the disk budget, in bytes.
+const GIGABYTE: u64 = 1_000_000_000;
 /// The guest agent as it is installed, relative to the folder of the programs.
 const AGENT: &str = "../lib/preflight/guest-agent";
 
@@ -89,14 +92,15 @@ pub async fn services(home: &Home, config: &Config) -> Result<(Services, Arc<Hos
         agent: agent()?,
         pool: config.testbed.pool.into(),
     };
+    let desk = StorageDesk::open(folders);
     let ticket_images = folders.cache.join("ticket-images");
     let templates = TemplateStore::open(folders.cache.join("templates")).map_err(fault)?;
     let workshop = Arc::new(Workshop::new(
         images,
         TicketImages::open(ticket_images.clone()).map_err(|error| at(&ticket_images, &error))?,
-        templates,
+        templates.clone(),
         catalogue.clone(),
-        archive,
+        archive.clone(),
         SigningKey::load_or_create(&folders.state.join("keys")).map_err(fault)?,
         settings,
         JobFolders {
@@ -110,6 +114,14 @@ pub async fn services(home: &Home, config: &Config) -> Result<(Services, Arc<Hos
     let mut keyrings = config.intake.keyrings.clone();
     keyrings.extend(KEYRINGS.iter().map(PathBuf::from).filter(|file| file.is_file()));
     let demands = demands(&config.testbed, &catalogue);
+    let images: Arc<dyn Images> = Arc::new(WorkshopImages::new(Arc::clone(&workshop)));
+    let storage = StorageParts {
+        folders: folders.clone(),
+        budget: u64::from(config.storage.budget_gb) * GIGABYTE,
+        images: Arc::clone(&images),
+        archive,
+        templates,
+    };
     let services = Services {
         executor: Arc::new(PipelineExecutor::new(Arc::clone(&workshop))),
         intake: Arc::new(SourceIntake {
@@ -119,9 +131,10 @@ pub async fn services(home: &Home, config: &Config) -> Result<(Services, Arc<Hos
             signatures: config.intake.signatures,
             keyrings,
         }),
-        images: Arc::new(WorkshopImages::new(workshop)),
+        images,
         doctor: Arc::clone(&host) as _,
         demands,
+        disk: Arc::new(Storage::new(storage, desk)),
         shells: Arc::new(NoShells),
     };
     Ok((services, host))

@@ -89,6 +89,7 @@ pub struct Daemon {
     pub socket: PathBuf,
     stop: CancellationToken,
     shells: JoinHandle<()>,
+    caretaking: JoinHandle<()>,
     dispatching: JoinHandle<Result<(), StoreError>>,
     close: CancellationToken,
     serving: JoinHandle<()>,
@@ -140,6 +141,7 @@ impl Daemon {
             stop: stop.clone(),
             close: close.clone(),
         });
+        let caretaking = context.services.disk.begin(handle.clone(), stop.clone());
         let dispatching = tokio::spawn(dispatcher.run());
         let serving = tokio::spawn(server::serve(listener, socket.clone(), context));
         tracing::info!(
@@ -153,6 +155,7 @@ impl Daemon {
             socket,
             stop,
             shells,
+            caretaking,
             dispatching,
             close,
             serving,
@@ -196,6 +199,7 @@ impl Daemon {
 /// A daemon that is dropped ends at once, as if it had been killed: what it ran is found by the next one.
 impl Drop for Daemon {
     fn drop(&mut self) {
+        self.caretaking.abort();
         self.dispatching.abort();
         self.serving.abort();
         self.shells.abort();

@@ -17,6 +17,7 @@ use preflight_protocol::method;
 use preflight_store::TicketFolder;
 use tokio_util::sync::CancellationToken;
 
+use crate::disk::DiskKeeper;
 pub use crate::reports::{JobReport, Reports};
 pub use crate::room::{JobRoom, Wider};
 use crate::shells::Shells;
@@ -35,6 +36,8 @@ pub struct Services {
     pub doctor: Arc<dyn HostDoctor>,
     /// What a testbed takes of the host.
     pub demands: Demands,
+    /// Keeps the disk within its budget.
+    pub disk: Arc<dyn DiskKeeper>,
     /// Opens shells.
     pub shells: Arc<dyn Shells>,
 }

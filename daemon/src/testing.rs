@@ -16,8 +16,10 @@ use preflight_store::{LogStream, LogWriter, TicketsFolder};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+mod disk;
 mod shells;
 
+pub use disk::EndlessDisk;
 pub use shells::{BROKEN_SERIES, LocalShells, SLOW_SERIES};
 
 use crate::services::{
@@ -312,6 +314,7 @@ pub fn services(executor: &ScriptedExecutor, state: &Path) -> Services {
             usual: ONE,
             ..Demands::default()
         },
+        disk: Arc::new(EndlessDisk),
         shells: Arc::new(LocalShells::default()),
     }
 }

@@ -11,6 +11,7 @@ use preflight_protocol::error::RpcError;
 use preflight_protocol::method::DiskFree;
 use preflight_testbed::template::TemplateStore;
 use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::budget::{Budget, Promised};
@@ -26,8 +27,9 @@ const WAITING: usize = 64;
 /// Keeps what the daemon keeps within its budget.
 #[async_trait]
 pub trait DiskKeeper: Send + Sync {
-    /// Begins to look after the disk, until `stop`. Called once, when there is a state to ask.
-    fn begin(&self, dispatcher: Handle, stop: CancellationToken);
+    /// Begins to look after the disk, until `stop`. Called once, when there is a state to ask. The task may be aborted
+    /// at any time: nothing is half freed then.
+    fn begin(&self, dispatcher: Handle, stop: CancellationToken) -> JoinHandle<()>;
 
     /// What takes the disk, with so many of the largest items.
     ///
@@ -118,9 +120,11 @@ impl Storage {
 
 #[async_trait]
 impl DiskKeeper for Storage {
-    fn begin(&self, dispatcher: Handle, stop: CancellationToken) {
+    fn begin(&self, dispatcher: Handle, stop: CancellationToken) -> JoinHandle<()> {
         let waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let Some((parts, desk)) = waiting else { return };
+        let Some((parts, desk)) = waiting else {
+            return tokio::spawn(async {});
+        };
         let folders = Arc::new(parts.folders);
         let caretaker = Caretaker {
             folders: Arc::clone(&folders),
@@ -136,7 +140,7 @@ impl DiskKeeper for Storage {
             promised: desk.promised,
             known: None,
         };
-        tokio::spawn(caretaker.run(desk.asks, stop));
+        tokio::spawn(caretaker.run(desk.asks, stop))
     }
 
     async fn usage(&self, items: usize) -> Result<Usage, RpcError> {

@@ -1,5 +1,7 @@
 //! Requests: one file a verb. Each handler turns parameters into an answer; here they are only found by name.
 
+mod disk_free;
+mod disk_usage;
 mod doctor;
 mod image_build;
 mod image_get;
@@ -62,6 +64,8 @@ pub(super) async fn handle(context: &Context, method: &str, params: Value) -> Re
         ImageBuild => image_build,
         ImageGet => image_get,
         ImageRemove => image_remove,
+        DiskUsage => disk_usage,
+        DiskFree => disk_free,
         Status => status,
         Doctor => doctor,
         Stop => stop,
