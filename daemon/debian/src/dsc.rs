@@ -13,6 +13,16 @@ use crate::relation::Dependency;
 use crate::signature::{Keyring, SignaturePolicy, SignatureState};
 use crate::version::Version;
 
+/// The fields that decide what is installed for a build (deb-src-control(5)).
+const BUILD_RELATIONS: [&str; 6] = [
+    "Build-Depends",
+    "Build-Depends-Arch",
+    "Build-Depends-Indep",
+    "Build-Conflicts",
+    "Build-Conflicts-Arch",
+    "Build-Conflicts-Indep",
+];
+
 /// What a `.dsc` says.
 #[derive(Debug, Clone)]
 pub struct Dsc {
@@ -26,6 +36,8 @@ pub struct Dsc {
     pub binaries: Vec<PackageName>,
     /// `Build-Depends`, `-Arch` and `-Indep` together.
     pub build_depends: Vec<Dependency>,
+    /// All fields that decide what is installed for a build, those that are there, each as `Name: value` on one line.
+    pub build_relations: Vec<String>,
     /// `Testsuite`, split at commas; empty without tests.
     pub testsuite: Vec<String>,
     /// The files.
@@ -69,6 +81,11 @@ impl Dsc {
             format,
             binaries,
             build_depends: relation_fields(&document, 0, &crate::control::BUILD_DEPENDS)?,
+            build_relations: BUILD_RELATIONS
+                .iter()
+                .filter_map(|name| Some((name, document.field(0, name)?)))
+                .map(|(name, value)| format!("{name}: {}", value.split_whitespace().collect::<Vec<_>>().join(" ")))
+                .collect(),
             testsuite: testsuite
                 .split(',')
                 .map(str::trim)

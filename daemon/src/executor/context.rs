@@ -6,10 +6,12 @@ use std::time::Duration;
 
 use preflight_archive::{Lock, Progress, Session};
 use preflight_core::{FirstError, LockEntry, LogName, Sha256, Subticket};
+use preflight_testbed::{MachineId, Priority};
 
 use super::failure::StepFailure;
 use super::log::JobLog;
-use super::remains::Remains;
+use super::machine::Launched;
+use super::remains::Leases;
 use super::testbed::{Testbed, TestbedSpec};
 use super::workshop::{BootImage, Workshop};
 use crate::services::{JobOrder, JobReport, Reports};
@@ -23,7 +25,7 @@ pub struct JobContext {
     /// What all jobs share.
     pub workshop: Arc<Workshop>,
     reports: Reports,
-    remains: Arc<Mutex<Vec<Remains>>>,
+    pub(super) leases: Leases,
     lock: Arc<Mutex<Lock>>,
 }
 
@@ -36,7 +38,7 @@ impl JobContext {
             log,
             workshop,
             reports,
-            remains: Arc::default(),
+            leases: Leases::default(),
             lock: Arc::default(),
         }
     }
@@ -50,7 +52,7 @@ impl JobContext {
             log,
             workshop: Arc::clone(&self.workshop),
             reports: self.reports.clone(),
-            remains: Arc::clone(&self.remains),
+            leases: self.leases.clone(),
             lock: Arc::clone(&self.lock),
         }
     }
@@ -69,43 +71,48 @@ impl JobContext {
         });
     }
 
-    /// Boots a testbed for this job.
+    /// Leases a testbed for this job: a clone where the host can make one, else a machine that boots.
     ///
     /// # Errors
     /// The host cannot run it, or it does not boot.
     pub async fn testbed(&self, image: &BootImage, session: Session) -> Result<Testbed, StepFailure> {
-        self.testbed_on(image, session, None).await
-    }
-
-    /// Boots a testbed whose disk stays.
-    ///
-    /// # Errors
-    /// The host cannot run it, or it does not boot.
-    pub async fn testbed_on(
-        &self,
-        image: &BootImage,
-        session: Session,
-        disk: Option<PathBuf>,
-    ) -> Result<Testbed, StepFailure> {
-        let order = &self.order;
-        let label = format!(
-            "ticket {} job {} ({}) attempt {}",
-            order.ticket.id, order.job, order.kind, order.attempt
-        );
         let spec = TestbedSpec {
             image,
-            disk,
             session,
-            label,
+            label: &self.label(),
+            priority: Priority::Background,
         };
-        Testbed::boot(&self.workshop, spec, &self.log, &self.remains).await
+        Testbed::lease(&self.workshop, spec, &self.log, &self.leases).await
+    }
+
+    /// Who a machine works for, for people who look at the hypervisor.
+    pub(super) fn label(&self) -> String {
+        let order = &self.order;
+        format!(
+            "ticket {} job {} ({}) attempt {}",
+            order.ticket.id, order.job, order.kind, order.attempt
+        )
     }
 
     /// Takes down every testbed of this job, and all that is left of it.
     pub async fn clear(&self) {
-        let remains = std::mem::take(&mut *self.remains.lock().unwrap_or_else(PoisonError::into_inner));
-        for one in remains {
-            one.clear(self.workshop.connected().as_ref()).await;
+        self.leases.clear(self.workshop.connected().as_ref()).await;
+    }
+
+    /// Takes a testbed down while the job goes on.
+    pub(super) fn release(&self, machine: Launched) {
+        let id = machine.id.clone();
+        drop(machine);
+        self.release_remains(&id);
+    }
+
+    /// Takes down, in the background, a machine that nobody talks to any more.
+    pub(super) fn release_remains(&self, machine: &MachineId) {
+        if let Some(remains) = self.leases.take(machine) {
+            let hypervisor = self.workshop.connected();
+            self.workshop
+                .tidying
+                .spawn(async move { remains.clear(hypervisor.as_ref()).await });
         }
     }
 
@@ -131,9 +138,14 @@ impl JobContext {
     /// Adds what a session has fetched to the job's lock, and reports the lock. The ticket's own repository is left out:
     /// what it holds is named by the ticket's artifacts.
     pub fn lock(&self, session: &Session) {
+        self.lock_also(session.lock());
+    }
+
+    /// Adds what was fetched for a layer that the job starts from.
+    pub fn lock_also(&self, fetched: Lock) {
         let lock = {
             let mut lock = self.lock.lock().unwrap_or_else(PoisonError::into_inner);
-            *lock = std::mem::take(&mut *lock).merged(session.lock().from_archives());
+            *lock = std::mem::take(&mut *lock).merged(fetched.from_archives());
             lock.clone()
         };
         let entry = |entry: &preflight_archive::LockEntry| LockEntry {
@@ -142,6 +154,12 @@ impl JobContext {
             size: entry.size,
         };
         self.report(JobReport::Lock(lock.entries().map(entry).collect()));
+    }
+
+    /// All that this job has fetched so far.
+    #[must_use]
+    pub fn fetched(&self) -> Lock {
+        self.lock.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// The subticket that this job works on.

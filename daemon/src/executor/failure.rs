@@ -9,6 +9,9 @@ pub enum StepFailure {
     /// The testbed, the host or the archive failed, not the package.
     #[error("{0}")]
     Testbed(String),
+    /// The testbed has given no sign of life for ten heartbeats.
+    #[error("{0}")]
+    Unresponsive(String),
     /// The package does not build, install or parse.
     #[error("{reason}")]
     Package {
@@ -33,6 +36,7 @@ impl StepFailure {
     #[must_use]
     pub fn ending(self) -> Ending {
         match self {
+            Self::Unresponsive(reason) => Ending::unresponsive(reason),
             Self::Testbed(reason) => Ending::new(Outcome::TestbedBroken, Some(reason)),
             Self::Package { reason, first_error } => Ending {
                 first_error,

@@ -1,5 +1,6 @@
 //! A job's log while the job runs: whoever works on the job writes to it, and its growth is reported.
 
+use std::fs::File;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
@@ -91,6 +92,14 @@ impl JobLog {
         };
         self.0.grown.tell(size);
         line
+    }
+
+    /// What was written, to read at places of it (`FileExt::read_at`).
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn content(&self) -> std::io::Result<File> {
+        self.lock().log.content()
     }
 
     /// The number of the line that is written next.

@@ -2,11 +2,12 @@
 //! the files of a machine that may still run.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use preflight_testbed::{Hypervisor, HypervisorError, MachineId};
 use tokio::sync::watch;
+use tokio::task::JoinSet;
 
 /// Between two attempts to destroy a machine.
 const DESTROY_AGAIN: [Duration; 5] = [
@@ -16,6 +17,39 @@ const DESTROY_AGAIN: [Duration; 5] = [
     Duration::from_secs(10),
     Duration::from_secs(30),
 ];
+
+/// The machines that somebody has leased; clones share them.
+#[derive(Debug, Clone, Default)]
+pub struct Leases(Arc<Mutex<Vec<Remains>>>);
+
+impl Leases {
+    /// Takes on a machine, before anything of it exists.
+    pub(super) fn add(&self, remains: Remains) {
+        self.list().push(remains);
+    }
+
+    /// Gives up a machine: somebody else sees to it now.
+    pub(super) fn take(&self, machine: &MachineId) -> Option<Remains> {
+        let mut list = self.list();
+        let place = list.iter().position(|one| one.machine == *machine)?;
+        Some(list.remove(place))
+    }
+
+    /// Takes down all of them, side by side.
+    pub async fn clear(&self, hypervisor: Option<&Arc<dyn Hypervisor>>) {
+        let all = std::mem::take(&mut *self.list());
+        let mut clearing = JoinSet::new();
+        for one in all {
+            let hypervisor = hypervisor.cloned();
+            clearing.spawn(async move { one.clear(hypervisor.as_ref()).await });
+        }
+        while clearing.join_next().await.is_some() {}
+    }
+
+    fn list(&self) -> MutexGuard<'_, Vec<Remains>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
 
 /// What is left of a testbed when its job is over, whichever way: taken away by [`Remains::clear`].
 #[derive(Debug, Clone)]

@@ -3,45 +3,43 @@
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant, SystemTime};
+use std::sync::Arc;
+use std::time::Duration;
 
 use preflight_archive::Session;
-use preflight_guest::{ChannelSockets, Exec, ExitStatus, Guest, GuestError, OutputStream};
+use preflight_guest::{Exec, ExitStatus, Guest, GuestError, OutputStream, Renewal};
 use preflight_store::LogStream;
-use preflight_testbed::machine::DirectBoot;
-use preflight_testbed::overlay::create_overlay;
-use preflight_testbed::{
-    Accelerator, Disk, DiskFormat, EndReason, Hypervisor, HypervisorEvent, Label, MachineFolder, MachineId,
-    MachineSpec, MiB,
-};
-use tokio::sync::{broadcast, watch};
-use tokio::task::AbortHandle;
+use preflight_testbed::template::{Draft, Template};
+use preflight_testbed::{Disk, DiskFormat, EndReason, Frozen, MachineId, Method, Priority};
 
 use super::attempts::{Attempts, SeenAttempt};
+use super::context::JobContext;
 use super::failure::StepFailure;
 use super::log::JobLog;
-use super::remains::Remains;
+use super::machine::{Launch, Launched, Tasks, console_tail, end_of, words_of_end};
+use super::remains::Leases;
 use super::workshop::{BootImage, Workshop};
 
 /// So much of a guest's console is shown when it does not boot.
 const CONSOLE_SHOWN: u64 = 4096;
 
-/// A healthy agent gives a sign of life each second; a guest that says nothing for so long, unscaled, is lost.
-const SIGN_OF_LIFE: Duration = Duration::from_secs(30);
+/// A healthy agent gives a sign of life each second; unscaled, so much may lie between two.
+const HEARTBEAT: Duration = Duration::from_secs(3);
+/// A testbed that misses so many is lost.
+const HEARTBEATS: u32 = 10;
 /// libvirt tells of a machine's end a moment after its socket has closed.
 const END_KNOWN: Duration = Duration::from_secs(2);
 
 /// What a testbed is to be.
 pub struct TestbedSpec<'a> {
-    /// What it boots.
+    /// What it runs.
     pub image: &'a BootImage,
-    /// Where its disk goes: a file that does not exist yet. Without one it is an overlay that goes with the testbed.
-    pub disk: Option<PathBuf>,
     /// The archive as it sees it.
     pub session: Session,
     /// Who it works for, for people who look at the hypervisor.
-    pub label: String,
+    pub label: &'a str,
+    /// Whom it works for.
+    pub priority: Priority,
 }
 
 /// A running testbed.
@@ -50,159 +48,219 @@ pub struct Testbed {
     pub guest: Guest,
     /// The archive as it sees it.
     pub session: Session,
-    machine: MachineId,
-    hypervisor: Arc<dyn Hypervisor>,
+    machine: Launched,
     log: JobLog,
     _tasks: Tasks,
     attempts: Attempts,
-    ended: watch::Receiver<Option<EndReason>>,
     patience: Duration,
     own_limit: Duration,
 }
 
 impl Testbed {
-    /// Boots a testbed. `remains` is told of what must be cleared before anything of it exists.
+    /// Leases a testbed: a clone of the image's template, or, where there can be none, a machine that boots. `leases` is told
+    /// of what must be cleared before anything of it exists.
     ///
     /// # Errors
     /// The host cannot run it, or it does not boot; the log has its console's last words then.
-    pub async fn boot(
+    pub async fn lease(
         workshop: &Workshop,
         spec: TestbedSpec<'_>,
         log: &JobLog,
-        remains: &Mutex<Vec<Remains>>,
+        leases: &Leases,
     ) -> Result<Self, StepFailure> {
-        let hypervisor = workshop.hypervisor().await?;
-        let host = hypervisor.host();
-        let machine = workshop.new_machine();
-        let folder = workshop.folders.machines.join(machine.number().to_string());
-        let overlay = spec
-            .disk
-            .is_none()
-            .then(|| workshop.folders.overlays.join(format!("{machine}.qcow2")));
-        let disk = spec.disk.clone().or_else(|| overlay.clone()).unwrap_or_default();
-        let (starting, start) = watch::channel(());
-        remains.lock().unwrap_or_else(PoisonError::into_inner).push(Remains {
-            machine: machine.clone(),
-            folder: folder.clone(),
-            overlay,
-            start,
-        });
-
-        let broken = |what: &str, error: &dyn std::fmt::Display| StepFailure::Testbed(format!("{what}: {error}"));
-        std::fs::create_dir_all(&folder).map_err(|error| broken("the machine's folder", &error))?;
-        create_overlay(&spec.image.disk, spec.image.format, &disk)
-            .await
-            .map_err(|error| broken("the testbed's disk", &error))?;
-        let base = &spec.image.base;
-        let mut backing = vec![(spec.image.disk.clone(), spec.image.format)];
-        backing.extend(spec.image.backing.iter().cloned());
-        let machine_folder = MachineFolder::new(&folder).map_err(|error| broken("the machine's folder", &error))?;
-        let sockets = ChannelSockets {
-            control: machine_folder.control_socket(),
-            bulk: machine_folder.bulk_socket(),
-        };
-        let console = machine_folder.console_log();
-        let machine_spec = MachineSpec {
-            id: machine.clone(),
-            label: Label::new(&spec.label).map_err(|error| broken("the machine's label", &error))?,
-            memory: workshop.settings.memory.unwrap_or(MiB(base.metadata.memory_mib)),
-            cpus: workshop.settings.cpus,
-            boot: Some(DirectBoot {
-                kernel: base.kernel(),
-                initrd: workshop.initrd(base)?,
-                cmdline: Workshop::command_line(base, host.accelerator == Accelerator::Tcg),
-            }),
-            disk: Some(Disk {
-                path: disk,
-                format: DiskFormat::Qcow2,
-                backing,
-            }),
-            folder: machine_folder,
-            accelerator: host.accelerator,
-            start: preflight_testbed::Start::Boot,
-            memory_file: None,
-            held: false,
-            priority: preflight_testbed::Priority::Background,
-        };
-        let started = Instant::now();
-        let (end, ended) = watch::channel(None);
-        let mut tasks = Tasks::default();
-        tasks.spawn(watch_end(hypervisor.events(), machine.clone(), end));
-        let (starter, wanted) = (Arc::clone(&hypervisor), machine_spec.clone());
-        // A task of its own: a start that has begun goes on when its job is cancelled, and must not be lost sight of.
-        let start = tokio::spawn(async move {
-            let started = starter.start(&wanted).await;
-            drop(starting);
-            started
-        });
-        match start.await {
-            Ok(started) => started.map_err(|error| StepFailure::Testbed(error.to_string()))?,
-            Err(error) => return Err(broken("starting the machine", &error)),
+        let templates = &workshop.templates;
+        while let Some(template) = templates.of_image(workshop, spec.image, log, leases).await? {
+            if let Some(testbed) = Self::clone_of(workshop, &template, None, &spec, log, leases).await? {
+                return Ok(testbed);
+            }
         }
+        let launch = Launch {
+            image: spec.image,
+            template: None,
+            disk: None,
+            memory: None,
+            held: false,
+            label: spec.label,
+            priority: spec.priority,
+        };
+        let _turn = templates.boot_turn(workshop).await?;
+        let launched = Launched::start(workshop, launch, leases).await?;
+        Self::attach(workshop, launched, spec.session, log).await
+    }
+
+    /// Starts a clone of a template; one that is to be frozen again gets the files of `draft`. `None` where it does not
+    /// answer: the template is not used again then.
+    pub(super) async fn clone_of(
+        workshop: &Workshop,
+        template: &Arc<Template>,
+        draft: Option<&Draft>,
+        spec: &TestbedSpec<'_>,
+        log: &JobLog,
+        leases: &Leases,
+    ) -> Result<Option<Self>, StepFailure> {
+        let templates = &workshop.templates;
+        // The first clone proves the template: until it has answered, there is no second.
+        let proving = match templates.is_proven(template) {
+            true => None,
+            false => Some(templates.lock(template.id()).await),
+        };
+        let shares_memory = template.record().identity.method == Method::SharedMemory;
+        let launch = Launch {
+            image: spec.image,
+            template: Some(template),
+            disk: draft.map(Draft::disk),
+            memory: draft.filter(|_| shares_memory).map(Draft::memory),
+            held: false,
+            label: spec.label,
+            priority: spec.priority,
+        };
+        let parked = match draft {
+            None => workshop.pool.take(template.id(), leases),
+            Some(_) => None,
+        };
+        let cloned = async {
+            let launched = match parked {
+                Some(mut parked) => {
+                    parked.resume().await?;
+                    parked
+                }
+                None => Launched::start(workshop, launch, leases).await?,
+            };
+            Self::attach(workshop, launched, spec.session.clone(), log).await
+        };
+        let failure = match cloned.await {
+            Ok(testbed) => {
+                templates.prove(template);
+                return Ok(Some(testbed));
+            }
+            Err(failure) => failure,
+        };
+        drop(proving);
+        // A hypervisor that is away says nothing of the template.
+        if let Err(error) = workshop.hypervisor().await?.list().await {
+            return Err(StepFailure::Testbed(error.to_string()));
+        }
+        log.say(&format!("preflight: a clone does not answer: {failure}"));
+        templates.distrust(template, &failure.to_string(), log);
+        Ok(None)
+    }
+
+    /// Talks to a machine that was started, and makes it ready for its first command.
+    pub(super) async fn attach(
+        workshop: &Workshop,
+        machine: Launched,
+        session: Session,
+        log: &JobLog,
+    ) -> Result<Self, StepFailure> {
         let boot_limit = workshop.limit(|limits| limits.boot);
         let attached = tokio::select! {
-            attached = Guest::attach(sockets, started + boot_limit) => attached.map_err(|error| error.to_string()),
+            attached = Guest::attach(machine.sockets.clone(), machine.started + boot_limit) => {
+                attached.map_err(|error| error.to_string())
+            }
             // Its sockets tell nothing: a guest that is not there yet looks the same.
-            reason = end_of(ended.clone()) => Err(words_of_end(reason).to_owned()),
+            reason = end_of(machine.ended.clone()) => Err(words_of_end(reason).to_owned()),
         };
         let (guest, mut tunnels) = match attached {
             Ok(attached) => attached,
             Err(error) => {
                 log.say(&format!("preflight: the testbed does not answer: {error}"));
-                show_console(&console, log);
+                show_console(&machine.console, log);
                 return Err(StepFailure::Testbed(format!("the testbed did not boot: {error}")));
             }
         };
-        log.say(&format!(
-            "preflight: testbed {machine} answers after {:.1} s ({}, {} CPUs, {} MiB, image {})",
-            started.elapsed().as_secs_f64(),
-            host.accelerator,
-            machine_spec.cpus,
-            machine_spec.memory.0,
-            base.id(),
-        ));
-
+        let mut tasks = Tasks::default();
         let attempts = Attempts::new(guest.network_attempts(), log.clone());
-        let session = spec.session.clone();
+        let served = session.clone();
         tasks.spawn(async move {
             while let Some(connection) = tunnels.recv().await {
-                let session = session.clone();
+                let session = served.clone();
                 tokio::spawn(async move { session.serve(connection).await });
             }
         });
         tasks.spawn(attempts.clone().watch(guest.network_attempts()));
         let testbed = Self {
             guest,
-            session: spec.session,
+            session,
             machine,
-            hypervisor,
             log: log.clone(),
             _tasks: tasks,
             attempts,
-            ended,
-            patience: workshop.scaled(SIGN_OF_LIFE),
+            patience: workshop.scaled(HEARTBEAT) * HEARTBEATS,
             own_limit: workshop.limit(|limits| limits.copy),
         };
         testbed.settle(boot_limit).await?;
-        tracing::debug!(machine = %testbed.machine, ready_after = ?started.elapsed(), "a testbed is ready");
+        let machine = &testbed.machine;
+        log.say(&format!(
+            "preflight: testbed {} {} after {:.2} s ({})",
+            machine.id,
+            match &machine.template {
+                Some(template) => format!("goes on from {} {}", template.record().title, template.id()),
+                None => "is up".to_owned(),
+            },
+            machine.started.elapsed().as_secs_f64(),
+            machine.words,
+        ));
         Ok(testbed)
     }
 
-    /// What every testbed needs before its first command, however it came to be: the time, and randomness of its own.
+    /// What every testbed needs before its first command: an identity, the time, and randomness of its own; and one that has
+    /// just booted, its services.
     async fn settle(&self, limit: Duration) -> Result<(), StepFailure> {
-        let mut seed = [0; 64];
-        std::fs::File::open("/dev/urandom")
-            .and_then(|mut file| std::io::Read::read_exact(&mut file, &mut seed))
-            .map_err(|error| StepFailure::Testbed(format!("no randomness for the testbed: {error}")))?;
         let settling = async {
-            self.guest.seed_random(&seed).await?;
-            self.guest.set_clock(SystemTime::now()).await?;
+            self.guest.renew(&Renewal::now(None)).await?;
+            if self.machine.template.is_some() {
+                return Ok(());
+            }
             // `degraded` is as good as `running` here: a unit that fails is the image's matter. The agent answers long
             // before the system is up.
             let ready = Exec::new(["systemctl", "is-system-running", "--wait"]);
             self.guest.output(ready).await.map(drop)
         };
         self.attend_for(limit, "starting the testbed's system", settling).await
+    }
+
+    /// The image that it runs.
+    #[must_use]
+    pub fn image(&self) -> &BootImage {
+        &self.machine.image
+    }
+
+    /// The machine's name.
+    #[must_use]
+    pub fn machine(&self) -> &MachineId {
+        &self.machine.id
+    }
+
+    /// Its disk. The file goes with the testbed's job unless somebody takes it away.
+    #[must_use]
+    pub fn disk(&self) -> &Disk {
+        &self.machine.disk
+    }
+
+    /// What its disk is an overlay of, nearest first.
+    pub(super) fn chain(&self) -> Vec<(PathBuf, DiskFormat)> {
+        self.machine.disk.backing.clone()
+    }
+
+    /// Freezes it; it is gone then.
+    pub(super) async fn freeze(self, method: Method, state: &Path) -> Result<Frozen, StepFailure> {
+        // A clone goes on here: what is on its way to the disk now would be on its way for ever.
+        self.must("bringing the testbed to rest", Exec::new(["sync"])).await?;
+        let Launched { id, hypervisor, .. } = self.into_machine();
+        hypervisor
+            .freeze(&id, method, state)
+            .await
+            .map_err(|error| StepFailure::Testbed(error.to_string()))
+    }
+
+    /// Hangs up, so that the agent waits for somebody else.
+    pub(super) fn into_machine(self) -> Launched {
+        self.machine
+    }
+
+    /// Gives the testbed back before its job ends. Nobody waits for it.
+    pub fn release(self, context: &JobContext) {
+        context.release(self.into_machine());
     }
 
     /// Waits for something short that the guest does for us: a copy, or a command of Preflight's own. A guest that dies,
@@ -278,7 +336,7 @@ impl Testbed {
                 Ok(Err(_)) => std::future::pending().await,
                 Err(_) => {
                     let seconds = self.patience.as_secs();
-                    return StepFailure::Testbed(format!("the testbed has given no sign of life for {seconds} s"));
+                    return StepFailure::Unresponsive(format!("the testbed has given no sign of life for {seconds} s"));
                 }
             }
         }
@@ -289,7 +347,7 @@ impl Testbed {
         if !error.is_guest_lost() {
             return error.into();
         }
-        match tokio::time::timeout(END_KNOWN, end_of(self.ended.clone())).await {
+        match tokio::time::timeout(END_KNOWN, end_of(self.machine.ended.clone())).await {
             Ok(reason) => StepFailure::Testbed(words_of_end(reason).to_owned()),
             Err(_) => error.into(),
         }
@@ -330,19 +388,22 @@ impl Testbed {
         let gone = async {
             // Its answer may never come: the agent goes down with the machine.
             let asked = self.guest.output(Exec::new(["systemctl", "poweroff"])).await;
-            tracing::debug!(machine = %self.machine, ?asked, "asked to power off");
+            tracing::debug!(machine = %self.machine.id, ?asked, "asked to power off");
             self.guest.closed().await;
             // The socket closes when QEMU ends, a moment before libvirt knows. No answer is no knowledge: a machine that
             // still writes to its disk must not be taken for gone.
             while self
+                .machine
                 .hypervisor
                 .list()
                 .await
-                .map_or(true, |list| list.iter().any(|info| info.id == self.machine))
+                .map_or(true, |list| list.iter().any(|info| info.id == self.machine.id))
             {
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }
-            tokio::time::timeout(END_KNOWN, end_of(self.ended.clone())).await.ok()
+            tokio::time::timeout(END_KNOWN, end_of(self.machine.ended.clone()))
+                .await
+                .ok()
         };
         match tokio::time::timeout(limit, gone).await {
             Err(_) => Err(StepFailure::Testbed("the testbed did not power off".to_owned())),
@@ -352,24 +413,6 @@ impl Testbed {
                 "{} instead of powering off",
                 words_of_end(reason)
             ))),
-        }
-    }
-}
-
-/// Tasks that end with their owner.
-#[derive(Default)]
-struct Tasks(Vec<AbortHandle>);
-
-impl Tasks {
-    fn spawn(&mut self, task: impl Future<Output = ()> + Send + 'static) {
-        self.0.push(tokio::spawn(task).abort_handle());
-    }
-}
-
-impl Drop for Tasks {
-    fn drop(&mut self) {
-        for task in &self.0 {
-            task.abort();
         }
     }
 }
@@ -400,54 +443,9 @@ pub fn describe(status: ExitStatus) -> String {
     }
 }
 
-async fn watch_end(
-    mut events: broadcast::Receiver<HypervisorEvent>,
-    machine: MachineId,
-    end: watch::Sender<Option<EndReason>>,
-) {
-    loop {
-        match events.recv().await {
-            Ok(HypervisorEvent::Ended { id, reason }) if id == machine => {
-                end.send_replace(Some(reason));
-                return;
-            }
-            Ok(_) | Err(broadcast::error::RecvError::Lagged(_)) => {}
-            Err(broadcast::error::RecvError::Closed) => return,
-        }
-    }
-}
-
-/// Waits for a machine's end. For ever where nobody tells of it.
-async fn end_of(mut ended: watch::Receiver<Option<EndReason>>) -> EndReason {
-    let known = ended.wait_for(Option::is_some).await.ok().and_then(|reason| *reason);
-    match known {
-        Some(reason) => reason,
-        None => std::future::pending().await,
-    }
-}
-
-fn words_of_end(reason: EndReason) -> &'static str {
-    match reason {
-        EndReason::Shutdown => "the testbed has shut itself down",
-        EndReason::Panicked => "the testbed's kernel has panicked",
-        EndReason::ConsoleFlood => "the testbed has flooded its console and was destroyed",
-        EndReason::Frozen => "the testbed was frozen",
-        EndReason::Destroyed => "the testbed was destroyed from outside",
-        EndReason::Failed | EndReason::WhileDisconnected => "the testbed's QEMU has died",
-    }
-}
-
 fn show_console(console: &Path, log: &JobLog) {
-    use std::io::{Read, Seek, SeekFrom};
-    let Ok(mut file) = std::fs::File::open(console) else {
-        return;
-    };
-    let size = file.metadata().map_or(0, |metadata| metadata.len());
-    let mut tail = Vec::new();
-    let read = file
-        .seek(SeekFrom::Start(size.saturating_sub(CONSOLE_SHOWN)))
-        .and_then(|_| file.take(CONSOLE_SHOWN).read_to_end(&mut tail));
-    if read.is_ok() && !tail.is_empty() {
+    let tail = console_tail(console, CONSOLE_SHOWN);
+    if !tail.is_empty() {
         log.say("preflight: the end of its console:");
         log.output(LogStream::Stdout, &tail);
     }

@@ -5,7 +5,9 @@ use std::io;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
+use preflight_archive::Lock;
 use preflight_core::{ImageId, ImageKind, ImageRecord, Moment, Series};
+use preflight_testbed::template::TemplateId;
 use serde::{Deserialize, Serialize};
 
 const METADATA: &str = "image.json";
@@ -32,6 +34,10 @@ pub struct TicketImage {
     pub created_at: i64,
     /// Bytes that it takes on the host's disk.
     pub size: u64,
+    /// The template that was frozen when its packages were installed, where machines can be frozen.
+    pub template: Option<TemplateId>,
+    /// What was fetched for it.
+    pub lock: Lock,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -41,6 +47,10 @@ struct Metadata {
     series: String,
     base: String,
     created_at: i64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    template: Option<TemplateId>,
+    #[serde(default)]
+    lock: String,
 }
 
 impl TicketImages {
@@ -76,7 +86,15 @@ impl TicketImages {
     ///
     /// # Errors
     /// The system's.
-    pub fn publish(&self, id: &str, series: &str, base: &str, created_at: i64) -> io::Result<TicketImage> {
+    pub fn publish(
+        &self,
+        id: &str,
+        series: &str,
+        base: &str,
+        created_at: i64,
+        template: Option<TemplateId>,
+        lock: &Lock,
+    ) -> io::Result<TicketImage> {
         let folder = self.0.join(id);
         let disk = folder.join(DISK);
         // libvirt gave the disk to QEMU's user while the machine ran; from here on all may read it and nobody write.
@@ -87,6 +105,8 @@ impl TicketImages {
             series: series.to_owned(),
             base: base.to_owned(),
             created_at,
+            template,
+            lock: lock.to_json(),
         };
         let json = serde_json::to_vec_pretty(&metadata)?;
         // The metadata makes it an image: it comes last, and whole.
@@ -125,6 +145,8 @@ impl TicketImages {
             disk,
             created_at: metadata.created_at,
             size,
+            template: metadata.template,
+            lock: Lock::from_json(&metadata.lock).map_err(io::Error::other)?,
         })
     }
 

@@ -1,24 +1,31 @@
 //! What all jobs share: images, the archive, the hypervisor, and where their files go. It answers "which image" and "which
 //! archive"; what a job does with them is the pipeline's matter.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use async_trait::async_trait;
 use preflight_archive::{Archive, Mirror, Network, ProgressCallback, Session, SessionOptions, SigningKey, TicketMount};
 use preflight_core::{Series, Ticket};
 use preflight_store::TicketFolder;
+use preflight_testbed::template::{TemplateId, TemplateStore};
 use preflight_testbed::{DiskFormat, Hypervisor, InstallationId, MachineId, MiB};
 use preflight_vm_images::{
     ArchiveSource, BaseImage, BootOptions, Catalogue, ImageStore, Mirrors, Recipe, RecipeName, Variant, compose_initrd,
     kernel_command_line,
 };
+use tokio_util::task::TaskTracker;
 
 use super::failure::StepFailure;
+use super::pool::Pool;
+use super::templates::Templates;
 use super::ticket_image::TicketImages;
+
+/// What guests call the ticket's repository: the same in all tickets.
+pub(crate) const REPOSITORY: &str = "packages";
 
 /// What the configuration says about jobs.
 #[derive(Debug, Clone)]
@@ -35,6 +42,8 @@ pub struct JobSettings {
     pub limits: Limits,
     /// The static agent that every guest runs.
     pub agent: PathBuf,
+    /// How many clones may be made ahead and held.
+    pub pool: usize,
 }
 
 /// How long things may take under working hardware acceleration; [`Workshop::limit`] scales it for this host.
@@ -87,6 +96,11 @@ pub struct Workshop {
     pub images: ImageStore,
     /// The tickets' images.
     pub ticket_images: TicketImages,
+    /// The templates from which testbeds are cloned.
+    pub templates: Templates,
+    /// Machines that are being taken down although nobody waits for it.
+    pub(super) tidying: TaskTracker,
+    pub(super) pool: Pool,
     /// The recipes.
     pub catalogue: Catalogue,
     /// Where packages come from.
@@ -100,11 +114,15 @@ pub struct Workshop {
     hypervisor_source: Arc<dyn HypervisorSource>,
     installation: InstallationId,
     next_machine: AtomicU64,
+    /// Composed initrds by base image: agent and modules stay what they are while the daemon runs.
+    known_initrds: Mutex<HashMap<String, PathBuf>>,
 }
 
 /// An image as a testbed boots it.
 #[derive(Debug, Clone)]
 pub struct BootImage {
+    /// The ticket's image, where it is one.
+    pub id: Option<String>,
     /// Its disk, which no machine writes to.
     pub disk: PathBuf,
     /// The disk's format.
@@ -113,11 +131,15 @@ pub struct BootImage {
     pub backing: Vec<(PathBuf, DiskFormat)>,
     /// The base image that it is, or is made of.
     pub base: BaseImage,
+    /// A template that was frozen in the making of this image.
+    pub template: Option<TemplateId>,
 }
 
 impl BootImage {
     fn of_base(base: BaseImage) -> Self {
         Self {
+            id: None,
+            template: None,
             disk: base.disk(),
             format: DiskFormat::Raw,
             backing: Vec::new(),
@@ -145,6 +167,7 @@ impl Workshop {
     pub fn new(
         images: ImageStore,
         ticket_images: TicketImages,
+        templates: TemplateStore,
         catalogue: Catalogue,
         archive: Archive,
         key: SigningKey,
@@ -160,6 +183,9 @@ impl Workshop {
         Self {
             images,
             ticket_images,
+            templates: Templates::new(templates),
+            tidying: TaskTracker::new(),
+            pool: Pool::default(),
             catalogue,
             archive,
             key,
@@ -168,6 +194,7 @@ impl Workshop {
             hypervisor_source,
             installation,
             next_machine: AtomicU64::new(start * 100),
+            known_initrds: Mutex::default(),
         }
     }
 
@@ -249,6 +276,8 @@ impl Workshop {
             .map_err(|error| gone(error.to_string()))?;
         let base = self.images.get(&image.base).map_err(|error| gone(error.to_string()))?;
         Ok(BootImage {
+            id: Some(image.id),
+            template: image.template,
             disk: image.disk,
             format: DiskFormat::Qcow2,
             backing: vec![(base.disk(), DiskFormat::Raw)],
@@ -261,8 +290,15 @@ impl Workshop {
     /// # Errors
     /// The agent is missing, or the disk is full.
     pub fn initrd(&self, image: &BaseImage) -> Result<PathBuf, StepFailure> {
-        compose_initrd(image, &self.settings.agent, &self.folders.initrds)
-            .map_err(|error| StepFailure::Testbed(error.to_string()))
+        let mut known = self.known_initrds.lock().unwrap_or_else(PoisonError::into_inner);
+        let id = image.id().to_string();
+        if let Some(initrd) = known.get(&id).filter(|initrd| initrd.is_file()) {
+            return Ok(initrd.clone());
+        }
+        let initrd = compose_initrd(image, &self.settings.agent, &self.folders.initrds)
+            .map_err(|error| StepFailure::Testbed(error.to_string()))?;
+        known.insert(id, initrd.clone());
+        Ok(initrd)
     }
 
     /// The kernel command line with which an image boots.
@@ -308,7 +344,7 @@ impl Workshop {
         };
         if let Some(folder) = repository {
             options.repositories.push(TicketMount {
-                path: ticket.id.to_string(),
+                path: REPOSITORY.to_owned(),
                 folder: folder.to_owned(),
             });
         }

@@ -3,20 +3,19 @@
 use std::path::Path;
 
 use preflight_archive::{RefusalKind, RepositoryLabels, ticket_preferences, ticket_source};
-use preflight_core::TicketId;
 use preflight_guest::{Exec, FileMode};
 
-use crate::executor::{JobContext, Ran, StepFailure, Testbed};
+use crate::executor::{JobContext, REPOSITORY, Ran, StepFailure, Testbed};
 
 const SOURCES: &str = "/etc/apt/sources.list.d/preflight-ticket.list";
 const KEY: &str = "/etc/apt/keyrings/preflight-ticket.asc";
 const PREFERENCES: &str = "/etc/apt/preferences.d/preflight-ticket";
 
-/// What a ticket's repository says of itself.
-pub(super) fn labels(ticket: TicketId) -> RepositoryLabels {
+/// What a ticket's repository says of itself. The same in all tickets: a layer that one has made serves the next.
+pub(super) fn labels() -> RepositoryLabels {
     RepositoryLabels {
         origin: "Preflight".to_owned(),
-        label: format!("ticket-{ticket}"),
+        label: "ticket".to_owned(),
     }
 }
 
@@ -30,18 +29,14 @@ pub(super) fn apt_get<'a>(arguments: impl IntoIterator<Item = &'a str>) -> Exec 
 
 /// Makes the ticket's repository known to the testbed's apt, above every other: a package of the archive with the same
 /// version must not win over what was just built.
-pub(super) async fn add_ticket_repository(
-    context: &JobContext,
-    testbed: &Testbed,
-    ticket: TicketId,
-) -> Result<(), StepFailure> {
+pub(super) async fn add_ticket_repository(context: &JobContext, testbed: &Testbed) -> Result<(), StepFailure> {
     let key = context
         .workshop
         .key
         .public_armored()
         .map_err(|error| StepFailure::Testbed(error.to_string()))?;
-    let sources = ticket_source(&ticket.to_string(), KEY);
-    let preferences = ticket_preferences(&labels(ticket));
+    let sources = ticket_source(REPOSITORY, KEY);
+    let preferences = ticket_preferences(&labels());
     for (path, content) in [
         (KEY, &key[..]),
         (SOURCES, sources.as_bytes()),

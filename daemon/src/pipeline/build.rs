@@ -4,20 +4,23 @@
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
+use async_trait::async_trait;
 use preflight_archive::{ArchiveError, TicketRepository};
-use preflight_core::{Artifact, Ending, Sha256};
-use preflight_debian::{BinaryPackage, PackageName, Sha256Digest};
+use preflight_core::{Artifact, Ending, Sha256, Ticket};
+use preflight_debian::{BinaryPackage, Keyring, PackageName, Sha256Digest, SignaturePolicy, SourcePackage};
 use preflight_guest::{Exec, ExitStatus, GuestError};
 use preflight_report::findings;
 use preflight_vm_images::Variant;
 
 use super::results::{self, Part};
 use super::{apt, stage};
-use crate::executor::{JobContext, Ran, StepFailure, Testbed, describe, repository};
+use crate::executor::{JobContext, LayerSpec, Prepare, Ran, StepFailure, Testbed, describe, repository};
 use crate::services::JobReport;
 
 /// Where sources are unpacked and built in a testbed.
 pub(super) const WORK: &str = "/build";
+/// The source's tree, below [`WORK`].
+pub(super) const TREE: &str = "/build/tree";
 /// The largest file that a build may leave.
 const LARGEST_ARTIFACT: u64 = 8 << 30;
 /// The most files that a build may leave; the largest sources of the archive make some hundreds.
@@ -41,17 +44,25 @@ pub(crate) async fn run(context: &JobContext) -> Result<Ending, StepFailure> {
     let repository = repository(&context.order.folder);
     let earlier = !ticket.artifacts.is_empty();
     let session = context.session(&image, earlier.then_some(repository.as_path()))?;
-    context.phase("starting a testbed", None);
-    let testbed = context.testbed(&image, session).await?;
     let user = image.user();
+    let staged = context.staged()?;
+    let dsc = source_package(&staged)?;
 
-    let tree = unpack(context, &testbed, &context.staged()?, user).await?;
-    keep_tree(&testbed, &context.staged()?, user).await?;
-    keep_control(&testbed, &tree, &context.staged()?).await?;
-    if earlier {
-        apt::add_ticket_repository(context, &testbed, ticket.id).await?;
-    }
-    install_build_dependencies(context, &testbed, &tree).await?;
+    context.phase("starting a testbed", None);
+    let layer = LayerSpec {
+        title: format!("build dependencies of {}", dsc.dsc.source.as_str()),
+        contents: dependencies(context, &dsc),
+    };
+    let preparation = Dependencies {
+        context,
+        dsc: &dsc.dsc_path,
+    };
+    let prepared = context.prepared(&image, layer, session, &preparation).await?;
+    let testbed = prepared.testbed;
+    context.phase("unpacking the source", None);
+    let tree = unpack(context, &testbed, &dsc, user).await?;
+    keep_tree(&testbed, &staged, user).await?;
+    keep_control(&testbed, &tree, &staged).await?;
     testbed.session.seal();
     context.lock(&testbed.session);
 
@@ -70,14 +81,67 @@ pub(super) async fn make_work_folder(testbed: &Testbed, user: &str) -> Result<()
     testbed.must("making the build folder", make).await.map(drop)
 }
 
+fn source_package(staged: &Path) -> Result<SourcePackage, StepFailure> {
+    let broken = |error: &dyn std::fmt::Display| StepFailure::Testbed(format!("the staged source: {error}"));
+    let dsc = stage::dsc(&staged.join(stage::PACKAGE)).map_err(|error| broken(&error))?;
+    SourcePackage::open(&dsc, &Keyring::default(), SignaturePolicy::Ignore).map_err(|error| broken(&error))
+}
+
+/// All that decides what is installed for a build.
+fn dependencies(context: &JobContext, package: &SourcePackage) -> Vec<String> {
+    let mut parts = vec!["build dependencies".to_owned()];
+    parts.extend(package.dsc.build_relations.iter().cloned());
+    parts.extend(packages(&context.order.ticket));
+    parts
+}
+
+/// What a ticket has built so far, by name and digest: what its repository holds.
+pub(super) fn packages(ticket: &Ticket) -> Vec<String> {
+    let debs = ticket
+        .artifacts
+        .iter()
+        .filter(|record| record.artifact.name.ends_with(".deb"));
+    let mut parts: Vec<String> = debs
+        .map(|record| format!("{} {}", record.artifact.name, record.artifact.sha256))
+        .collect();
+    parts.sort();
+    parts
+}
+
+/// What a `.dsc` build-depends on, in a testbed.
+struct Dependencies<'a> {
+    context: &'a JobContext,
+    dsc: &'a Path,
+}
+
+#[async_trait]
+impl Prepare for Dependencies<'_> {
+    type Error = StepFailure;
+
+    async fn prepare(&self, testbed: &Testbed) -> Result<(), StepFailure> {
+        if !self.context.order.ticket.artifacts.is_empty() {
+            apt::add_ticket_repository(self.context, testbed).await?;
+        }
+        let name = self.dsc.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let there = format!("/run/{name}");
+        let push = testbed.guest.push_file(self.dsc, &there, None);
+        testbed.attend("copying the .dsc", push).await?;
+        install_build_dependencies(self.context, testbed, &there).await
+    }
+}
+
 /// Copies a source package into the testbed and unpacks it, as the unprivileged user; answers where.
-async fn unpack(context: &JobContext, testbed: &Testbed, staged: &Path, user: &str) -> Result<String, StepFailure> {
-    let package = staged.join(stage::PACKAGE);
-    let dsc = stage::dsc(&package).map_err(|error| StepFailure::Testbed(error.to_string()))?;
+async fn unpack(
+    context: &JobContext,
+    testbed: &Testbed,
+    source: &SourcePackage,
+    user: &str,
+) -> Result<String, StepFailure> {
+    let (package, dsc) = (source.dsc_path.parent().unwrap_or(Path::new("/")), &source.dsc_path);
     let name = dsc.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    let push = testbed.guest.push_tree(&package, format!("{WORK}/package"), Some(user));
+    let push = testbed.guest.push_tree(package, format!("{WORK}/package"), Some(user));
     testbed.attend("copying the source", push).await?;
-    let tree = format!("{WORK}/tree");
+    let tree = TREE.to_owned();
     let make = format!("mkdir -p {WORK} && chown {user}: {WORK}");
     testbed
         .must("making the build folder", Exec::new(["sh", "-ec", &make]))
@@ -203,7 +267,7 @@ pub(super) async fn place_tree(testbed: &Testbed, staged: &Path, user: &str) -> 
     testbed
         .must("removing the packed tree", Exec::new(["rm", &file]))
         .await?;
-    Ok(format!("{WORK}/tree"))
+    Ok(TREE.to_owned())
 }
 
 /// Keeps what the tests' plan will be made from.
@@ -307,7 +371,7 @@ fn publish(context: &JobContext, repository: &Path) -> Result<(), StepFailure> {
         .filter(|path| path.extension().is_some_and(|extension| extension == "deb"))
         .collect();
     debs.sort();
-    let labels = apt::labels(context.order.ticket.id);
+    let labels = apt::labels();
     match TicketRepository::publish(repository, &debs, &labels, &context.workshop.key, SystemTime::now()) {
         Ok(_) => Ok(()),
         // What no repository could hold, no archive would take.

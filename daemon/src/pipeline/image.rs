@@ -3,34 +3,41 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use async_trait::async_trait;
 use preflight_core::{Ending, Sha256};
 use preflight_debian::BinaryPackage;
 use preflight_guest::Exec;
 use preflight_report::findings;
+use preflight_testbed::overlay::rebase;
 use preflight_vm_images::Variant;
 
 use super::{apt, build, results};
-use crate::executor::{JobContext, StepFailure, Testbed, repository};
+use crate::executor::{JobContext, LayerSpec, Prepare, StepFailure, Testbed, repository};
 use crate::services::JobReport;
 
 pub(crate) async fn run(context: &JobContext) -> Result<Ending, StepFailure> {
     let (workshop, ticket) = (&context.workshop, &context.order.ticket);
     let image = workshop.base(&ticket.series, Variant::Test)?;
-    let session = context.session(&image, Some(&repository(&context.order.folder)))?;
-    let id = format!(
-        "ticket-{}-{}",
-        ticket.id,
-        short_digest(context, image.base.id().as_str())
-    );
+    let contents = contents(context);
+    let id = format!("ticket-{}", short_digest(&contents, image.base.id().as_str()));
+    if let Ok(there) = workshop.ticket_images.get(&id) {
+        // Whose ticket it was made for does not matter: it is named by what is in it.
+        context.lock_also(there.lock.clone());
+        context.log.say(&format!("preflight: {id} is there already"));
+        context.report(JobReport::Image(there.record()));
+        return Ok(Ending::pass());
+    }
     let broken = |error: std::io::Error| StepFailure::Testbed(format!("the ticket's image: {error}"));
-    let draft = workshop.ticket_images.begin(&id).map_err(broken)?;
 
     context.phase("starting a testbed", None);
-    let testbed = context.testbed_on(&image, session, Some(draft.disk())).await?;
-    context.phase("installing the ticket's packages", None);
-    apt::add_ticket_repository(context, &testbed, ticket.id).await?;
-    install(context, &testbed).await?;
-    context.lock(&testbed.session);
+    let session = context.session(&image, Some(&repository(&context.order.folder)))?;
+    let layer = LayerSpec {
+        title: format!("image {id}"),
+        contents,
+    };
+    let prepared = context.prepared(&image, layer, session, &Installation(context)).await?;
+    let testbed = prepared.testbed;
+    let lock = context.fetched();
 
     context.phase("closing the image", Some(0.9));
     // Who boots this image is another machine: it gets an identity and a seed of its own.
@@ -38,7 +45,16 @@ pub(crate) async fn run(context: &JobContext) -> Result<Ending, StepFailure> {
     testbed
         .must("cleaning the image", Exec::new(["sh", "-ec", clean]))
         .await?;
+    let disk = testbed.disk().clone();
     testbed.power_off(workshop.limit(|limits| limits.boot)).await?;
+    let draft = workshop.ticket_images.begin(&id).map_err(broken)?;
+    // An image of its own: the template that it came from may go.
+    rebase(&disk, &image.disk, image.format)
+        .await
+        .map_err(|error| StepFailure::Testbed(format!("the ticket's image: {error}")))?;
+    std::fs::rename(&disk.path, draft.disk())
+        .or_else(|_| std::fs::copy(&disk.path, draft.disk()).map(drop))
+        .map_err(broken)?;
     context.clear().await;
     let now = SystemTime::now()
         .duration_since(UNIX_EPOCH)
@@ -50,6 +66,8 @@ pub(crate) async fn run(context: &JobContext) -> Result<Ending, StepFailure> {
             ticket.series.as_str(),
             image.base.id().as_str(),
             i64::try_from(now).unwrap_or(i64::MAX),
+            prepared.layer.map(|layer| layer.id().clone()),
+            &lock,
         )
         .map_err(broken)?;
     context.log.say(&format!(
@@ -59,6 +77,20 @@ pub(crate) async fn run(context: &JobContext) -> Result<Ending, StepFailure> {
     ));
     context.report(JobReport::Image(published.record()));
     Ok(Ending::pass())
+}
+
+/// The ticket's packages in a testbed.
+struct Installation<'a>(&'a JobContext);
+
+#[async_trait]
+impl Prepare for Installation<'_> {
+    type Error = StepFailure;
+
+    async fn prepare(&self, testbed: &Testbed) -> Result<(), StepFailure> {
+        self.0.phase("installing the ticket's packages", None);
+        apt::add_ticket_repository(self.0, testbed).await?;
+        install(self.0, testbed).await
+    }
 }
 
 async fn install(context: &JobContext, testbed: &Testbed) -> Result<(), StepFailure> {
@@ -99,19 +131,18 @@ async fn install(context: &JobContext, testbed: &Testbed) -> Result<(), StepFail
     })
 }
 
-/// Names an image by what it is made of: base image, packages, what was added and removed.
-fn short_digest(context: &JobContext, base: &str) -> String {
+/// All that an image is made of beside its base image: packages, what was added and removed.
+fn contents(context: &JobContext) -> Vec<String> {
     let ticket = &context.order.ticket;
-    let mut parts: Vec<String> = ticket
-        .artifacts
-        .iter()
-        .filter(|record| record.artifact.name.ends_with(".deb"))
-        .map(|record| format!("{} {}", record.artifact.name, record.artifact.sha256))
-        .collect();
-    parts.sort();
-    parts.push(format!("on {base}"));
+    let mut parts: Vec<String> = build::packages(ticket);
     parts.extend(ticket.options.add_packages.iter().map(|name| format!("+{name}")));
     parts.extend(ticket.options.remove_packages.iter().map(|name| format!("-{name}")));
-    let digest = Sha256(*preflight_debian::Sha256Digest::of(parts.join("\n").as_bytes()).as_bytes());
+    parts
+}
+
+/// Names an image by what it is made of.
+fn short_digest(contents: &[String], base: &str) -> String {
+    let text = format!("{}\non {base}", contents.join("\n"));
+    let digest = Sha256(*preflight_debian::Sha256Digest::of(text.as_bytes()).as_bytes());
     digest.to_string().chars().take(12).collect()
 }

@@ -144,6 +144,14 @@ impl Keeper {
         ask(&self.0.configuration.home, &format!("kill {id}"), LONGEST_ANSWER).map(drop)
     }
 
+    /// Puts a machine behind everything else on the host; it can't be undone. One that is not there is no error. Blocks.
+    ///
+    /// # Errors
+    /// It is another user's process, or the keeper is of an older release.
+    pub fn lower(&self, id: &MachineId) -> Result<(), KeeperError> {
+        ask(&self.0.configuration.home, &format!("lower {id}"), LONGEST_ANSWER).map(drop)
+    }
+
     /// The machines of this installation whose QEMU runs, whatever libvirt says of them. Blocks.
     ///
     /// # Errors

@@ -76,6 +76,20 @@ pub async fn flatten(disk: &Disk, path: &Path) -> Result<(), OverlayError> {
     done
 }
 
+/// Makes a disk an overlay of `base`, which is in its chain, and of nothing between: what lies between is copied into it.
+/// The machine must have ended.
+///
+/// # Errors
+/// `qemu-img` is missing or refuses; the disk is not to be used then.
+pub async fn rebase(disk: &Disk, base: &Path, base_format: DiskFormat) -> Result<(), OverlayError> {
+    let mut command = Command::new("qemu-img");
+    command
+        .args(["rebase", "-q", "-F", base_format.as_str(), "-b"])
+        .arg(base);
+    command.arg("--").arg(format!("json:{}", chain(disk)));
+    run("rebase", &disk.path, command).await
+}
+
 /// Takes an overlay away; one that is not there is no error.
 ///
 /// # Errors
@@ -217,6 +231,50 @@ mod tests {
         ));
         base[65536..65536 + 4096].fill(7);
         assert!(std::fs::read(at("flat")).unwrap() == base);
+    }
+
+    #[tokio::test]
+    async fn what_lies_between_a_disk_and_its_base_can_go() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        std::fs::write(at("base.raw"), vec![1; 1 << 20]).unwrap();
+        create_overlay(&at("base.raw"), DiskFormat::Raw, &at("1.qcow2"))
+            .await
+            .unwrap();
+        create_overlay(&at("1.qcow2"), DiskFormat::Qcow2, &at("2.qcow2"))
+            .await
+            .unwrap();
+        for (name, write) in [
+            ("1.qcow2", "write -P 7 65536 4096"),
+            ("2.qcow2", "write -P 8 131072 4096"),
+        ] {
+            assert!(qemu(
+                "qemu-io",
+                &["-f", "qcow2", "-c", write, at(name).to_str().unwrap()]
+            ));
+        }
+        let disk = Disk {
+            path: at("2.qcow2"),
+            format: DiskFormat::Qcow2,
+            backing: vec![(at("1.qcow2"), DiskFormat::Qcow2), (at("base.raw"), DiskFormat::Raw)],
+        };
+        rebase(&disk, &at("base.raw"), DiskFormat::Raw).await.unwrap();
+        remove(&at("1.qcow2")).unwrap();
+        let (from, to) = (at("2.qcow2"), at("flat"));
+        let convert = [
+            "convert",
+            "-f",
+            "qcow2",
+            "-O",
+            "raw",
+            from.to_str().unwrap(),
+            to.to_str().unwrap(),
+        ];
+        assert!(qemu("qemu-img", &convert));
+        let mut wanted = vec![1; 1 << 20];
+        wanted[65536..65536 + 4096].fill(7);
+        wanted[131_072..131_072 + 4096].fill(8);
+        assert!(std::fs::read(to).unwrap() == wanted);
     }
 
     #[tokio::test]

@@ -291,6 +291,14 @@ pub async fn qemu_version(emulator: &Path) -> io::Result<String> {
         .to_owned())
 }
 
+/// Names the host's processor with its features: what a guest sees under KVM.
+#[must_use]
+pub fn host_processor() -> String {
+    blake3::hash(processor(&read("/proc/cpuinfo")).as_bytes())
+        .to_hex()
+        .to_string()
+}
+
 /// What of a processor decides how KVM does: its name, its microcode and its features.
 fn processor(cpuinfo: &str) -> String {
     let first = cpuinfo.split("\n\n").next().unwrap_or_default();

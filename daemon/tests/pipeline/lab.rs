@@ -13,6 +13,7 @@ use preflight_protocol::method::{SignaturePolicy, TicketCreate};
 use preflight_protocol::ticket::Ticket;
 use preflight_store::TicketsFolder;
 use preflight_testbed::fake::Faults;
+use preflight_testbed::template::TemplateStore;
 use preflight_testbed::{Hypervisor, InstallationId};
 use preflight_vm_images::{
     Catalogue, IMAGE_FORMAT, ImageMetadata, ImageStore, KernelModule, MirrorChoice, Sha256, Variant,
@@ -23,7 +24,7 @@ use preflightd::executor::{JobFolders, JobSettings, Limits, PipelineExecutor, Ti
 use preflightd::images::WorkshopImages;
 use preflightd::pipeline::intake::SourceIntake;
 use preflightd::services::Services;
-use preflightd::testing::{ONE, ScriptedDoctor};
+use preflightd::testing::{EndlessDisk, ONE, ScriptedDoctor};
 
 use crate::client::Client;
 use crate::guest::{Play, Scene, Script};
@@ -111,6 +112,7 @@ impl Lab {
                     build: LIMIT,
                 },
                 agent,
+                pool: 0,
             },
             jobs: scenario.jobs,
             folder,
@@ -178,6 +180,7 @@ impl Lab {
         let workshop = Arc::new(Workshop::new(
             images,
             self.ticket_images(),
+            TemplateStore::open(folders.cache.join("templates")).unwrap(),
             catalogue.clone(),
             archive.unwrap(),
             SigningKey::load_or_create(&folders.state.join("keys")).unwrap(),
@@ -205,6 +208,7 @@ impl Lab {
                 usual: ONE,
                 ..Demands::default()
             },
+            disk: Arc::new(EndlessDisk),
             shells: Arc::new(preflightd::shells::NoShells),
         }
     }

@@ -120,10 +120,17 @@ impl Access {
             self.uri.clone()
         };
         let connect = open(&uri)?;
-        if let Err(error) = connect.set_keep_alive(KEEP_ALIVE.0, KEEP_ALIVE.1) {
-            tracing::warn!(error = error.message(), "libvirt's daemon can't be watched for hanging");
-        }
+        watch_for_hanging(&connect, true);
         Ok(connect)
+    }
+}
+
+/// Has libvirt's client ask the daemon every few seconds whether it lives, or lets it rest. A daemon that ends is noticed
+/// in any case.
+pub(super) fn watch_for_hanging(connect: &Connect, on: bool) {
+    let (interval, count) = if on { KEEP_ALIVE } else { (0, 0) };
+    if let Err(error) = connect.set_keep_alive(interval, count) {
+        tracing::warn!(error = error.message(), "libvirt's daemon can't be watched for hanging");
     }
 }
 

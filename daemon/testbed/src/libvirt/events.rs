@@ -14,9 +14,11 @@ use virt::connect::Connect;
 use virt::error::Error;
 use virt::sys;
 
-/// What a callback saw.
+/// What the thread that watches is told: what a callback saw, or that it has to look again.
 #[derive(Debug)]
 pub(super) enum Raw {
+    /// libvirt is about to be called.
+    Called,
     /// A domain's life went on: libvirt's event number and its detail.
     Life { name: String, event: u32, detail: u32 },
     /// The connection of this generation has ended.

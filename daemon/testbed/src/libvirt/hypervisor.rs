@@ -15,14 +15,14 @@ use virt::domain::Domain;
 use virt::error::Error;
 use virt::sys;
 
-use super::access::{Access, Configuration};
+use super::access::{Access, Configuration, watch_for_hanging};
 use super::capabilities;
 use super::console_watch::{LARGEST_CONSOLE_LOG, flooded};
 use super::events::{self, Raw, Watched};
 use super::known::{KnownMachines, Origin};
 use super::worker::Worker;
 use super::xml::{self, Platform};
-use super::{memory, migration, save_image};
+use super::{memory, migration, priority, save_image};
 use crate::hypervisor::{
     EndReason, Freezing, HostDescription, Hypervisor, HypervisorError, HypervisorEvent, MachineInfo, MachineState,
 };
@@ -38,6 +38,8 @@ const LONGEST_DESTROY: Duration = Duration::from_secs(2);
 const LONGEST_WAIT: Duration = Duration::from_secs(5);
 /// Between two looks at the console logs, and between two attempts to connect.
 const TICK: Duration = Duration::from_secs(1);
+/// How long after a call, with no machine that runs, libvirt is still watched: a call that hangs is found out within that time.
+const ATTENTION: Duration = Duration::from_secs(30);
 
 /// Machines by libvirt.
 pub struct LibvirtHypervisor {
@@ -270,6 +272,7 @@ impl Shared {
             }
             return Err(error);
         }
+        priority::apply(&self.access.keeper, link.connect(), &spec.id, spec.priority);
         let ended = lock(&self.known).started(&spec.id);
         if let Some(reason) = ended {
             self.tell(HypervisorEvent::Ended {
@@ -448,7 +451,7 @@ impl Shared {
             let gone = |error: &Error| error.code().to_raw() == sys::VIR_ERR_NO_DOMAIN;
             let domain = match connect.lookup_domain_by_name(&id.to_string()) {
                 Ok(domain) => domain,
-                Err(error) if gone(&error) => return Ok(()),
+                Err(error) if gone(&error) => return self.kill_unlisted(id),
                 Err(error) => return Err(failed(error)),
             };
             match domain.destroy() {
@@ -463,14 +466,36 @@ impl Shared {
         })
     }
 
+    /// Kills what libvirt does not know: a libvirt daemon that has just come back may not know yet of machines that run.
+    fn kill_unlisted(&self, id: &MachineId) -> Result<(), HypervisorError> {
+        let keeper = &self.access.keeper;
+        let killed = keeper.machines().and_then(|running| {
+            if !running.contains(id) {
+                return Ok(());
+            }
+            lock(&self.known).because(id, EndReason::Destroyed);
+            keeper.kill(id)
+        });
+        killed.map_err(|error| HypervisorError::Destroy {
+            id: id.clone(),
+            message: error.to_string(),
+        })
+    }
+
     fn list(&self) -> Result<Vec<MachineInfo>, HypervisorError> {
-        self.retried(LONGEST_WAIT, |connect| {
+        let mut listed = self.retried(LONGEST_WAIT, |connect| {
             let found = ours(connect, &self.installation)?;
             Ok(found
                 .into_iter()
                 .filter_map(|(id, domain)| describe(id, &domain))
-                .collect())
-        })
+                .collect::<Vec<_>>())
+        })?;
+        // A libvirt daemon that has just come back may not know yet of machines that run.
+        match self.access.keeper.machines() {
+            Ok(running) => listed.extend(unlisted(running, &listed)),
+            Err(error) => tracing::warn!(%error, "machines are listed as libvirt knows them"),
+        }
+        Ok(listed)
     }
 
     /// Does something that may be done twice, and does it again on the next connection if this one ends meanwhile.
@@ -490,8 +515,14 @@ impl Shared {
         }
     }
 
+    /// The connection, if there is one at this moment.
+    fn connection_now(&self) -> Option<Arc<Watched>> {
+        lock(&self.connection).current.clone()
+    }
+
     /// The connection; waits for it while it is being opened again.
     fn connection(&self, longest: Duration) -> Result<Arc<Watched>, HypervisorError> {
+        let _ = self.messages.send(Raw::Called);
         let (link, _) = self
             .restored
             .wait_timeout_while(lock(&self.connection), longest, |link| link.current.is_none())
@@ -519,6 +550,7 @@ impl Shared {
 
     fn hear(&self, raw: Raw) -> bool {
         match raw {
+            Raw::Called => true,
             Raw::Life { name, event, detail } => {
                 let Ok(id) = name.parse::<MachineId>() else { return true };
                 if *id.installation() != self.installation {
@@ -612,18 +644,27 @@ fn copy_memory(template: &Path, file: &Path) -> std::io::Result<()> {
     std::fs::set_permissions(file, std::fs::Permissions::from_mode(0o600))
 }
 
-/// The life of the thread that hears events.
+/// The life of the thread that hears events. Without calls and with no machine that runs, it rests until it is told something.
 fn watch(shared: &Weak<Shared>, heard: &mpsc::Receiver<Raw>) {
     let mut connected = true;
     let mut compared = true;
+    let mut rests = false;
+    let mut called = Instant::now();
     loop {
-        let message = heard.recv_timeout(TICK);
+        let message = if rests {
+            heard.recv().map_err(|_| RecvTimeoutError::Disconnected)
+        } else {
+            heard.recv_timeout(TICK)
+        };
         let Some(shared) = shared.upgrade() else { return };
         if shared.leaving.load(Ordering::SeqCst) {
             return;
         }
         match message {
             Ok(raw) => {
+                if matches!(raw, Raw::Called) {
+                    called = Instant::now();
+                }
                 if !shared.hear(raw) && connected {
                     connected = false;
                     tracing::warn!("the connection to libvirt has ended; opening another");
@@ -635,12 +676,19 @@ fn watch(shared: &Weak<Shared>, heard: &mpsc::Receiver<Raw>) {
         }
         if !connected {
             match shared.reopen() {
-                Ok(()) => (connected, compared) = (true, false),
+                Ok(()) => (connected, compared, rests) = (true, false, false),
                 Err(error) => tracing::warn!(%error, "libvirt can't be reached yet"),
             }
         }
         if connected && !compared {
             compared = shared.compare();
+        }
+        let idle = connected && compared && called.elapsed() >= ATTENTION && lock(&shared.known).rest();
+        if idle != rests {
+            rests = idle;
+            if let Some(link) = shared.connection_now() {
+                watch_for_hanging(link.connect(), !rests);
+            }
         }
     }
 }
@@ -671,6 +719,19 @@ fn describe(id: MachineId, domain: &Domain) -> Option<MachineInfo> {
         label: xml::label(&metadata).unwrap_or_default(),
         state,
     })
+}
+
+/// Those that run unknown to libvirt. What they do, libvirt alone could say; they run or will be made to.
+fn unlisted(running: Vec<MachineId>, listed: &[MachineInfo]) -> Vec<MachineInfo> {
+    running
+        .into_iter()
+        .filter(|id| listed.iter().all(|machine| machine.id != *id))
+        .map(|id| MachineInfo {
+            id,
+            label: String::new(),
+            state: MachineState::Running,
+        })
+        .collect()
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "it is what map_err wants")]

@@ -27,6 +27,8 @@ struct Known {
     origin: Option<Origin>,
     /// Between libvirt's call and its return: an end is told only if the call succeeds.
     starting: bool,
+    /// Whether its processors are held, as far as libvirt has said.
+    held: bool,
     ended: Option<EndReason>,
     /// A reason that libvirt can't know and that stands above its own.
     because: Option<EndReason>,
@@ -45,6 +47,7 @@ impl KnownMachines {
         let known = Known {
             origin: Some(origin),
             starting: true,
+            held: false,
             ended: None,
             because: None,
         };
@@ -83,6 +86,7 @@ impl KnownMachines {
     #[must_use]
     pub(super) fn life(&mut self, id: &MachineId, event: u32, detail: u32) -> Option<EndReason> {
         let known = self.0.get_mut(id)?;
+        known.held = event == sys::VIR_DOMAIN_EVENT_SUSPENDED;
         match event {
             sys::VIR_DOMAIN_EVENT_CRASHED => {
                 known.because.get_or_insert(EndReason::Panicked);
@@ -109,10 +113,15 @@ impl KnownMachines {
     /// These are all the machines there are: takes note of new ones, and answers with those that are gone.
     #[must_use]
     pub(super) fn compare(&mut self, present: &[MachineId]) -> Vec<(MachineId, EndReason)> {
+        for known in self.0.values_mut() {
+            // What happened meanwhile to one that was held, nobody has told.
+            known.held = false;
+        }
         for id in present {
             let found = || Known {
                 origin: None,
                 starting: false,
+                held: false,
                 ended: None,
                 because: None,
             };
@@ -130,6 +139,11 @@ impl KnownMachines {
                 Some((id, known.because.unwrap_or(EndReason::WhileDisconnected)))
             })
             .collect()
+    }
+
+    /// Whether none of them does anything: machines that are held neither write nor end by themselves.
+    pub(super) fn rest(&self) -> bool {
+        self.0.values().all(|known| known.held && !known.starting)
     }
 
     /// The folders of running machines, for the watch over their console logs.
@@ -201,6 +215,25 @@ mod tests {
         assert_eq!(known.compare(&[id(2)]), [(id(1), EndReason::WhileDisconnected)]);
         assert_eq!(known.life(&id(1), STOPPED, DESTROYED), None);
         assert_eq!(known.life(&id(2), STOPPED, DESTROYED), Some(EndReason::Destroyed));
+    }
+
+    #[test]
+    fn machines_rest_when_all_are_held() {
+        let mut known = KnownMachines::default();
+        assert!(known.rest());
+        assert!(known.starting(&id(1), origin()));
+        for event in [sys::VIR_DOMAIN_EVENT_STARTED, sys::VIR_DOMAIN_EVENT_SUSPENDED] {
+            assert_eq!(known.life(&id(1), event, 0), None);
+            assert!(!known.rest(), "it is not known yet what becomes of the start");
+        }
+        assert_eq!(known.started(&id(1)), None);
+        assert!(known.rest());
+        assert_eq!(known.life(&id(1), sys::VIR_DOMAIN_EVENT_RESUMED, 0), None);
+        assert!(!known.rest());
+        assert_eq!(known.life(&id(1), sys::VIR_DOMAIN_EVENT_SUSPENDED, 0), None);
+        assert!(known.rest());
+        assert_eq!(known.compare(&[id(1)]), []);
+        assert!(!known.rest());
     }
 
     #[test]

@@ -8,6 +8,7 @@ mod hypervisor;
 mod known;
 mod memory;
 mod migration;
+mod priority;
 mod save_image;
 mod worker;
 mod xml;

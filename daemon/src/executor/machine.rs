@@ -1,0 +1,248 @@
+//! A testbed's machine before anybody has talked to it: its folder, its disk, its start, and how its end is heard of. What
+//! is in it, and what it is for, is the testbed's matter.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Instant;
+
+use preflight_guest::ChannelSockets;
+use preflight_testbed::machine::DirectBoot;
+use preflight_testbed::overlay::create_overlay;
+use preflight_testbed::template::Template;
+use preflight_testbed::{
+    Accelerator, Disk, DiskFormat, EndReason, Hypervisor, HypervisorEvent, Label, MachineFolder, MachineId,
+    MachineSpec, MiB, Priority, Start,
+};
+use tokio::sync::{broadcast, watch};
+use tokio::task::AbortHandle;
+
+use super::failure::StepFailure;
+use super::remains::{Leases, Remains};
+use super::workshop::{BootImage, Workshop};
+
+/// What a testbed's machine is to be.
+pub(super) struct Launch<'a> {
+    /// The image that it boots, or that its template was booted from.
+    pub(super) image: &'a BootImage,
+    /// The template that it is a clone of.
+    pub(super) template: Option<&'a Arc<Template>>,
+    /// Where its disk goes: a file that does not exist yet. Without one it is an overlay that goes with the machine.
+    pub(super) disk: Option<PathBuf>,
+    /// Where its memory goes, for a machine that is to be frozen.
+    pub(super) memory: Option<PathBuf>,
+    /// Whether it waits for [`Launched::resume`].
+    pub(super) held: bool,
+    /// Who it works for, for people who look at the hypervisor.
+    pub(super) label: &'a str,
+    /// Whom it works for.
+    pub(super) priority: Priority,
+}
+
+/// A machine that runs or is held. Whoever has it has to see to its [`Remains`].
+pub(super) struct Launched {
+    pub(super) id: MachineId,
+    pub(super) hypervisor: Arc<dyn Hypervisor>,
+    pub(super) sockets: ChannelSockets,
+    pub(super) console: PathBuf,
+    pub(super) image: BootImage,
+    /// Kept as long as the machine: its files are not to go meanwhile.
+    pub(super) template: Option<Arc<Template>>,
+    /// The disk and what it is an overlay of.
+    pub(super) disk: Disk,
+    pub(super) started: Instant,
+    /// What it is, in words.
+    pub(super) words: String,
+    pub(super) ended: watch::Receiver<Option<EndReason>>,
+    pub(super) tasks: Tasks,
+}
+
+impl Launched {
+    /// Starts a machine. `leases` is told of what must be cleared before anything of it exists.
+    pub(super) async fn start(workshop: &Workshop, launch: Launch<'_>, leases: &Leases) -> Result<Self, StepFailure> {
+        let broken = |what: &str, error: &dyn std::fmt::Display| StepFailure::Testbed(format!("{what}: {error}"));
+        let hypervisor = workshop.hypervisor().await?;
+        let host = hypervisor.host();
+        let id = workshop.new_machine();
+        let folder = workshop.folders.machines.join(id.number().to_string());
+        let overlay = workshop.folders.overlays.join(format!("{id}.qcow2"));
+        let disk = launch.disk.clone().unwrap_or_else(|| overlay.clone());
+        let (starting, start) = watch::channel(());
+        leases.add(Remains {
+            machine: id.clone(),
+            folder: folder.clone(),
+            overlay: launch.disk.is_none().then_some(overlay),
+            start,
+        });
+
+        std::fs::create_dir_all(&folder).map_err(|error| broken("the machine's folder", &error))?;
+        let image = launch.image;
+        let backing = match launch.template {
+            Some(template) => {
+                let mut chain = vec![(template.disk(), DiskFormat::Qcow2)];
+                chain.extend(template.chain());
+                chain
+            }
+            None => image.chain(),
+        };
+        if let Some((below, format)) = backing.first() {
+            create_overlay(below, *format, &disk)
+                .await
+                .map_err(|error| broken("the testbed's disk", &error))?;
+        }
+        let machine_folder = MachineFolder::new(&folder).map_err(|error| broken("the machine's folder", &error))?;
+        let disk = Disk {
+            path: disk,
+            format: DiskFormat::Qcow2,
+            backing,
+        };
+        let spec = MachineSpec {
+            id: id.clone(),
+            label: Label::new(launch.label).map_err(|error| broken("the machine's label", &error))?,
+            memory: workshop.memory_of(image),
+            cpus: workshop.settings.cpus,
+            boot: Some(DirectBoot {
+                kernel: image.base.kernel(),
+                initrd: workshop.initrd(&image.base)?,
+                cmdline: Workshop::command_line(&image.base, host.accelerator == Accelerator::Tcg),
+            }),
+            disk: Some(disk.clone()),
+            folder: machine_folder.clone(),
+            accelerator: host.accelerator,
+            start: match launch.template {
+                Some(template) => Start::Clone(template.frozen()),
+                None => Start::Boot,
+            },
+            memory_file: launch.memory,
+            held: launch.held,
+            priority: launch.priority,
+        };
+        let words = format!(
+            "{}, {} CPUs, {} MiB, image {}",
+            host.accelerator,
+            spec.cpus,
+            spec.memory.0,
+            image.base.id()
+        );
+        let started = Instant::now();
+        let (end, ended) = watch::channel(None);
+        let mut tasks = Tasks::default();
+        tasks.spawn(watch_end(hypervisor.events(), id.clone(), end));
+        let starter = Arc::clone(&hypervisor);
+        // A task of its own: a start that has begun goes on when its job is cancelled, and must not be lost sight of.
+        let start = tokio::spawn(async move {
+            let started = starter.start(&spec).await;
+            drop(starting);
+            started
+        });
+        match start.await {
+            Ok(started) => started.map_err(|error| StepFailure::Testbed(error.to_string()))?,
+            Err(error) => return Err(broken("starting the machine", &error)),
+        }
+        if let Some(template) = launch.template {
+            template.touch();
+        }
+        Ok(Self {
+            id,
+            hypervisor,
+            sockets: ChannelSockets {
+                control: machine_folder.control_socket(),
+                bulk: machine_folder.bulk_socket(),
+            },
+            console: machine_folder.console_log(),
+            image: image.clone(),
+            template: launch.template.cloned(),
+            disk,
+            started,
+            words,
+            ended,
+            tasks,
+        })
+    }
+
+    /// Lets a held machine run.
+    pub(super) async fn resume(&mut self) -> Result<(), StepFailure> {
+        self.started = Instant::now();
+        self.hypervisor
+            .resume(&self.id)
+            .await
+            .map_err(|error| StepFailure::Testbed(error.to_string()))
+    }
+}
+
+impl Workshop {
+    /// How much memory a testbed of an image gets.
+    #[must_use]
+    pub fn memory_of(&self, image: &BootImage) -> MiB {
+        self.settings.memory.unwrap_or(MiB(image.base.metadata.memory_mib))
+    }
+}
+
+/// Tasks that end with their owner.
+#[derive(Default)]
+pub(super) struct Tasks(Vec<AbortHandle>);
+
+impl Tasks {
+    pub(super) fn spawn(&mut self, task: impl Future<Output = ()> + Send + 'static) {
+        self.0.push(tokio::spawn(task).abort_handle());
+    }
+}
+
+impl Drop for Tasks {
+    fn drop(&mut self) {
+        for task in &self.0 {
+            task.abort();
+        }
+    }
+}
+
+async fn watch_end(
+    mut events: broadcast::Receiver<HypervisorEvent>,
+    machine: MachineId,
+    end: watch::Sender<Option<EndReason>>,
+) {
+    loop {
+        match events.recv().await {
+            Ok(HypervisorEvent::Ended { id, reason }) if id == machine => {
+                end.send_replace(Some(reason));
+                return;
+            }
+            Ok(_) | Err(broadcast::error::RecvError::Lagged(_)) => {}
+            Err(broadcast::error::RecvError::Closed) => return,
+        }
+    }
+}
+
+/// Waits for a machine's end. For ever where nobody tells of it.
+pub(super) async fn end_of(mut ended: watch::Receiver<Option<EndReason>>) -> EndReason {
+    let known = ended.wait_for(Option::is_some).await.ok().and_then(|reason| *reason);
+    match known {
+        Some(reason) => reason,
+        None => std::future::pending().await,
+    }
+}
+
+/// A machine's end in words.
+pub(super) fn words_of_end(reason: EndReason) -> &'static str {
+    match reason {
+        EndReason::Shutdown => "the testbed has shut itself down",
+        EndReason::Panicked => "the testbed's kernel has panicked",
+        EndReason::ConsoleFlood => "the testbed has flooded its console and was destroyed",
+        EndReason::Frozen => "the testbed was frozen",
+        EndReason::Destroyed => "the testbed was destroyed from outside",
+        EndReason::Failed | EndReason::WhileDisconnected => "the testbed's QEMU has died",
+    }
+}
+
+/// The end of a console's log.
+pub(super) fn console_tail(console: &Path, most: u64) -> Vec<u8> {
+    use std::io::{Read, Seek, SeekFrom};
+    let read = || {
+        let mut file = std::fs::File::open(console)?;
+        let size = file.metadata()?.len();
+        let mut tail = Vec::new();
+        file.seek(SeekFrom::Start(size.saturating_sub(most)))?;
+        file.take(most).read_to_end(&mut tail)?;
+        Ok::<_, std::io::Error>(tail)
+    };
+    read().unwrap_or_default()
+}

@@ -1,0 +1,160 @@
+//! Clones that were made ahead and are held: taking one costs a resume instead of a start. How many there may be follows
+//! from what the host can spare; they go when nobody takes them, when memory gets short, and on battery.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use preflight_testbed::Priority;
+use preflight_testbed::template::{Template, TemplateId};
+
+use super::machine::{Launch, Launched};
+use super::remains::Leases;
+use super::spare::Spare;
+use super::workshop::{BootImage, Workshop};
+
+/// What nobody has taken for so long is not likely to be taken.
+const LONGEST_HOLD: Duration = Duration::from_secs(600);
+/// Between two looks whether the host can still spare what is held; only while something is.
+const LOOK: Duration = Duration::from_secs(20);
+
+/// The clones that are held.
+#[derive(Default)]
+pub(super) struct Pool(Mutex<Held>);
+
+#[derive(Default)]
+struct Held {
+    parked: HashMap<TemplateId, Vec<Parked>>,
+    /// Clones that are being made now.
+    making: usize,
+    /// Whether somebody looks after them.
+    watched: bool,
+}
+
+struct Parked {
+    machine: Launched,
+    leases: Leases,
+    since: Instant,
+}
+
+impl Pool {
+    /// Takes a clone of a template, if one is held that still lives; `leases` sees to it from now on.
+    pub(super) fn take(&self, template: &TemplateId, leases: &Leases) -> Option<Launched> {
+        let mut held = self.held();
+        let parked = held.parked.get_mut(template)?;
+        while let Some(found) = parked.pop() {
+            if found.machine.ended.borrow().is_none()
+                && let Some(remains) = found.leases.take(&found.machine.id)
+            {
+                leases.add(remains);
+                return Some(found.machine);
+            }
+        }
+        None
+    }
+
+    fn count(&self) -> usize {
+        let held = self.held();
+        held.making + held.parked.values().map(Vec::len).sum::<usize>()
+    }
+
+    fn held(&self) -> MutexGuard<'_, Held> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Workshop {
+    /// Somebody is likely to want `count` clones of this template soon: makes as many of them as the host can spare, in the
+    /// background.
+    pub(super) fn expect(self: &Arc<Self>, template: &Arc<Template>, image: &BootImage, count: usize) {
+        let wanted = {
+            let most = Spare::now().clones(self.settings.pool);
+            let all = self.pool.count();
+            let mut held = self.pool.held();
+            let there = held.parked.get(template.id()).map_or(0, Vec::len);
+            let wanted = count.saturating_sub(there).min(most.saturating_sub(all));
+            held.making += wanted;
+            wanted
+        };
+        for _ in 0..wanted {
+            let (workshop, template, image) = (Arc::clone(self), Arc::clone(template), image.clone());
+            self.tidying.spawn(async move {
+                let parked = workshop.park(&template, &image).await;
+                let mut held = workshop.pool.held();
+                held.making -= 1;
+                if let Some(parked) = parked {
+                    held.parked.entry(template.id().clone()).or_default().push(parked);
+                }
+            });
+        }
+        if wanted > 0 && !std::mem::replace(&mut self.pool.held().watched, true) {
+            tokio::spawn(look_after(Arc::clone(self)));
+        }
+    }
+
+    async fn park(&self, template: &Arc<Template>, image: &BootImage) -> Option<Parked> {
+        let leases = Leases::default();
+        let launch = Launch {
+            image,
+            template: Some(template),
+            disk: None,
+            memory: None,
+            held: true,
+            label: "pool",
+            priority: Priority::Interactive,
+        };
+        match Launched::start(self, launch, &leases).await {
+            Ok(machine) => Some(Parked {
+                machine,
+                leases,
+                since: Instant::now(),
+            }),
+            Err(error) => {
+                tracing::warn!(%error, "no clone could be made ahead");
+                leases.clear(self.connected().as_ref()).await;
+                None
+            }
+        }
+    }
+
+    /// Takes down those of the held clones that `goes` names.
+    async fn thin(&self, goes: impl Fn(&Parked) -> bool) {
+        let leaving: Vec<Parked> = {
+            let mut held = self.pool.held();
+            let mut leaving = Vec::new();
+            for parked in held.parked.values_mut() {
+                let (go, stay) = std::mem::take(parked).into_iter().partition(&goes);
+                *parked = stay;
+                leaving.extend::<Vec<Parked>>(go);
+            }
+            held.parked.retain(|_, parked| !parked.is_empty());
+            leaving
+        };
+        for parked in leaving {
+            parked.leases.clear(self.connected().as_ref()).await;
+        }
+    }
+
+    /// Takes down all clones that are held, and waits for all machines that are on their way out.
+    pub async fn finish(&self) {
+        self.tidying.close();
+        self.tidying.wait().await;
+        self.thin(|_| true).await;
+    }
+}
+
+/// Lets the pool shrink; ends with the last clone that is held.
+async fn look_after(workshop: Arc<Workshop>) {
+    loop {
+        tokio::time::sleep(LOOK).await;
+        let spares = Spare::now().clones(workshop.settings.pool) > 0;
+        workshop
+            .thin(|parked| !spares || parked.since.elapsed() > LONGEST_HOLD)
+            .await;
+        let mut held = workshop.pool.held();
+        if held.making == 0 && held.parked.is_empty() {
+            held.watched = false;
+            return;
+        }
+    }
+}
