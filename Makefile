@@ -38,7 +38,7 @@ install: release ## programs, man pages and completions below PREFIX
 	install -D -m 644 tui/completions/preflight.fish $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/preflight.fish
 	install -D -m 644 tui/completions/_preflight $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_preflight
 
-bench: release ## how long a check of GNU hello takes, cold and cached
+bench: release ## what testbeds cost, the peer beside it; BENCH=claim,peer for parts of it, REPEAT=clones=10 for how often
 	@.ci/bench
 
 check: setup ## formatting and lints

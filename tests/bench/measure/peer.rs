@@ -1,0 +1,131 @@
+//! The peer's numbers: its testbed, its twenty tests, its hello.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use preflight_tests::{fixture, progress};
+
+use crate::error::BenchError;
+use crate::finding::{Findings, Key};
+use crate::measure::hello;
+use crate::measure::many_tests::{FIXTURE, TESTS};
+use crate::peer::machine::Machine;
+use crate::peer::server::Server;
+use crate::peer::trial::{self, Trial};
+use crate::process;
+
+/// Its testbed, so many times: open to first output, revert to first output, memory.
+pub(crate) fn testbed(machine: &Machine, count: u32, findings: &mut Findings) -> Result<(), BenchError> {
+    let [mut opens, mut reverts, mut memory] = [const { Vec::new() }; 3];
+    let mut broke = Vec::new();
+    for number in 1..=count {
+        match once(machine) {
+            Ok((open, revert, bytes)) => {
+                progress::say(&format!(
+                    "peer's testbed {number} of {count}: open {open:.1?}, revert {revert:.1?}"
+                ));
+                opens.push(open.as_secs_f64());
+                reverts.push(revert.as_secs_f64());
+                memory.extend(bytes);
+            }
+            // A time-out of its own, most likely; another try may do.
+            Err(error) => broke.push(error.to_string()),
+        }
+    }
+    let Some(first) = broke.first().filter(|_| opens.is_empty()) else {
+        let note =
+            (!broke.is_empty()).then(|| format!("{} of {count} tries broke off: {}", broke.len(), broke.join("; ")));
+        findings.found(Key::PeerClaim, opens, note.clone());
+        findings.found(Key::PeerRevert, reverts, note);
+        findings.found(
+            Key::PeerMemory,
+            memory,
+            Some("the peer's machine after its first command (Pss)".to_owned()),
+        );
+        return Ok(());
+    };
+    Err(BenchError::Unexpected(format!(
+        "none of {count} tries gave a testbed: {first}"
+    )))
+}
+
+fn once(machine: &Machine) -> Result<(Duration, Duration, Option<f64>), BenchError> {
+    let (mut server, asked) = Server::open(machine)?;
+    let open = server.first_output_of(&["echo", "here"])? - asked;
+    let processes = process::with_arguments(&["qemu-system", &machine.disk()]);
+    let memory = processes
+        .into_iter()
+        .filter_map(|pid| process::proportional_memory(pid).ok())
+        .max();
+    let asked = Instant::now();
+    server.revert()?;
+    let revert = server.first_output_of(&["echo", "here"])? - asked;
+    server.quit()?;
+    Ok((open, revert, memory.map(|bytes| bytes as f64)))
+}
+
+/// Its twenty tests: what lies between two of them.
+pub(crate) fn tests(machine: &Machine, folder: &Path, tries: u32, findings: &mut Findings) -> Result<(), BenchError> {
+    let work = folder.join("peer-source");
+    if work.exists() {
+        std::fs::remove_dir_all(&work).map_err(BenchError::io(work.display().to_string()))?;
+    }
+    std::fs::create_dir_all(&work).map_err(BenchError::io(work.display().to_string()))?;
+    let trials = trial::run(machine, &fixture::dsc(FIXTURE, &work), tries)?;
+    // The one that came furthest; the last of equals is the one that came to results.
+    let best = trials.iter().max_by_key(|trial| trial.spans.tests.len());
+    let gaps: Vec<f64> = best
+        .map(|trial| trial.spans.between_tests())
+        .unwrap_or_default()
+        .iter()
+        .map(Duration::as_secs_f64)
+        .collect();
+    if gaps.is_empty() {
+        return Err(BenchError::Unexpected(format!(
+            "it came to no second test: {}",
+            story(&trials)
+        )));
+    }
+    let reached = gaps.len() + 1;
+    let unfinished = (reached < TESTS).then(|| format!("{reached} of {TESTS} tests were reached: {}", story(&trials)));
+    let all = (trials.len() > 1).then(|| story(&trials));
+    findings.found(Key::PeerBetweenTests, gaps, unfinished.or(all));
+    Ok(())
+}
+
+/// Its hello.
+pub(crate) fn hello(machine: &Machine, dsc: &Path, tries: u32, findings: &mut Findings) -> Result<(), BenchError> {
+    let trials = trial::run(machine, dsc, tries)?;
+    let done: Vec<&Trial> = trials.iter().filter(|trial| trial.broke.is_none()).collect();
+    let overhead = |trial: &Trial| hello::overhead(trial.took, &trial.spans).as_secs_f64();
+    if done.is_empty() {
+        // What it took until then is a lower bound; the longest says most.
+        let Some(longest) = trials.iter().max_by_key(|trial| trial.took) else {
+            return Ok(());
+        };
+        findings.broke(Key::PeerHello, longest.took.as_secs_f64(), story(&trials));
+        findings.broke(Key::PeerHelloOverhead, overhead(longest), story(&trials));
+        return Ok(());
+    }
+    let note = (trials.len() > done.len()).then(|| story(&trials));
+    let whole = done.iter().map(|trial| trial.took.as_secs_f64()).collect();
+    findings.found(Key::PeerHello, whole, note.clone());
+    findings.found(
+        Key::PeerHelloOverhead,
+        done.iter().map(|trial| overhead(trial)).collect(),
+        note,
+    );
+    Ok(())
+}
+
+/// How tries ended.
+fn story(trials: &[Trial]) -> String {
+    let ends: Vec<String> = trials
+        .iter()
+        .map(|trial| {
+            let end = trial.broke.as_deref().unwrap_or("came to results");
+            format!("{end} after {:.0} s", trial.took.as_secs_f64())
+        })
+        .collect();
+    format!("autopkgtest's tries: {}", ends.join("; "))
+}
