@@ -222,16 +222,23 @@ impl JobRoom {
     /// too small: what the job's first testbed can do must not wait for it. Dropping the future takes nothing.
     pub async fn widen(&self) -> Wider {
         let (grant, granted) = oneshot::channel();
-        let mut books = self.room.books();
-        if books.jobs.get(&self.job).is_some_and(|share| share.runs) {
-            books.waiting.push(Waiting { job: self.job, grant });
-        }
-        self.room.settle(books);
+        self.ask(grant);
         match granted.await {
             Ok(wider) => wider,
             // The job's turn is over: nobody waits for what it does.
             Err(_) => std::future::pending().await,
         }
+    }
+}
+
+impl JobRoom {
+    /// Apart from the waiting, across which the books must not be held.
+    fn ask(&self, grant: oneshot::Sender<Wider>) {
+        let mut books = self.room.books();
+        if books.jobs.get(&self.job).is_some_and(|share| share.runs) {
+            books.waiting.push(Waiting { job: self.job, grant });
+        }
+        self.room.settle(books);
     }
 }
 

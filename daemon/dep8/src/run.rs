@@ -12,7 +12,7 @@ use crate::{
     outcome::{Reason, TestResult, TestStatus, Trouble},
     plan::{Executes, PlannedTest},
     preamble::{Preamble, Word},
-    prepare::{NotPrepared, Preparation, prepare, short},
+    prepare::{NotPrepared, short},
     restriction::Restriction,
     script::{TestScript, quoted},
     verdict::{Head, TestEnd, judge},
@@ -44,8 +44,6 @@ pub enum RunEvent<'a> {
     Info(&'a str),
     /// The result's line, as in the summary.
     Report(&'a str),
-    /// Output of the installation of dependencies.
-    Install(&'a [u8]),
     /// The test begins: its output is all between this and [`RunEvent::Ended`].
     Began,
     /// Output of the test, as it comes.
@@ -58,28 +56,6 @@ pub enum RunEvent<'a> {
 
 /// Receives what happens.
 pub type OnEvent<'a> = &'a mut (dyn FnMut(RunEvent<'_>) + Send);
-
-/// Prepares a machine for one test alone and runs it there.
-///
-/// # Errors
-/// As [`run`].
-pub async fn run_test(
-    machine: &dyn TestMachine,
-    run: &TestRun<'_>,
-    on_event: OnEvent<'_>,
-) -> Result<TestResult, Trouble> {
-    on_event(RunEvent::Info(&format!("test {}: preparing testbed", run.test.name)));
-    let preparation = Preparation {
-        test: run.test,
-        scratch: run.scratch,
-        short: run.timeouts.short,
-        install: run.timeouts.install,
-    };
-    match prepare(machine, &preparation, &mut |bytes| on_event(RunEvent::Install(bytes))).await {
-        Ok(()) => self::run(machine, run, on_event).await,
-        Err(why) => not_prepared(run.test, why, on_event),
-    }
-}
 
 /// Runs a test. To cancel, drop the future and stop the machine. Costs the machine one command, another where the test may
 /// write to the tree, and one copy.

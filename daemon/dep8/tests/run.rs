@@ -59,7 +59,7 @@ async fn run_as(
     let result = local::run_test(machine, &run, &mut |_| {}, &mut |event| match event {
         RunEvent::Info(line) | RunEvent::Report(line) => lines.push(line.to_owned()),
         RunEvent::Output(stream, bytes) => output.push((stream, String::from_utf8_lossy(bytes).into_owned())),
-        RunEvent::Install(_) | RunEvent::Began | RunEvent::Ended | RunEvent::StderrAgain(_) => {}
+        RunEvent::Began | RunEvent::Ended | RunEvent::StderrAgain(_) => {}
     })
     .await;
     (result, lines, output)

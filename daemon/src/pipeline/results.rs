@@ -1,7 +1,8 @@
 //! Which line of a log says what went wrong: asks the report room, and puts its answer into the ticket's words.
 
 use std::fs::File;
-use std::io::{BufReader, Read, Seek, SeekFrom};
+use std::io::{BufReader, Read};
+use std::os::unix::fs::FileExt;
 
 use preflight_core::FirstError;
 use preflight_report::findings::{self, Ending, JobKind};
@@ -18,13 +19,29 @@ pub(super) struct Part {
 /// The whole log.
 pub(super) const WHOLE: Part = Part { offset: 0, line: 1 };
 
+/// A log from some place on, while others write to its end.
+struct LogPart {
+    content: File,
+    at: u64,
+}
+
+impl Read for LogPart {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let length = self.content.read_at(buffer, self.at)?;
+        self.at += length as u64;
+        Ok(length)
+    }
+}
+
 /// The line that says why it failed. None where the log says nothing at all, or cannot be read.
 pub(super) fn first_error(context: &JobContext, job: JobKind, ending: Ending<'_>, part: Part) -> Option<FirstError> {
     let read = || -> std::io::Result<Option<findings::FirstError>> {
-        let mut log = File::open(&context.order.log)?;
+        let log = LogPart {
+            content: context.log.content()?,
+            at: part.offset,
+        };
         // What is written meanwhile, such as our own last words, does not count.
-        let length = log.metadata()?.len().saturating_sub(part.offset);
-        log.seek(SeekFrom::Start(part.offset))?;
+        let length = context.log.size().saturating_sub(part.offset);
         findings::first_error(BufReader::new(log).take(length), job, ending)
     };
     match read() {

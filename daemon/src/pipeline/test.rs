@@ -1,324 +1,337 @@
-//! Runs a source's dep8 tests on the ticket's image, each in a testbed that nothing else has touched. What a test means is
-//! the dep8 room's matter, how its result is written down the report room's.
+//! Runs a source's dep8 tests on the ticket's image, side by side, each in a testbed that nothing else has touched. Results
+//! and log come out in the plan's order, whatever ends first. What a test means is the dep8 room's matter, how its result is
+//! written down the report room's.
 
-use std::fs::File;
-use std::num::NonZeroU32;
-use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
-use jiff::{Timestamp, Zoned};
-use preflight_core::{Ending, FirstError, Outcome, TestResult, TestStatus};
-use preflight_dep8::control::TestControl;
+use futures_util::future::BoxFuture;
+use futures_util::stream::{FuturesUnordered, StreamExt};
+use preflight_core::Ending;
 use preflight_dep8::log;
-use preflight_dep8::machine::{Stream, Timeouts};
-use preflight_dep8::outcome::{self, Reason, Trouble};
-use preflight_dep8::plan::{Capabilities, Plan, PlanEntry, PlannedTest, plan};
-use preflight_dep8::run::{RunEvent, TestRun, run_test};
-use preflight_dep8::source::SourceControl;
-use preflight_report::findings;
-use preflight_report::subunit::{Attachment, RouteCode, StreamWriter, TestId, WriteError};
-use preflight_store::LogStream;
+use preflight_dep8::outcome::{Reason, TestResult, TestStatus, Trouble};
+use preflight_dep8::plan::{Plan, PlannedTest};
+use preflight_dep8::prepare::{NotPrepared, prepare_key};
+use preflight_dep8::restriction::Restriction;
+use preflight_report::subunit::{RouteCode, TestId};
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
 
-use super::build;
-use super::results::{self, Part};
-use super::test_machine::TestbedMachine;
-use crate::executor::{BootImage, JobContext, StepFailure, Testbed, repository};
-use crate::services::JobReport;
-
-/// Where a test's own files are in a testbed.
-const SCRATCH: &str = "/tmp/autopkgtest";
-const CPUS: NonZeroU32 = NonZeroU32::MIN;
+use super::results::Part;
+use super::test_log::{Section, error_in_log, line_in_log};
+use super::test_order::{Order, TestIndex};
+use super::test_plan;
+use super::test_record::{Record, Stream};
+use super::test_run::{self, Ended, Grounds, Stop};
+use crate::executor::{JobContext, JobLog, StepFailure};
+use crate::services::{JobReport, Wider};
 
 pub(crate) async fn run(context: &JobContext) -> Result<Ending, StepFailure> {
     let (workshop, ticket) = (&context.workshop, &context.order.ticket);
     let image = workshop.ticket_image(ticket)?;
     let source = context.subticket()?.source.clone();
     let route = RouteCode::new(ticket.id.0, ticket.series.as_str(), image.architecture());
-    let mut record = Record::open(context, &source, route)?;
+    let stream = Stream::open(context, route)?;
+    let mut record = Record::new(context, &stream, &source);
+    let pointless = CancellationToken::new();
+    let grounds = Grounds {
+        image: &image,
+        source: &source,
+        stream: &stream,
+        pointless: &pointless,
+    };
 
-    let trouble = match make_plan(&context.staged()?, image.architecture()) {
-        Ok(plan) => match carry_out(context, &image, &plan, &mut record).await {
-            Ok(()) => None,
-            Err(Stop::Trouble(trouble)) => Some(trouble),
-            Err(Stop::Step(failure)) => {
-                let ending = failure.ending();
-                let why = ending.reason.clone().unwrap_or_default();
-                record.errors(|stream, at| stream.testbed_broken(&why, at));
-                record.check()?;
-                return Ok(ending);
-            }
-        },
-        Err(why) => Some(Trouble::ErroneousPackage(why)),
+    let done = match test_plan::make(context, image.architecture())? {
+        Ok(plan) => carry_out(context, &grounds, &plan, &mut record).await,
+        Err(why) => Err(Stop::Trouble(Trouble::ErroneousPackage(why), None)),
+    };
+    let trouble = match done {
+        Ok(()) => None,
+        Err(Stop::Trouble(trouble, first_error)) => {
+            record.first_error(first_error);
+            Some(trouble)
+        }
+        Err(Stop::Step(failure)) => {
+            let ending = failure.ending();
+            let why = ending.reason.clone().unwrap_or_default();
+            stream.write(|stream, at| stream.testbed_broken(&why, at));
+            stream.check()?;
+            return Ok(ending);
+        }
     };
     if let Some(trouble) = &trouble {
         let line = context.log.say(&trouble.to_string());
-        record
-            .first_error
-            .get_or_insert_with(|| context.first_error(line, log::harmless(&trouble.to_string())));
+        record.first_error(Some(context.first_error(line, log::harmless(&trouble.to_string()))));
         if let Trouble::TestbedFailure(why) | Trouble::Unexpected(why) = trouble {
-            record.errors(|stream, at| stream.testbed_broken(why, at));
+            stream.write(|stream, at| stream.testbed_broken(why, at));
         }
     }
-    record.check()?;
+    stream.check()?;
     Ok(record.ending(trouble.as_ref()))
 }
 
-enum Stop {
-    Trouble(Trouble),
-    Step(StepFailure),
-}
-
-impl From<StepFailure> for Stop {
-    fn from(failure: StepFailure) -> Self {
-        Self::Step(failure)
-    }
-}
-
-fn make_plan(staged: &Path, architecture: &str) -> Result<Plan, String> {
-    let read = |name: &str| match std::fs::read(staged.join(name)) {
-        Ok(bytes) => Ok(Some(bytes)),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(format!("{name}: {error}")),
-    };
-    let control = read(build::CONTROL)?.unwrap_or_default();
-    let source = SourceControl::parse(&control).map_err(|error| format!("debian/control: {error}"))?;
-    let tests = match read(build::TESTS_CONTROL)? {
-        Some(bytes) => Some(TestControl::parse(&bytes).map_err(|error| error.to_string())?),
-        None => None,
-    };
-    plan(tests.as_ref(), &source, &Capabilities::of_a_guest(), architecture).map_err(|error| error.to_string())
-}
-
-async fn carry_out(context: &JobContext, image: &BootImage, plan: &Plan, record: &mut Record<'_>) -> Result<(), Stop> {
+async fn carry_out(
+    context: &JobContext,
+    grounds: &Grounds<'_>,
+    plan: &Plan,
+    record: &mut Record<'_>,
+) -> Result<(), Stop> {
     if let Some(note) = &plan.note {
         context.log.say(&format!("preflight: {note}"));
         context.report(JobReport::Warning(note.clone()));
     }
-    for test in plan.runs() {
-        let id = TestId::new(&record.source, test.name.as_str());
-        record.errors(|stream, at| stream.exists(&id, at));
+    for result in plan.skips() {
+        context.log.say(&result.to_string());
+        record.result(result.clone(), None);
     }
-    let count = plan.runs().count();
-    let mut done = 0_usize;
-    for entry in &plan.entries {
-        match entry {
-            PlanEntry::Skip(result) => {
-                context.log.say(&result.to_string());
-                record.result(result, None);
-            }
-            PlanEntry::Run(test) => {
-                #[expect(clippy::cast_precision_loss, reason = "a fraction for a progress bar")]
-                let fraction = done as f32 / count as f32;
-                context.phase(&format!("test {} ({} of {count})", test.name, done + 1), Some(fraction));
-                one(context, image, test, record).await?;
-                // Each test has a testbed of its own: this one's is of no more use.
-                context.clear().await;
-                done += 1;
-            }
-        }
+    let tests: Vec<&PlannedTest> = plan.runs().collect();
+    for test in &tests {
+        let id = TestId::new(grounds.source, test.name.as_str());
+        grounds.stream.write(|stream, at| stream.exists(&id, at));
     }
-    Ok(())
-}
-
-async fn one(context: &JobContext, image: &BootImage, test: &PlannedTest, record: &mut Record<'_>) -> Result<(), Stop> {
-    let (workshop, ticket) = (&context.workshop, &context.order.ticket);
-    let begin = build::part(context);
-    let session = context.session(image, Some(&repository(&context.order.folder)))?;
-    let testbed = context.testbed(image, session).await?;
-    let staged = context.staged()?;
-    let tree = build::place_tree(&testbed, &staged, image.user()).await?;
-    if test.needs_build() {
-        match built_tree(context, &testbed, &tree, image.user()).await {
-            Ok(()) => {}
-            Err(StepFailure::Package { reason, first_error }) => {
-                if record.first_error.is_none() {
-                    record.first_error = first_error;
-                }
-                return Err(Stop::Trouble(Trouble::ErroneousPackage(format!(
-                    "build-needed: {reason}"
-                ))));
-            }
-            Err(testbed) => return Err(testbed.into()),
-        }
-    }
-
-    let timeouts = Timeouts {
-        short: workshop.limit(|limits| limits.short),
-        copy: workshop.limit(|limits| limits.copy),
-        install: workshop.limit(|limits| limits.install),
-        // What the owner says is meant as it is said.
-        test: ticket
-            .options
-            .test_timeout
-            .unwrap_or_else(|| workshop.limit(|limits| limits.test)),
+    let mut book = Book::new(context, &tests);
+    let stopped = match run_all(grounds, &mut book, record).await {
+        Ok(()) => return Ok(()),
+        Err(stopped) => stopped,
     };
-    let artifacts = record.folder(test.name.as_str())?;
-    let run = TestRun {
-        test,
-        tree: &tree,
-        scratch: SCRATCH,
-        normal_user: Some(image.user()),
-        parallel: NonZeroU32::new(u32::from(workshop.settings.cpus)).unwrap_or(CPUS),
-        timeouts,
-        artifacts: Some(&artifacts),
-    };
-    let machine = TestbedMachine::new(&testbed);
-    let id = TestId::new(&record.source, test.name.as_str());
-    let mut output = None;
-    let result = run_test(&machine, &run, &mut |event| {
-        if matches!(event, RunEvent::Began) {
-            output = Some(context.log.next_line());
+    // What is known of the others is told all the same.
+    let place = book.write_down_rest(record, stopped.by)?;
+    Err(match (stopped.stop, place) {
+        (Stop::Trouble(trouble, first_error), Some(place)) => {
+            Stop::Trouble(trouble, first_error.map(|error| error_in_log(place, error)))
         }
-        record.event(context, &id, event);
+        (Stop::Step(StepFailure::Package { reason, first_error }), Some(place)) => Stop::Step(StepFailure::Package {
+            reason,
+            first_error: first_error.map(|error| error_in_log(place, error)),
+        }),
+        (stop, _) => stop,
     })
-    .await;
-    context.lock(&testbed.session);
-    let result = result.map_err(Stop::Trouble)?;
-    if matches!(result.status, outcome::TestStatus::Fail | outcome::TestStatus::Flaky) && record.first_error.is_none() {
-        record.first_error = why(context, &testbed, &result, begin).await;
+}
+
+/// Why no more tests run, and in whose section of the log that is told.
+struct Stopped {
+    by: Option<TestIndex>,
+    stop: Stop,
+}
+
+impl From<StepFailure> for Stopped {
+    fn from(failure: StepFailure) -> Self {
+        Self {
+            by: None,
+            stop: failure.into(),
+        }
     }
-    record.result(&result, output);
-    Ok(())
 }
 
-/// `build-needed`: builds the tree in place, as autopkgtest does.
-async fn built_tree(context: &JobContext, testbed: &Testbed, tree: &str, user: &str) -> Result<(), StepFailure> {
-    build::install_build_dependencies(context, testbed, tree).await?;
-    build::build(context, testbed, tree, user, &["--build=binary"]).await
-}
-
-/// The line that says why a test failed.
-async fn why(context: &JobContext, testbed: &Testbed, result: &outcome::TestResult, part: Part) -> Option<FirstError> {
-    if let Some(attempt) = testbed.network_attempt(part.line).await {
-        return Some(context.first_error(attempt.line, attempt.text.clone()));
+/// Runs all tests, as many at once as there is room for, and writes them down in their order.
+async fn run_all(grounds: &Grounds<'_>, book: &mut Book<'_>, record: &mut Record<'_>) -> Result<(), Stopped> {
+    let (context, tests) = (book.context, book.tests);
+    let keys = tests
+        .iter()
+        .map(|test| (prepare_key(test), test.is(Restriction::Superficial)));
+    let mut order = Order::new(keys);
+    // Each is filled at most once; what runs borrows from those that are filled.
+    let impossible: Vec<OnceLock<NotPrepared>> = std::iter::repeat_with(OnceLock::new).take(order.groups()).collect();
+    let contexts: Vec<OnceLock<JobContext>> = std::iter::repeat_with(OnceLock::new).take(tests.len()).collect();
+    let (tell, mut told) = mpsc::unbounded_channel();
+    let room = &context.order.room;
+    // The first testbed is covered by the job's turn.
+    let mut beside: Vec<Wider> = Vec::new();
+    let mut running: FuturesUnordered<BoxFuture<'_, (TestIndex, Result<Ended, Stop>)>> = FuturesUnordered::new();
+    loop {
+        while let Some(test) = order.next() {
+            if running.len() > beside.len() {
+                match room.try_widen() {
+                    Some(wider) => beside.push(wider),
+                    None => break,
+                }
+            }
+            order.begin(test);
+            let log = book.begin(test)?;
+            let own = contexts[test].get_or_init(|| context.with_log(log));
+            let (tell, group) = (tell.clone(), order.group_of(test));
+            let known = impossible[group].get();
+            running.push(Box::pin(async move {
+                let on_prepared = |impossible| drop(tell.send((group, impossible)));
+                let ended = test_run::run(own, grounds, tests[test], known, on_prepared).await;
+                (test, ended)
+            }));
+        }
+        let is_all_copied = book.write_down(record)?;
+        if book.is_complete() {
+            return Ok(());
+        }
+        tokio::select! {
+            biased;
+            // Told before the test ends that it is told by.
+            Some((group, why)) = told.recv() => {
+                if let Some(why) = why {
+                    impossible[group].get_or_init(|| why);
+                }
+                order.prepared(group);
+            }
+            Some((test, outcome)) = running.next() => {
+                beside.truncate(running.len().saturating_sub(1));
+                let ended = outcome.map_err(|stop| Stopped { by: Some(test), stop })?;
+                order.ended(test);
+                let has_failed = matches!(&ended.result, Some(result) if result.status == TestStatus::Fail);
+                book.end(test, ended);
+                let ends_others = has_failed && order.is_health(test) && !context.order.ticket.options.keep_going;
+                if ends_others && book.health_failure.is_none() {
+                    book.health_failure = Some(test);
+                    grounds.pointless.cancel();
+                    for other in order.abandon() {
+                        book.end(other, Ended::pointless());
+                    }
+                }
+            }
+            wider = room.widen(), if order.next().is_some() => beside.push(wider),
+            () = book.grown(), if is_all_copied => {}
+            () = std::future::ready(()), if !is_all_copied => {}
+        }
     }
-    let ending = match &result.reason {
-        Some(Reason::TimedOut) => findings::Ending::TimedOut,
-        Some(Reason::Stderr(line)) => findings::Ending::Stderr(line),
-        Some(Reason::BadPackage) => findings::Ending::NotInstalled,
-        _ => findings::Ending::Failed,
-    };
-    results::first_error(context, findings::JobKind::Test, ending, part)
 }
 
-/// What is known of the tests so far, and where it is written down.
-struct Record<'a> {
+/// What the tests have written and come to, until it is their turn to be written down.
+struct Book<'a> {
     context: &'a JobContext,
-    source: String,
-    stream: StreamWriter<File>,
-    stream_error: Option<WriteError>,
-    root: PathBuf,
-    results: Vec<outcome::TestResult>,
-    first_error: Option<FirstError>,
+    tests: &'a [&'a PlannedTest],
+    sections: Vec<Option<Section>>,
+    ended: Vec<Option<Ended>>,
+    running: Vec<TestIndex>,
+    /// The first test that is not written down yet.
+    turn: TestIndex,
+    /// The health test that has failed first.
+    health_failure: Option<TestIndex>,
 }
 
-impl<'a> Record<'a> {
-    /// Begins the stream of this attempt; that of an earlier one is replaced.
-    fn open(context: &'a JobContext, source: &str, route: RouteCode) -> Result<Self, StepFailure> {
-        let cannot = |error: std::io::Error| StepFailure::Testbed(format!("the results cannot be written: {error}"));
-        let path = context.order.folder.result_stream(context.order.job);
-        if let Some(folder) = path.parent() {
-            std::fs::create_dir_all(folder).map_err(cannot)?;
-        }
-        let file = File::create(&path).map_err(cannot)?;
-        Ok(Self {
+impl<'a> Book<'a> {
+    fn new(context: &'a JobContext, tests: &'a [&'a PlannedTest]) -> Self {
+        Self {
             context,
-            source: source.to_owned(),
-            stream: StreamWriter::new(file, route),
-            stream_error: None,
-            root: context.order.folder.root().join("tests").join(source),
-            results: Vec::new(),
-            first_error: None,
-        })
-    }
-
-    /// Where a test's own files are kept; those of an earlier attempt go. Its name was checked by the plan.
-    fn folder(&self, test: &str) -> Result<PathBuf, StepFailure> {
-        let parent = self.root.join(test);
-        let cannot = |error| StepFailure::Testbed(format!("{} cannot be emptied: {error}", parent.display()));
-        match std::fs::remove_dir_all(&parent) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(cannot(error)),
-            _ => {}
-        }
-        std::fs::create_dir_all(&parent).map_err(cannot)?;
-        Ok(parent.join("artifacts"))
-    }
-
-    fn errors(&mut self, write: impl FnOnce(&mut StreamWriter<File>, Timestamp) -> Result<(), WriteError>) {
-        if let Err(error) = write(&mut self.stream, Timestamp::now()) {
-            self.stream_error.get_or_insert(error);
+            tests,
+            sections: tests.iter().map(|_| None).collect(),
+            ended: tests.iter().map(|_| None).collect(),
+            running: Vec::new(),
+            turn: 0,
+            health_failure: None,
         }
     }
 
-    fn check(&mut self) -> Result<(), StepFailure> {
-        match self.stream_error.take() {
-            Some(error) => Err(StepFailure::Testbed(error.to_string())),
-            None => Ok(()),
+    /// A test begins: answers its log.
+    fn begin(&mut self, test: TestIndex) -> Result<JobLog, StepFailure> {
+        let section = Section::open(self.context.order.folder.root()).map_err(|error| unwritable(&error))?;
+        self.running.push(test);
+        self.tell_phase();
+        Ok(self.sections[test].insert(section).log().clone())
+    }
+
+    /// A test has ended.
+    fn end(&mut self, test: TestIndex, ended: Ended) {
+        self.running.retain(|running| *running != test);
+        self.ended[test] = Some(ended);
+        self.tell_phase();
+    }
+
+    fn is_complete(&self) -> bool {
+        self.turn == self.tests.len()
+    }
+
+    /// Waits until the test whose turn it is has written more.
+    async fn grown(&mut self) {
+        match self.sections.get_mut(self.turn) {
+            Some(Some(section)) => section.grown().await,
+            _ => std::future::pending().await,
         }
     }
 
-    fn event(&mut self, context: &JobContext, id: &TestId, event: RunEvent<'_>) {
-        match event {
-            RunEvent::Info(message) => {
-                context.log.say(&log::line(Zoned::now().time(), message));
+    /// Writes down what can be: all of the tests that have ended, up to the first that has not, and what that one has
+    /// written so far. Answers whether that was all for now: it stops after a good piece, so that others have their turn.
+    fn write_down(&mut self, record: &mut Record<'_>) -> Result<bool, StepFailure> {
+        while !self.is_complete() {
+            let turn = self.turn;
+            if let Some(section) = &mut self.sections[turn]
+                && !section.copy(&self.context.log).map_err(|error| unwritable(&error))?
+            {
+                return Ok(false);
             }
-            RunEvent::Report(line) => {
-                context.log.say(line);
-            }
-            RunEvent::Install(bytes) => context.log.output(LogStream::Stdout, bytes),
-            RunEvent::Began => self.errors(|stream, at| stream.in_progress(id, at)),
-            RunEvent::Output(Stream::Stdout, bytes) => {
-                context.log.output(LogStream::Stdout, bytes);
-                self.errors(|stream, at| stream.attach(id, Attachment::Stdout, bytes, at));
-            }
-            RunEvent::Output(Stream::Stderr, bytes) => {
-                context.log.output(LogStream::Stderr, bytes);
-                self.errors(|stream, at| stream.attach(id, Attachment::Stderr, bytes, at));
-            }
-            RunEvent::Ended => {}
-            RunEvent::StderrAgain(bytes) => context.log.output(LogStream::Preflight, bytes),
+            let Some(ended) = self.ended[turn].take() else {
+                return Ok(true);
+            };
+            self.close(turn, ended, record)?;
+            self.turn += 1;
         }
+        Ok(true)
     }
 
-    fn result(&mut self, result: &outcome::TestResult, log_line: Option<u64>) {
-        let id = TestId::new(&self.source, &result.name);
-        self.errors(|stream, at| stream.result(&id, result, at));
-        self.context.report(JobReport::Test(TestResult {
-            source: self.source.clone(),
-            name: result.name.clone(),
-            status: match result.status {
-                outcome::TestStatus::Pass | outcome::TestStatus::PassSuperficial => TestStatus::Pass,
-                outcome::TestStatus::Fail => TestStatus::Fail,
-                outcome::TestStatus::Flaky => TestStatus::Flaky,
-                outcome::TestStatus::Skip => TestStatus::Skip,
-            },
-            reason: match result.status {
-                outcome::TestStatus::PassSuperficial => Some("superficial".to_owned()),
-                _ => result.reason.as_ref().map(ToString::to_string),
-            },
-            duration: result.duration,
-            log_line,
-        }));
-        self.results.push(result.clone());
-    }
-
-    fn ending(self, trouble: Option<&Trouble>) -> Ending {
-        let exit_code = outcome::exit_code(&self.results, trouble);
-        let outcome = exit_code.outcome();
-        let failed = |result: &&outcome::TestResult| result.status == outcome::TestStatus::Fail;
-        let reason = match (trouble, self.results.iter().find(failed)) {
-            (Some(trouble), _) => Some(trouble.to_string()),
-            (None, Some(test)) => {
-                let reason = test.reason.as_ref().map(ToString::to_string).unwrap_or_default();
-                Some(format!("{}: {reason}", test.name))
+    /// Writes down what there is of all tests, and answers where the section of one of them begins.
+    fn write_down_rest(
+        &mut self,
+        record: &mut Record<'_>,
+        wanted: Option<TestIndex>,
+    ) -> Result<Option<Part>, StepFailure> {
+        let mut place = None;
+        for test in self.turn..self.tests.len() {
+            if let Some(section) = &mut self.sections[test] {
+                while !section.copy(&self.context.log).map_err(|error| unwritable(&error))? {}
+                if wanted == Some(test) {
+                    place = section.place();
+                }
             }
-            (None, None) if outcome == Outcome::NoTests => Some("no test says anything about the package".to_owned()),
-            (None, None) => None,
+            if let Some(ended) = self.ended[test].take() {
+                self.close(test, ended, record)?;
+            }
+        }
+        Ok(place)
+    }
+
+    /// Writes down the result of a test whose section is in the job's log.
+    fn close(&mut self, test: TestIndex, ended: Ended, record: &mut Record<'_>) -> Result<(), StepFailure> {
+        let section = self.sections[test].take();
+        if let Some(error) = section.as_ref().and_then(|section| section.log().failure()) {
+            return Err(unwritable(&error));
+        }
+        let result = match ended.result {
+            Some(result) => result,
+            None => {
+                let cause = self.health_failure.map(|index| self.tests[index].name.to_string());
+                let reason = Reason::HealthTest(cause.unwrap_or_default());
+                let result = TestResult::skipped(self.tests[test].name.as_str(), reason);
+                self.context.log.say(&result.to_string());
+                result
+            }
         };
-        let first_error = if outcome.is_good() { None } else { self.first_error };
-        Ending {
-            exit_code,
-            first_error,
-            ..Ending::new(outcome, reason)
-        }
+        let place = section.and_then(|section| section.place());
+        record.first_error(
+            ended
+                .first_error
+                .zip(place)
+                .map(|(error, place)| error_in_log(place, error)),
+        );
+        let line = ended.output.zip(place).map(|(line, place)| line_in_log(place, line));
+        record.result(result, line);
+        Ok(())
     }
+
+    /// Says what is going on.
+    fn tell_phase(&self) {
+        let count = self.tests.len();
+        let done = self.ended.iter().filter(|ended| ended.is_some()).count() + self.turn;
+        let names: Vec<&str> = self
+            .running
+            .iter()
+            .map(|test| self.tests[*test].name.as_str())
+            .collect();
+        let phase = match names.as_slice() {
+            [] => "preparing tests".to_owned(),
+            [one] => format!("test {one} ({done} of {count} done)"),
+            [one, others @ ..] => format!("test {one} and {} more ({done} of {count} done)", others.len()),
+        };
+        #[expect(clippy::cast_precision_loss, reason = "a fraction for a progress bar")]
+        let fraction = done as f32 / count.max(1) as f32;
+        self.context.phase(&phase, Some(fraction));
+    }
+}
+
+fn unwritable(error: &std::io::Error) -> StepFailure {
+    StepFailure::Testbed(format!("the log cannot be written: {error}"))
 }

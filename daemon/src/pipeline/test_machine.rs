@@ -5,9 +5,11 @@ use std::sync::{Mutex, PoisonError};
 
 use async_trait::async_trait;
 use preflight_dep8::machine::{Exec, ExitStatus, MachineError, OnOutput, Stream, TestMachine};
+use preflight_dep8::outcome::Trouble;
 use preflight_guest::{GuestError, OutputStream, Signals, TreeLimits};
 
-use crate::executor::Testbed;
+use super::test_run::Stop;
+use crate::executor::{StepFailure, Testbed};
 
 /// More than any test's artifacts should be; what is beyond is left out with a warning in the log.
 const ARTIFACTS: TreeLimits = TreeLimits {
@@ -19,6 +21,8 @@ const ARTIFACTS: TreeLimits = TreeLimits {
 pub(super) struct TestbedMachine<'a> {
     testbed: &'a Testbed,
     running: Mutex<Vec<Signals>>,
+    /// Why the testbed was given up, where it was.
+    silence: Mutex<Option<StepFailure>>,
 }
 
 impl<'a> TestbedMachine<'a> {
@@ -26,6 +30,15 @@ impl<'a> TestbedMachine<'a> {
         Self {
             testbed,
             running: Mutex::default(),
+            silence: Mutex::default(),
+        }
+    }
+
+    /// Why the job ends with this trouble: a testbed that has fallen silent is more than a failure of it.
+    pub(super) fn stop(&self, trouble: Trouble) -> Stop {
+        match self.silence.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            Some(silence) => Stop::Step(silence),
+            None => Stop::Trouble(trouble, None),
         }
     }
 }
@@ -67,7 +80,11 @@ impl TestMachine for TestbedMachine<'_> {
                 Ok(status) => status,
                 Err(error) => return Err(MachineError::Lost(self.testbed.why(error).await.to_string())),
             },
-            silence = self.testbed.silence() => return Err(MachineError::Lost(silence.to_string())),
+            silence = self.testbed.silence() => {
+                let lost = MachineError::Lost(silence.to_string());
+                *self.silence.lock().unwrap_or_else(PoisonError::into_inner) = Some(silence);
+                return Err(lost);
+            }
         };
         Ok(match status {
             preflight_guest::ExitStatus::Code(code) => ExitStatus::Code(code),

@@ -39,7 +39,7 @@ impl LogWriter {
         if let Some(folder) = log.parent() {
             std::fs::create_dir_all(folder)?;
         }
-        let open = |path: &Path| OpenOptions::new().append(true).create_new(true).open(path);
+        let open = |path: &Path| OpenOptions::new().read(true).append(true).create_new(true).open(path);
         Ok(Self {
             log: open(log)?,
             index: open(index)?,
@@ -97,6 +97,14 @@ impl LogWriter {
         let number = self.next_line();
         self.append(LogStream::Preflight, &line)?;
         Ok(number)
+    }
+
+    /// The log itself, to read at places of it (`FileExt::read_at`); what is appended later can be read too.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn content(&self) -> io::Result<File> {
+        self.log.try_clone()
     }
 
     /// The log's length in bytes.

@@ -1,0 +1,123 @@
+//! What a test starts from: the ticket's image with the source's tree (built where the test wants that) and the test's
+//! dependencies. It is made once and shared, as a layer, by all tests that ask for the same; this room says what "the same"
+//! is and how it is made, the executor when it need not be.
+
+use async_trait::async_trait;
+use preflight_debian::Sha256Digest;
+use preflight_dep8::outcome::Trouble;
+use preflight_dep8::plan::PlannedTest;
+use preflight_dep8::prepare::{self, NotPrepared, Preparation, prepare_key};
+use preflight_store::LogStream;
+
+use super::test_machine::TestbedMachine;
+use super::test_run::{Stop, timeouts};
+use super::{build, stage};
+use crate::executor::{BootImage, JobContext, LayerSpec, Prepare, StepFailure, Testbed, repository};
+
+/// Where a test's own files are in a testbed.
+pub(super) const SCRATCH: &str = "/tmp/autopkgtest";
+
+/// Changes with what [`Filling`] does to a testbed.
+const GENERATION: &str = "dep8 tests, generation 1";
+
+/// What a test starts from.
+pub(super) enum Start {
+    /// A testbed that has all that the test needs, and in which no test has run.
+    Ready(Box<Testbed>),
+    /// There can be none: its dependencies are not to be had.
+    Impossible(NotPrepared),
+}
+
+/// Leases a testbed for a test.
+pub(super) async fn start(context: &JobContext, image: &BootImage, test: &PlannedTest) -> Result<Start, Stop> {
+    let source = context.subticket()?;
+    let layer = LayerSpec {
+        title: format!(
+            "{} {}, prepared as for test {}",
+            source.source, source.version, test.name
+        ),
+        contents: vec![GENERATION.to_owned(), tree_key(context)?, prepare_key(test)],
+    };
+    let session = context.session(image, Some(&repository(&context.order.folder)))?;
+    let filling = Filling { context, image, test };
+    match context.prepared(image, layer, session, &filling).await {
+        Ok(prepared) => Ok(Start::Ready(Box::new(prepared.testbed))),
+        Err(Unfilled::Dependencies(why)) => Ok(Start::Impossible(why)),
+        Err(Unfilled::Stop(stop)) => Err(stop),
+    }
+}
+
+/// Names the source's tree: its `.dsc` names all its files by their digests.
+fn tree_key(context: &JobContext) -> Result<String, StepFailure> {
+    let read = stage::dsc(&context.staged()?.join(stage::PACKAGE)).and_then(std::fs::read);
+    let dsc = read.map_err(|error| StepFailure::Testbed(format!("the staged source: {error}")))?;
+    Ok(format!("source: {}", Sha256Digest::of(&dsc)))
+}
+
+/// Why a testbed could not be made ready.
+enum Unfilled {
+    /// That is a result of each test that needs it.
+    Dependencies(NotPrepared),
+    /// That ends the job.
+    Stop(Stop),
+}
+
+impl From<StepFailure> for Unfilled {
+    fn from(failure: StepFailure) -> Self {
+        Self::Stop(failure.into())
+    }
+}
+
+/// Makes a testbed ready for a test.
+struct Filling<'a> {
+    context: &'a JobContext,
+    image: &'a BootImage,
+    test: &'a PlannedTest,
+}
+
+#[async_trait]
+impl Prepare for Filling<'_> {
+    type Error = Unfilled;
+
+    /// Tree, build, dependencies.
+    async fn prepare(&self, testbed: &Testbed) -> Result<(), Unfilled> {
+        let (context, user) = (self.context, self.image.user());
+        let tree = build::place_tree(testbed, &context.staged()?, user).await?;
+        if self.test.needs_build() {
+            self.build(testbed, &tree).await?;
+        }
+        let limits = timeouts(context);
+        let preparation = Preparation {
+            test: self.test,
+            scratch: SCRATCH,
+            short: limits.short,
+            install: limits.install,
+        };
+        let machine = TestbedMachine::new(testbed);
+        let on_output = &mut |bytes: &[u8]| context.log.output(LogStream::Stdout, bytes);
+        match prepare::prepare(&machine, &preparation, on_output).await {
+            Ok(()) => Ok(()),
+            Err(NotPrepared::Testbed(why)) => Err(Unfilled::Stop(machine.stop(Trouble::TestbedFailure(why)))),
+            Err(why @ NotPrepared::BadPackage(_)) => Err(Unfilled::Dependencies(why)),
+        }
+    }
+}
+
+impl Filling<'_> {
+    /// `build-needed`: builds the tree in place, as autopkgtest does.
+    async fn build(&self, testbed: &Testbed, tree: &str) -> Result<(), Unfilled> {
+        let (context, user) = (self.context, self.image.user());
+        let building = async {
+            build::install_build_dependencies(context, testbed, tree).await?;
+            build::build(context, testbed, tree, user, &["--build=binary"]).await
+        };
+        match building.await {
+            Ok(()) => Ok(()),
+            Err(StepFailure::Package { reason, first_error }) => {
+                let trouble = Trouble::ErroneousPackage(format!("build-needed: {reason}"));
+                Err(Unfilled::Stop(Stop::Trouble(trouble, first_error)))
+            }
+            Err(failure) => Err(failure.into()),
+        }
+    }
+}
