@@ -4,9 +4,13 @@
 
 use std::collections::BTreeMap;
 
-use preflight_core::schedule::{Slots, next};
+use preflight_core::schedule::Turn;
 use preflight_core::*;
 use proptest::prelude::*;
+
+#[expect(dead_code, reason = "other tests need more of it")]
+mod support;
+use support::turn;
 
 #[derive(Debug, Clone)]
 enum Act {
@@ -17,10 +21,18 @@ enum Act {
     },
     Queue(u64),
     Cancel(u64),
-    StartNext(usize),
+    StartNext(u16),
     Start(u64),
     Finish(u64, u32, u8),
+    FinishOpen(usize, u8),
+    ImageOpen(usize),
+    Silent(u64, u32),
     Warn(u64, u32),
+    Keep(u64, u32),
+    ForgetKept(u64, u32),
+    Rerun(u64, bool),
+    KeepTicket(u64, bool),
+    Remove(u64),
     Die,
 }
 
@@ -31,11 +43,20 @@ fn act() -> impl Strategy<Value = Act> {
             .prop_map(|(sources, base, wait)| Act::Create { sources, base, wait }),
         1 => (1..6u64).prop_map(Act::Queue),
         1 => (1..6u64).prop_map(Act::Cancel),
-        6 => (1..4usize).prop_map(Act::StartNext),
+        6 => (1..4u16).prop_map(Act::StartNext),
         1 => job.clone().prop_map(Act::Start),
         8 => (job.clone(), 1..4u32, prop::sample::select(vec![0, 0, 0, 2, 4, 6, 8, 12, 14, 16, 20]))
             .prop_map(|(job, attempt, code)| Act::Finish(job, attempt, code)),
-        1 => (job, 1..4u32).prop_map(|(job, attempt)| Act::Warn(job, attempt)),
+        8 => (0..3usize, prop::sample::select(vec![0, 0, 0, 0, 0, 2, 4, 16]))
+            .prop_map(|(place, code)| Act::FinishOpen(place, code)),
+        3 => (0..3usize).prop_map(Act::ImageOpen),
+        2 => (job.clone(), 1..4u32).prop_map(|(job, attempt)| Act::Silent(job, attempt)),
+        1 => (job.clone(), 1..4u32).prop_map(|(job, attempt)| Act::Warn(job, attempt)),
+        1 => (job.clone(), 1..4u32).prop_map(|(job, attempt)| Act::Keep(job, attempt)),
+        1 => (job, 1..4u32).prop_map(|(job, attempt)| Act::ForgetKept(job, attempt)),
+        2 => (1..6u64, any::<bool>()).prop_map(|(ticket, staged)| Act::Rerun(ticket, staged)),
+        1 => (1..6u64, any::<bool>()).prop_map(|(ticket, keep)| Act::KeepTicket(ticket, keep)),
+        1 => (1..6u64).prop_map(Act::Remove),
         1 => Just(Act::Die),
     ]
 }
@@ -75,10 +96,10 @@ fn commands(state: &State, act: Act) -> Vec<Command> {
             queue: true,
         }],
         Act::Cancel(id) => vec![Command::Cancel { ticket: TicketId(id) }],
-        Act::StartNext(jobs) => next(state, Slots { jobs })
-            .map(|job| Command::Start { job })
-            .into_iter()
-            .collect(),
+        Act::StartNext(cores) => match turn(state, cores) {
+            Turn::Start(job) => vec![Command::Start { job }],
+            Turn::Full(_) | Turn::Nobody => vec![],
+        },
         Act::Start(job) => vec![Command::Start { job: JobId(job) }],
         Act::Finish(job, attempt, code) => {
             let exit_code = ExitCode::try_from(code).unwrap();
@@ -92,13 +113,45 @@ fn commands(state: &State, act: Act) -> Vec<Command> {
                 report,
             }]
         }
-        Act::Warn(job, attempt) => {
-            vec![Command::Report {
-                job: JobId(job),
-                attempt: Attempt(attempt),
-                report: Report::Warning("w".into()),
-            }]
-        }
+        Act::Silent(job, attempt) => report(job, attempt, Report::Finished(Ending::unresponsive("silent"))),
+        Act::Warn(job, attempt) => report(job, attempt, Report::Warning("w".into())),
+        Act::FinishOpen(place, code) => of_open(state, place, || {
+            let exit_code = ExitCode::try_from(code).unwrap();
+            Report::Finished(Ending::new(exit_code.outcome(), None))
+        }),
+        Act::ImageOpen(place) => of_open(state, place, || {
+            let image = ImageRecord {
+                id: ImageId(format!("image-{place}")),
+                series: Series("s".into()),
+                kind: ImageKind::Ticket,
+                parent: None,
+                size: 1,
+                created_at: Moment(0),
+                path: "/i".into(),
+            };
+            Report::Image(image)
+        }),
+        Act::Keep(job, attempt) => report(job, attempt, Report::Kept { bytes: 7 }),
+        Act::ForgetKept(job, attempt) => vec![Command::ForgetKept {
+            job: JobId(job),
+            attempt: Attempt(attempt),
+        }],
+        Act::Rerun(ticket, staged) => vec![Command::Rerun {
+            ticket: TicketId(ticket),
+            test: "s0/test".into(),
+            staged,
+        }],
+        Act::KeepTicket(ticket, keep) => vec![Command::Update {
+            ticket: TicketId(ticket),
+            edit: Edit {
+                kept: Some(keep),
+                ..Edit::default()
+            },
+            queue: false,
+        }],
+        Act::Remove(ticket) => vec![Command::Remove {
+            ticket: TicketId(ticket),
+        }],
         Act::Die => state
             .open_jobs()
             .map(|job| Command::Interrupt {
@@ -107,6 +160,27 @@ fn commands(state: &State, act: Act) -> Vec<Command> {
             })
             .collect(),
     }
+}
+
+fn report(job: u64, attempt: u32, report: Report) -> Vec<Command> {
+    vec![Command::Report {
+        job: JobId(job),
+        attempt: Attempt(attempt),
+        report,
+    }]
+}
+
+/// A report of one of the open jobs, if there is one at this place.
+fn of_open(state: &State, place: usize, made: impl FnOnce() -> Report) -> Vec<Command> {
+    match state.open_jobs().nth(place) {
+        Some(job) => report(job.id.0, job.attempt().0, made()),
+        None => vec![],
+    }
+}
+
+/// What a rerun must leave as it is.
+fn of_its_own(ticket: &Ticket) -> (WorkflowStep, TicketStatus, Option<&TicketEnd>) {
+    (ticket.step, ticket.status, ticket.end.as_ref())
 }
 
 fn check(before: &State, state: &State) {
@@ -119,12 +193,16 @@ fn check(before: &State, state: &State) {
             matches!(ticket.step, WorkflowStep::Failed | WorkflowStep::Complete)
         );
         if let Some(end) = &ticket.end {
-            assert!(ticket.jobs.iter().all(|job| job.state.is_final()), "{ticket:?}");
+            let mut own = ticket.jobs.iter().filter(|job| job.rerun.is_none());
+            assert!(own.all(|job| job.state.is_final()), "{ticket:?}");
             assert_eq!(end.exit_code.completes(), ticket.step == WorkflowStep::Complete);
             assert_eq!(end.exit_code.outcome(), end.outcome);
         } else {
             assert!(
-                ticket.jobs.iter().any(|job| !job.state.is_final()),
+                ticket
+                    .jobs
+                    .iter()
+                    .any(|job| job.rerun.is_none() && !job.state.is_final()),
                 "an open ticket has something to do"
             );
         }
@@ -145,6 +223,11 @@ fn check(before: &State, state: &State) {
             for (attempt, number) in job.attempts.iter().zip(1..) {
                 assert_eq!(attempt.attempt, Attempt(number), "attempts count from 1 without a gap");
             }
+            let silent = |pair: &[AttemptRecord]| pair.iter().all(|record| record.unresponsive);
+            assert!(
+                !job.attempts.windows(3).any(silent),
+                "an unresponsive job is tried once more, not for ever"
+            );
             let needs_passed = job
                 .needs
                 .iter()
@@ -156,12 +239,25 @@ fn check(before: &State, state: &State) {
         }
         if let Some(old) = before.ticket(ticket.id) {
             assert!(ticket.step >= old.step, "the step never goes back");
-            assert!(!old.status.is_final() || old.status == ticket.status, "an end is final");
+            assert!(
+                !old.status.is_final() || of_its_own(old) == of_its_own(ticket),
+                "an end is final"
+            );
             for (old, new) in old.jobs.iter().zip(&ticket.jobs) {
                 assert!(new.attempts.len() >= old.attempts.len(), "every attempt is kept");
             }
         }
     }
+    for old in before.tickets().filter(|old| state.ticket(old.id).is_none()) {
+        assert!(!old.is_active() && !old.kept, "what runs or is kept is not removed");
+    }
+    let (last, now) = (before.numbers(), state.numbers());
+    assert!(last.ticket <= now.ticket && last.subticket <= now.subticket && last.job <= now.job);
+    let new = state.tickets().filter(|ticket| before.ticket(ticket.id).is_none());
+    assert!(
+        new.into_iter().all(|ticket| ticket.id > last.ticket),
+        "no number is given out twice"
+    );
     places.sort_unstable();
     assert_eq!(
         places,
@@ -195,10 +291,11 @@ proptest! {
         let mut steps = 0;
         loop {
             let open: Vec<(JobId, Attempt)> = state.open_jobs().map(|job| (job.id, job.attempt())).collect();
-            let command = match (open.first(), next(&state, Slots::default())) {
+            let command = match (open.first(), turn(&state, 1)) {
                 (Some(&(job, attempt)), _) => Command::Report { job, attempt, report: Report::Finished(Ending::pass()) },
-                (None, Some(job)) => Command::Start { job },
-                (None, None) => break,
+                (None, Turn::Start(job)) => Command::Start { job },
+                (None, Turn::Full(_)) => panic!("nothing runs, and something waits for room"),
+                (None, Turn::Nobody) => break,
             };
             for event in decide(&state, command, Moment(now)).unwrap() {
                 state.apply(&event);
@@ -206,7 +303,7 @@ proptest! {
             steps += 1;
             prop_assert!(steps < 10_000);
         }
-        prop_assert!(state.open_tickets().all(|ticket| ticket.status == TicketStatus::Waiting));
+        prop_assert!(state.active_tickets().all(|ticket| ticket.status == TicketStatus::Waiting));
         let unfinished: BTreeMap<_, _> = state.open_jobs().map(|job| (job.id, job.state)).collect();
         prop_assert!(unfinished.is_empty());
     }

@@ -5,101 +5,11 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use preflight_core::schedule::{Slots, next};
 use preflight_core::*;
 
-const OTHER_MOMENT: i64 = 1_000_000;
-
-struct House {
-    state: State,
-    now: i64,
-    seen: Vec<Event>,
-}
-
-impl House {
-    fn new() -> Self {
-        Self {
-            state: State::default(),
-            now: 0,
-            seen: vec![],
-        }
-    }
-
-    fn send(&mut self, command: Command) -> Result<Vec<Event>, Refusal> {
-        self.now += OTHER_MOMENT;
-        let events = decide(&self.state, command, Moment(self.now))?;
-        for event in &events {
-            self.state.apply(event);
-        }
-        self.seen.extend(events.clone());
-        Ok(events)
-    }
-
-    fn create(&mut self, new: NewTicket) -> TicketId {
-        self.send(Command::Create(Box::new(new))).unwrap();
-        self.state.tickets().last().unwrap().id
-    }
-
-    fn start(&mut self) -> Option<JobId> {
-        let job = next(&self.state, Slots::default())?;
-        self.send(Command::Start { job }).unwrap();
-        Some(job)
-    }
-
-    fn finish(&mut self, job: JobId, ending: Ending) {
-        let attempt = self.state.job(job).unwrap().attempt();
-        self.send(Command::Report {
-            job,
-            attempt,
-            report: Report::Finished(ending),
-        })
-        .unwrap();
-    }
-
-    /// Runs all that can run; `fail` says how the jobs end that do not pass.
-    fn run(&mut self, fail: &BTreeMap<u64, (Outcome, u8)>) -> Vec<u64> {
-        let mut order = vec![];
-        while let Some(job) = self.start() {
-            order.push(job.0);
-            let ending = match fail.get(&job.0) {
-                None => Ending::pass(),
-                Some(&(outcome, code)) => Ending {
-                    exit_code: ExitCode::try_from(code).unwrap(),
-                    ..Ending::new(outcome, Some("because".into()))
-                },
-            };
-            self.finish(job, ending);
-        }
-        order
-    }
-}
-
-fn source(name: &str, folder: bool, build_after: &[usize]) -> NewSubticket {
-    NewSubticket {
-        source: name.into(),
-        version: "1-1".into(),
-        origin: "/src".into(),
-        signature: Signature::None,
-        staged: format!("sources/{name}").into(),
-        needs_source_package: folder,
-        build_after: build_after.to_vec(),
-    }
-}
-
-fn ticket(subtickets: Vec<NewSubticket>) -> NewTicket {
-    NewTicket {
-        title: "a change".into(),
-        description: String::new(),
-        bug: None,
-        owner: "jane".into(),
-        series: Series("debian-bookworm".into()),
-        options: Options::default(),
-        subtickets,
-        base_image: false,
-        wait: false,
-        warnings: vec![],
-    }
-}
+#[expect(dead_code, reason = "other tests need more of it")]
+mod support;
+use support::{House, OTHER_MOMENT, source, ticket};
 
 fn graph(ticket: &Ticket) -> Vec<(u64, &'static str, Option<&str>, Vec<u64>)> {
     let row = |job: &'_ Job| (job.id.0, job.kind.key(), job.needs.iter().map(|need| need.0).collect());
@@ -472,7 +382,15 @@ fn images_are_kept_while_something_needs_them() {
 #[test]
 fn estimates_are_medians_of_what_passed() {
     let mut house = House::new();
-    assert_eq!(estimate(&house.state, JobKind::Build, Some("a")), None);
+    let id = house.create(ticket(vec![source("a", false, &[]), source("b", false, &[])]));
+    let ticket_jobs = house.state.ticket(id).unwrap().jobs.clone();
+    house.send(Command::Cancel { ticket: id }).unwrap();
+    let job = |kind: JobKind, source: Option<&str>| {
+        let mut jobs = ticket_jobs.iter();
+        jobs.find(|job| job.kind == kind && job.source.as_deref() == source)
+            .unwrap()
+    };
+    assert_eq!(estimate(&house.state, job(JobKind::Build, Some("a"))), None);
     for seconds in [10, 30, 20] {
         house.create(ticket(vec![source("a", false, &[])]));
         let job = house.start().unwrap();
@@ -482,13 +400,16 @@ fn estimates_are_medians_of_what_passed() {
             house.finish(job, Ending::pass());
         }
     }
-    assert_eq!(
-        estimate(&house.state, JobKind::Build, Some("a")),
-        Some(Duration::from_secs(20))
-    );
-    assert_eq!(estimate(&house.state, JobKind::Build, Some("b")), None);
-    assert_eq!(
-        estimate(&house.state, JobKind::Image, None),
-        Some(Duration::from_secs(1))
-    );
+    let seconds = |seconds| Some(Duration::from_secs(seconds));
+    assert_eq!(estimate(&house.state, job(JobKind::Build, Some("a"))), seconds(20));
+    assert_eq!(estimate(&house.state, job(JobKind::Build, Some("b"))), None);
+    assert_eq!(estimate(&house.state, job(JobKind::Image, None)), seconds(1));
+    let mut rerun = job(JobKind::Test, Some("a")).clone();
+    assert_eq!(estimate(&house.state, &rerun), seconds(1));
+    rerun.rerun = Some(Rerun {
+        test: "one".into(),
+        dirty: false,
+        staged: None,
+    });
+    assert_eq!(estimate(&house.state, &rerun), None, "one test is not all of them");
 }
