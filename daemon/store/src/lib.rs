@@ -4,6 +4,7 @@
 //! appends to a log and its side file; [`TicketsFolder`] and [`TicketFolder`] name where files are.
 
 mod error;
+mod events;
 mod folder;
 mod load;
 mod log;

@@ -1,10 +1,11 @@
 //! What is written is read back; a newer database is refused; a writer may be killed at any moment.
 
+use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use preflight_core::{Event, LockEntry, Sequence, Sha256, TicketId};
+use preflight_core::{Event, JobId, LockEntry, Options, Sequence, Sha256, TicketId};
 use preflight_store::{Store, StoreError};
 use pretty_assertions::assert_eq;
 use proptest::prelude::*;
@@ -46,6 +47,72 @@ proptest! {
         assert_eq!(&loaded.state, &history.state);
         prop_assert_eq!(loaded.seq, history.seq);
     }
+}
+
+#[test]
+fn every_kind_of_event_occurs_in_a_history() {
+    let mut history = History::new(7);
+    let mut kinds = BTreeSet::new();
+    for _ in 0..4000 {
+        for written in history.step() {
+            let text = format!("{:?}", written.event);
+            let name = text.split(|c: char| !c.is_alphanumeric()).next().unwrap_or_default();
+            kinds.insert(name.to_owned());
+        }
+    }
+    let expected = [
+        "ArtifactStored",
+        "AttemptEnded",
+        "AttemptInterrupted",
+        "ImageAdded",
+        "ImageRemoved",
+        "JobAdded",
+        "JobCancelled",
+        "JobSkipped",
+        "JobStarted",
+        "LockRecorded",
+        "QueuePlaced",
+        "TestRecorded",
+        "TestbedForgotten",
+        "TestbedKept",
+        "TicketAdvanced",
+        "TicketCreated",
+        "TicketEdited",
+        "TicketEnded",
+        "TicketQueued",
+        "TicketRemoved",
+        "WarningRaised",
+    ];
+    assert_eq!(kinds, expected.map(str::to_owned).into());
+}
+
+#[test]
+fn a_database_of_the_first_version_is_taken_over() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("preflight.db");
+    let first = rusqlite::Connection::open(&path).unwrap();
+    first.execute_batch(include_str!("../src/schema/001.sql")).unwrap();
+    first
+        .execute_batch(
+            "INSERT INTO tickets (id, title, description, owner, series, offline, step, status, created_at)
+             VALUES (4, 't', '', 'o', 's', 0, 200, 'running', 1);
+             INSERT INTO jobs (id, ticket, kind, state) VALUES (9, 4, 'image', 'running');
+             INSERT INTO attempts (job, attempt, started_at, log) VALUES (9, 1, 5, '9-image.1.log');
+             PRAGMA user_version = 1;",
+        )
+        .unwrap();
+    drop(first);
+    let (_store, loaded) = Store::open(&path).unwrap();
+    let ticket = loaded.state.ticket(TicketId(4)).unwrap();
+    assert_eq!(ticket.options, Options::default());
+    assert!(!ticket.kept && ticket.is_active());
+    let job = &ticket.jobs[0];
+    let record = &job.attempts[0];
+    assert_eq!((&job.rerun, record.kept, record.unresponsive), (&None, None, false));
+    assert_eq!(
+        (loaded.state.numbers().ticket, loaded.state.numbers().job),
+        (TicketId(4), JobId(9))
+    );
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! A history that depends on its seed alone: every kind of event occurs in it.
 
-use preflight_core::schedule::{Slots, next};
+use preflight_core::schedule::{Capacity, Demands, Load, Turn, next};
 use preflight_core::*;
 use preflight_store::Written;
 
@@ -57,11 +57,20 @@ impl History {
     fn command(&mut self) -> Command {
         let tickets = self.state.tickets().count() as u64;
         let open: Vec<(JobId, Attempt)> = self.state.open_jobs().map(|job| (job.id, job.attempt())).collect();
-        match (self.random(12), open.first()) {
+        let some = TicketId(1 + self.random(tickets + 1));
+        match (self.random(16), open.first()) {
             (0, _) => self.create(),
+            (12, _) => Command::Rerun {
+                ticket: some,
+                test: "source0/test1".into(),
+                staged: self.random(2) == 0,
+            },
+            (13, _) if self.random(3) == 0 => Command::Remove { ticket: some },
+            (14, _) => self.forget_kept(),
             (1, _) => {
                 let edit = Edit {
                     bug: Some(format!("bug {}", self.now)),
+                    kept: (self.random(2) == 0).then(|| self.random(2) == 0),
                     ..Edit::default()
                 };
                 let queue = self.random(2) == 0;
@@ -91,10 +100,37 @@ impl History {
                 attempt,
                 report: Report::Finished(self.ending(job, attempt)),
             },
-            (_, None) => match next(&self.state, Slots::default()) {
-                Some(job) => Command::Start { job },
-                None => self.create(),
+            (_, None) => match self.turn() {
+                Turn::Start(job) => Command::Start { job },
+                Turn::Full(_) | Turn::Nobody => self.create(),
             },
+        }
+    }
+
+    /// Whose turn it is, one job at a time.
+    fn turn(&self) -> Turn {
+        let load = Load {
+            capacity: Capacity {
+                cores: 1,
+                memory_mib: 1,
+            },
+            demands: &Demands::default(),
+            taken: &[],
+        };
+        next(&self.state, &load)
+    }
+
+    fn forget_kept(&mut self) -> Command {
+        let tickets = self.state.tickets().flat_map(|ticket| &ticket.jobs);
+        let attempts = tickets.flat_map(|job| job.attempts.iter().map(|record| (job.id, record)));
+        let kept: Vec<(JobId, Attempt)> = attempts
+            .filter(|(_, record)| record.kept.is_some())
+            .map(|(job, record)| (job, record.attempt))
+            .collect();
+        let place = self.random(kept.len().max(1) as u64);
+        match kept.get(usize::try_from(place).unwrap()) {
+            Some(&(job, attempt)) => Command::ForgetKept { job, attempt },
+            None => self.create(),
         }
     }
 
@@ -136,7 +172,7 @@ impl History {
                 test_timeout: Some(std::time::Duration::from_secs(7)),
                 build_timeout: None,
                 keep_going: self.random(2) == 0,
-                keep_failed: KeepFailed::Always,
+                keep_failed: [KeepFailed::Always, KeepFailed::Newest][usize::from(self.random(2) == 0)],
                 priority: Priority::Background,
             },
             subtickets,
@@ -148,7 +184,10 @@ impl History {
 
     fn report(&mut self) -> Report {
         let number = self.random(4);
-        match self.random(5) {
+        match self.random(6) {
+            5 => Report::Kept {
+                bytes: self.random(1 << 40),
+            },
             0 => Report::Test(TestResult {
                 source: "source0".into(),
                 name: format!("test{number}"),
