@@ -4,13 +4,14 @@
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
+use std::time::SystemTime;
 
 use preflight_guest_protocol::Channel;
 use preflight_guest_protocol::message::{ExecRequest, ExitStatus, Leftovers, SignalTo, TerminalSize, ToGuest, ToHost};
 
 use crate::error::GuestError;
 use crate::guest::Guest;
-use crate::renewal::Renewal;
+use crate::renewal::{Renewal, clock};
 use crate::session::{Port, StreamEvent};
 use crate::stream::{Stream, StreamSender, unexpected};
 
@@ -282,10 +283,24 @@ impl Guest {
     /// # Errors
     /// As both; that of the renewal first.
     pub async fn renew_and_exec(&self, renewal: &Renewal, exec: Exec) -> Result<Running, GuestError> {
-        let renewed = self.ask_to_renew(renewal).await?;
+        self.exec_behind(&renewal.message(), exec).await
+    }
+
+    /// [`Guest::set_clock`] and [`Guest::exec`] in one round trip, for a guest that was paused: the command starts when the
+    /// time is set.
+    ///
+    /// # Errors
+    /// As both; that of the clock first.
+    pub async fn set_clock_and_exec(&self, time: SystemTime, exec: Exec) -> Result<Running, GuestError> {
+        self.exec_behind(&clock(time), exec).await
+    }
+
+    async fn exec_behind(&self, change: &ToGuest, exec: Exec) -> Result<Running, GuestError> {
+        let mut first = self.shared().open()?;
+        first.request(Port::Bulk, change).await?;
         // The agent looks at no frame of this port before it is done with the one before.
         let asked = self.asked(exec).await?;
-        renewed.await?;
+        first.done().await?;
         asked.started().await
     }
 

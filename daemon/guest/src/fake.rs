@@ -24,6 +24,7 @@ mod shell;
 
 use std::future::Future;
 use std::path::PathBuf;
+use std::time::SystemTime;
 
 pub use agent::FakeAgent;
 pub use files::{FakeFile, FakeFiles};
@@ -59,6 +60,8 @@ impl FakeCommand {
 pub enum FakeEvent {
     /// It gave the guest an identity.
     Renewed(Renewal),
+    /// It set the clock, and that alone.
+    ClockSet(SystemTime),
     /// It started a command.
     Started(FakeCommand),
 }

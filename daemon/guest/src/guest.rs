@@ -2,7 +2,6 @@
 //! the last handle.
 
 use std::sync::Arc;
-use std::time::SystemTime;
 
 use preflight_guest_protocol::frame::MAX_PAYLOAD;
 use preflight_guest_protocol::message::{AgentHello, NetworkAttempt, ToGuest};
@@ -93,19 +92,6 @@ impl Guest {
         }
     }
 
-    /// Sets the guest's clock.
-    ///
-    /// # Errors
-    /// [`GuestError::Refused`], [`GuestError::Closed`].
-    pub async fn set_clock(&self, time: SystemTime) -> Result<(), GuestError> {
-        let since = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-        self.ask(ToGuest::SetClock {
-            seconds: since.as_secs(),
-            nanoseconds: since.subsec_nanos(),
-        })
-        .await
-    }
-
     /// Adds host bytes (32 or more) to the guest's random pool and reseeds its generator: the first thing that a clone of a
     /// template needs, or its "random" numbers are its siblings'.
     ///
@@ -127,7 +113,7 @@ impl Guest {
         self.ask(ToGuest::WatchNetwork { on }).await
     }
 
-    async fn ask(&self, request: ToGuest) -> Result<(), GuestError> {
+    pub(crate) async fn ask(&self, request: ToGuest) -> Result<(), GuestError> {
         let mut stream = self.0.shared.open()?;
         stream.request(Port::Control, &request).await?;
         stream.done().await

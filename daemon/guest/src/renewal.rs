@@ -7,7 +7,6 @@ use preflight_guest_protocol::message::{Renewal as Message, SEED_LEN, ToGuest};
 
 use crate::error::GuestError;
 use crate::guest::Guest;
-use crate::session::Port;
 
 /// The identity that a clone gets before its first command.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -44,25 +43,41 @@ impl Renewal {
     /// What a daemon sent, for a guest of this process.
     #[cfg(feature = "fake")]
     pub(crate) fn of_message(message: Message) -> Self {
-        let since = std::time::Duration::new(message.seconds, message.nanoseconds);
         Self {
             seed: message.seed,
-            time: SystemTime::UNIX_EPOCH + since,
+            time: time_of(message.seconds, message.nanoseconds),
             machine_id: message.machine_id,
             hostname: message.hostname,
         }
     }
 
-    fn message(&self) -> ToGuest {
-        let since = self.time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    pub(crate) fn message(&self) -> ToGuest {
+        let (seconds, nanoseconds) = since_1970(self.time);
         ToGuest::Renew(Message {
             seed: self.seed,
-            seconds: since.as_secs(),
-            nanoseconds: since.subsec_nanos(),
+            seconds,
+            nanoseconds,
             machine_id: self.machine_id,
             hostname: self.hostname.clone(),
         })
     }
+}
+
+/// The request to set the clock.
+pub(crate) fn clock(time: SystemTime) -> ToGuest {
+    let (seconds, nanoseconds) = since_1970(time);
+    ToGuest::SetClock { seconds, nanoseconds }
+}
+
+/// The time that a message of this daemon's holds.
+#[cfg(feature = "fake")]
+pub(crate) fn time_of(seconds: u64, nanoseconds: u32) -> SystemTime {
+    SystemTime::UNIX_EPOCH + std::time::Duration::new(seconds, nanoseconds)
+}
+
+fn since_1970(time: SystemTime) -> (u64, u32) {
+    let since = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    (since.as_secs(), since.subsec_nanos())
 }
 
 impl Guest {
@@ -72,16 +87,14 @@ impl Guest {
     /// # Errors
     /// [`GuestError::Refused`], [`GuestError::Closed`]: the clone is not fit for use.
     pub async fn renew(&self, renewal: &Renewal) -> Result<(), GuestError> {
-        self.ask_to_renew(renewal).await?.await
+        self.ask(renewal.message()).await
     }
 
-    /// Sends the renewal; what is sent over the bulk port from then on finds the guest renewed. The answer is to be waited for.
-    pub(crate) async fn ask_to_renew(
-        &self,
-        renewal: &Renewal,
-    ) -> Result<impl Future<Output = Result<(), GuestError>> + use<>, GuestError> {
-        let mut stream = self.shared().open()?;
-        stream.request(Port::Bulk, &renewal.message()).await?;
-        Ok(async move { stream.done().await })
+    /// Sets the guest's clock.
+    ///
+    /// # Errors
+    /// [`GuestError::Refused`], [`GuestError::Closed`].
+    pub async fn set_clock(&self, time: SystemTime) -> Result<(), GuestError> {
+        self.ask(clock(time)).await
     }
 }

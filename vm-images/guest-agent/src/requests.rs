@@ -1,9 +1,9 @@
-//! What each frame of the daemon's makes the agent do. What takes time gets a thread of its own; only a renewal, which is
-//! short, keeps what comes behind it waiting.
+//! What each frame of the daemon's makes the agent do. What takes time gets a thread of its own; only what changes
+//! the machine under all commands, and is short, keeps what comes behind it on its port waiting.
 
 use std::sync::Arc;
 
-use preflight_guest_protocol::message::{Failure, FailureKind, Renewal, ToGuest, ToHost, of_payload};
+use preflight_guest_protocol::message::{Failure, FailureKind, ToGuest, ToHost, of_payload};
 use preflight_guest_protocol::{Frame, Kind};
 
 use crate::failure::Refusal;
@@ -59,9 +59,10 @@ pub(crate) fn handle(agent: &Arc<Agent>, session: &Arc<Session>, port: Port, fra
                 // The command has ended while the message was on its way.
                 (ToGuest::Signal { .. } | ToGuest::Resize(_) | ToGuest::Abort, None) => {}
                 (_, Some(_)) => return Err("a request on an open stream"),
-                (ToGuest::Renew(renewal), None) => {
+                (request @ (ToGuest::Renew(_) | ToGuest::SetClock { .. } | ToGuest::SeedRandom { .. }), None) => {
                     if let Some(stream) = session.open(frame.stream, port) {
-                        renew(agent, session, &stream, &renewal);
+                        // Not in a thread of its own: what comes behind it on the port must find it done.
+                        answer(agent, session, &stream, request);
                     }
                 }
                 (request, None) => {
@@ -79,14 +80,7 @@ fn start(agent: &Arc<Agent>, session: &Arc<Session>, stream: Arc<Stream>, reques
     let id = stream.id();
     let (for_run, for_failure) = (Arc::clone(&stream), stream);
     let (agent, session_of_run) = (Arc::clone(agent), Arc::clone(session));
-    let started = thread("request", move || {
-        let result = carry_out(&agent, &for_run, request);
-        if let Some(failure) = result.err().and_then(|refusal| refusal.failure()) {
-            let _ = for_run.tell(&ToHost::Failed(failure));
-        }
-        for_run.finish();
-        session_of_run.done(id);
-    });
+    let started = thread("request", move || answer(&agent, &session_of_run, &for_run, request));
     if let Err(error) = started {
         session.done(id);
         let failure = Failure {
@@ -97,16 +91,13 @@ fn start(agent: &Arc<Agent>, session: &Arc<Session>, stream: Arc<Stream>, reques
     }
 }
 
-/// Not in a thread of its own: what comes behind it on the port must find the guest renewed.
-fn renew(agent: &Agent, session: &Session, stream: &Stream, renewal: &Renewal) {
-    let answer = match agent.renews.renew(renewal) {
-        Ok(()) => Some(ToHost::Done),
-        Err(refusal) => refusal.failure().map(ToHost::Failed),
-    };
-    if let Some(answer) = answer {
-        // Without a daemon nobody wants to know.
-        let _ = stream.tell(&answer);
+/// Carries a request out, says if it failed, and ends its stream.
+fn answer(agent: &Arc<Agent>, session: &Session, stream: &Arc<Stream>, request: ToGuest) {
+    let result = carry_out(agent, stream, request);
+    if let Some(failure) = result.err().and_then(|refusal| refusal.failure()) {
+        let _ = stream.tell(&ToHost::Failed(failure));
     }
+    stream.finish();
     session.done(stream.id());
 }
 
@@ -127,11 +118,15 @@ fn carry_out(agent: &Arc<Agent>, stream: &Arc<Stream>, request: ToGuest) -> Resu
             clock::seed(&bytes)?;
             stream.tell(&ToHost::Done)
         }
+        ToGuest::Renew(renewal) => {
+            agent.renews.renew(&renewal)?;
+            stream.tell(&ToHost::Done)
+        }
         ToGuest::WatchNetwork { on } => {
             agent.watch.set(agent, on)?;
             stream.tell(&ToHost::Done)
         }
         // These were dealt with where they came in.
-        ToGuest::Renew(_) | ToGuest::Signal { .. } | ToGuest::Resize(_) | ToGuest::Abort => Ok(()),
+        ToGuest::Signal { .. } | ToGuest::Resize(_) | ToGuest::Abort => Ok(()),
     }
 }

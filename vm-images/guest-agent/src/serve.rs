@@ -19,7 +19,7 @@ use crate::renew::Renews;
 use crate::session::Session;
 use crate::stream::Port;
 use crate::watch::Watch;
-use crate::{apt, console, loopback, requests, tunnel, vitals};
+use crate::{apt, cgroup, console, loopback, requests, tunnel, vitals};
 
 /// Between two beats.
 const BEAT: Duration = Duration::from_secs(1);
@@ -153,8 +153,9 @@ pub fn serve(options: Options) -> Result<Infallible, ServeError> {
                 console::say(&refusal.to_string());
             }
         };
-        // In a thread of its own: loading a driver must not delay the first hello.
+        // In threads of their own: loading a driver must not delay the first hello.
         thread("watch", start).map_err(ServeError::Thread)?;
+        thread("cgroups", cgroup::prefer_quick_moves).map_err(ServeError::Thread)?;
     }
     let (ended, end) = mpsc::channel();
     for (port, name, mut reader) in [(Port::Control, "control", control), (Port::Bulk, "bulk", bulk)] {
@@ -196,8 +197,9 @@ impl Agent {
             Port::Control => {
                 let is_new = self.session().is_none_or(|session| session.id() != hello.session);
                 if is_new {
-                    self.end_session();
-                    *self.lock() = Some(Arc::new(Session::new(hello.session, Arc::clone(&self.link))));
+                    let new = Arc::new(Session::new(hello.session, Arc::clone(&self.link)));
+                    let old = self.lock().replace(new);
+                    self.close(old);
                 }
                 self.link.control.open(hello.session, &answer);
                 if is_new {
@@ -220,16 +222,18 @@ impl Agent {
 
     /// The session's frames can't be trusted any more: its streams end, and the daemon is told if it still listens.
     fn break_session(&self, id: SessionId, why: &str) {
-        if self.current(id).is_none() {
+        // The other port's thread may have opened the next session meanwhile: that one must live.
+        let broken = self.lock().take_if(|session| session.id() == id);
+        if broken.is_none() {
             return;
         }
-        console::say(&format!("session {id} broke: {why}"));
         let _ = self.link.control.tell(id, StreamId::SESSION, &ToHost::Abort);
-        self.end_session();
+        self.close(broken);
+        console::say(&format!("session {id} broke: {why}"));
     }
 
-    fn end_session(&self) {
-        let old = self.lock().take();
+    /// Ends what was the current session until now.
+    fn close(&self, old: Option<Arc<Session>>) {
         if let Some(session) = old {
             session.close();
             self.link.control.close(session.id());

@@ -172,20 +172,20 @@ pub enum ToGuest {
     },
     /// The daemon has lost interest in this stream: a command and all that it started is killed. Control port; no answer.
     Abort,
-    /// Sets the real-time clock. Control port.
+    /// Sets the real-time clock. Either port; like all that changes the machine under the commands (this and the next two),
+    /// it is done before the next frame of the same port is looked at, so that a command may be sent right behind it.
     SetClock {
         /// Seconds since 1970.
         seconds: u64,
         /// Nanoseconds within the second.
         nanoseconds: u32,
     },
-    /// Adds to the kernel's random pool, counted as full entropy, and reseeds. Control port.
+    /// Adds to the kernel's random pool, counted as full entropy, and reseeds. Either port.
     SeedRandom {
         /// 32 bytes or more.
         bytes: Vec<u8>,
     },
-    /// Gives a clone its identity: random seed, then clock, machine id, host name. Done before the next frame of the same
-    /// port is looked at, so that a command may be sent right behind it. Bulk port.
+    /// Gives a clone its identity: random seed, then clock, machine id, host name. Either port.
     Renew(Renewal),
     /// Gives the terminal of this stream's command another size. Control port; no answer.
     Resize(TerminalSize),

@@ -25,7 +25,7 @@ use super::shell::{FakeShell, Line};
 use super::{FakeCommand, FakeEvent, FakeGuest, Faults};
 use crate::attach::{CHUNK, ChannelSockets};
 use crate::flow::Flow;
-use crate::renewal::Renewal;
+use crate::renewal::{Renewal, time_of};
 
 /// Between two beats: quicker than a real guest's, so that tests need not wait.
 const BEAT: Duration = Duration::from_millis(50);
@@ -144,6 +144,13 @@ impl Drop for Session {
 }
 
 impl Session {
+    fn of(&self, port: Port) -> &FakePort {
+        match port {
+            Port::Control => &self.control,
+            Port::Bulk => &self.bulk,
+        }
+    }
+
     fn open(&self, id: StreamId) -> Line {
         let (sender, incoming) = mpsc::unbounded_channel();
         let flow = Arc::new(Flow::default());
@@ -221,7 +228,7 @@ async fn serve<G: FakeGuest>(state: &Arc<State<G>>, port: Port, socket: UnixStre
         while let Some(incoming) = inbound.next_incoming() {
             match incoming {
                 Ok(Incoming::Hello(hello)) => state.hear(port, &hello).await,
-                Ok(Incoming::Frame(frame)) => state.take(frame).await,
+                Ok(Incoming::Frame(frame)) => state.take(port, frame).await,
                 Err(_) => return,
             }
         }
@@ -263,13 +270,13 @@ impl<G: FakeGuest> State<G> {
         self.session.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    async fn take(self: &Arc<Self>, frame: Frame) {
+    async fn take(self: &Arc<Self>, port: Port, frame: Frame) {
         let Some(session) = self.session().clone() else { return };
         match frame.kind {
             Kind::Hello => {}
             Kind::Message => {
                 if let Ok(message) = of_payload::<ToGuest>(&frame.payload) {
-                    self.take_message(&session, frame.stream, message).await;
+                    self.take_message(&session, port, frame.stream, message).await;
                 }
             }
             kind => {
@@ -290,7 +297,7 @@ impl<G: FakeGuest> State<G> {
         }
     }
 
-    async fn take_message(self: &Arc<Self>, session: &Arc<Session>, id: StreamId, message: ToGuest) {
+    async fn take_message(self: &Arc<Self>, session: &Arc<Session>, port: Port, id: StreamId, message: ToGuest) {
         match message {
             ToGuest::Abort => {
                 session.stop(id);
@@ -308,10 +315,14 @@ impl<G: FakeGuest> State<G> {
             }
             ToGuest::Renew(renewal) => {
                 self.remember(FakeEvent::Renewed(Renewal::of_message(renewal)));
-                session.bulk.tell(id, &ToHost::Done).await;
+                session.of(port).tell(id, &ToHost::Done).await;
             }
-            ToGuest::SetClock { .. } | ToGuest::SeedRandom { .. } | ToGuest::WatchNetwork { .. } => {
-                session.control.tell(id, &ToHost::Done).await;
+            ToGuest::SetClock { seconds, nanoseconds } => {
+                self.remember(FakeEvent::ClockSet(time_of(seconds, nanoseconds)));
+                session.of(port).tell(id, &ToHost::Done).await;
+            }
+            ToGuest::SeedRandom { .. } | ToGuest::WatchNetwork { .. } => {
+                session.of(port).tell(id, &ToHost::Done).await;
             }
             request => {
                 if let ToGuest::Exec(request) = &request {
