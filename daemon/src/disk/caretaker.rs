@@ -101,11 +101,9 @@ impl Caretaker {
         let mut running: Vec<JobId> = beats.borrow_and_update().keys().copied().collect();
         loop {
             tokio::select! {
+                // Who asks after a job's end is answered after the sweep that follows it.
+                biased;
                 () = stop.cancelled() => return,
-                ask = asks.recv() => match ask {
-                    Some(ask) => self.take(ask).await,
-                    None => return,
-                },
                 changed = beats.changed() => {
                     if changed.is_err() {
                         return;
@@ -117,6 +115,10 @@ impl Caretaker {
                         self.sweep().await;
                     }
                 }
+                ask = asks.recv() => match ask {
+                    Some(ask) => self.take(ask).await,
+                    None => return,
+                },
             }
         }
     }

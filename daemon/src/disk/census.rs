@@ -182,7 +182,10 @@ impl Walk<'_> {
             .filter_map(|ticket| Some((ticket.image.as_ref()?, (ticket.ended, ticket.kept))))
             .collect();
         for image in self.survey.images {
-            let Some(folder) = image.path.parent() else { continue };
+            // One that has been removed meanwhile is none.
+            let Some(folder) = image.path.parent().filter(|folder| folder.is_dir()) else {
+                continue;
+            };
             let subject = Subject::Image(Box::new(image.clone()));
             let kind = kind_of(image.kind);
             let item = self.add(kind, image.id.to_string(), subject, vec![folder.to_owned()])?;

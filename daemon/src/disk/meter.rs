@@ -17,19 +17,19 @@ const BLOCK: u64 = 512;
 
 /// Measures one folder after another, and counts nothing twice.
 #[derive(Debug, Default)]
-pub struct Meter {
+pub(super) struct Meter {
     seen: HashSet<(u64, u64)>,
 }
 
 /// What a file or folder takes, without what was counted before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Measured {
+pub(super) struct Measured {
     /// Bytes on disk.
-    pub size: u64,
+    pub(super) size: u64,
     /// The file system of the topmost.
-    pub device: Device,
+    pub(super) device: Device,
     /// When the topmost was last changed; none where nothing is there.
-    pub changed: Option<Moment>,
+    pub(super) changed: Option<Moment>,
 }
 
 impl Meter {
@@ -37,7 +37,7 @@ impl Meter {
     ///
     /// # Errors
     /// The system's: a folder that cannot be read, say.
-    pub fn measure(&mut self, path: &Path) -> io::Result<Measured> {
+    pub(super) fn measure(&mut self, path: &Path) -> io::Result<Measured> {
         let mut measured = Measured::default();
         for entry in WalkDir::new(path) {
             let metadata = match entry.and_then(|entry| Ok((entry.depth(), entry.metadata()?))) {
