@@ -28,6 +28,12 @@ _preflight() {
             preflight,doctor)
                 cmd="preflight__subcmd__doctor"
                 ;;
+            preflight,du)
+                cmd="preflight__subcmd__du"
+                ;;
+            preflight,gc)
+                cmd="preflight__subcmd__gc"
+                ;;
             preflight,generate)
                 cmd="preflight__subcmd__generate"
                 ;;
@@ -45,6 +51,9 @@ _preflight() {
                 ;;
             preflight,results)
                 cmd="preflight__subcmd__results"
+                ;;
+            preflight,shell)
+                cmd="preflight__subcmd__shell"
                 ;;
             preflight,status)
                 cmd="preflight__subcmd__status"
@@ -101,7 +110,7 @@ _preflight() {
 
     case "${cmd}" in
         preflight)
-            opts="-h -V --color --provoke-panic --help --version check ticket status logs results image lock daemon doctor generate create_ticket update_ticket get_image"
+            opts="-h -V --color --provoke-panic --help --version check ticket status logs results shell image du gc lock daemon doctor generate create_ticket update_ticket get_image"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -119,7 +128,7 @@ _preflight() {
             return 0
             ;;
         preflight__subcmd__check)
-            opts="-t -d -b -o -a -r -q -h -V --title --description --bug --owner --series --add-package --remove-package --signatures --offline --test-timeout --build-timeout --no-follow --detach --json --quiet --color --help --version"
+            opts="-t -d -b -o -a -r -q -h -V --title --description --bug --owner --series --add-package --remove-package --signatures --offline --test-timeout --build-timeout --keep-going --keep-failed --priority --no-follow --detach --json --quiet --color --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -189,6 +198,14 @@ _preflight() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --keep-failed)
+                    COMPREPLY=($(compgen -W "never newest always" -- "${cur}"))
+                    return 0
+                    ;;
+                --priority)
+                    COMPREPLY=($(compgen -W "interactive normal background" -- "${cur}"))
+                    return 0
+                    ;;
                 --color)
                     COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
                     return 0
@@ -201,7 +218,7 @@ _preflight() {
             return 0
             ;;
         preflight__subcmd__create_ticket)
-            opts="-s -w -t -d -b -o -a -r -h -V --source --wait --title --description --bug --owner --series --add-package --remove-package --signatures --offline --test-timeout --build-timeout --json --color --help --version"
+            opts="-s -w -t -d -b -o -a -r -h -V --source --wait --title --description --bug --owner --series --add-package --remove-package --signatures --offline --test-timeout --build-timeout --keep-going --keep-failed --priority --json --color --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -277,6 +294,14 @@ _preflight() {
                     ;;
                 --build-timeout)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --keep-failed)
+                    COMPREPLY=($(compgen -W "never newest always" -- "${cur}"))
+                    return 0
+                    ;;
+                --priority)
+                    COMPREPLY=($(compgen -W "interactive normal background" -- "${cur}"))
                     return 0
                     ;;
                 --color)
@@ -387,6 +412,54 @@ _preflight() {
                 return 0
             fi
             case "${prev}" in
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        preflight__subcmd__du)
+            opts="-n -h -V --items --json --color --help --version"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --items)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -n)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        preflight__subcmd__gc)
+            opts="-n -h -V --dry-run --to --all --json --color --help --version"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --to)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --color)
                     COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
                     return 0
@@ -610,6 +683,56 @@ _preflight() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        preflight__subcmd__shell)
+            opts="-j -u -C -e -t -q -h -V --job --user --chdir --env --terminal --quiet --provoke-panic --color --help --version"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --job)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -j)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --user)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -u)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --chdir)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -C)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --env)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -e)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         preflight__subcmd__status)
             opts="-h -V --json --color --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
@@ -665,7 +788,7 @@ _preflight() {
             return 0
             ;;
         preflight__subcmd__ticket__subcmd__create)
-            opts="-s -w -t -d -b -o -a -r -h -V --source --wait --title --description --bug --owner --series --add-package --remove-package --signatures --offline --test-timeout --build-timeout --json --color --help --version"
+            opts="-s -w -t -d -b -o -a -r -h -V --source --wait --title --description --bug --owner --series --add-package --remove-package --signatures --offline --test-timeout --build-timeout --keep-going --keep-failed --priority --json --color --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -741,6 +864,14 @@ _preflight() {
                     ;;
                 --build-timeout)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --keep-failed)
+                    COMPREPLY=($(compgen -W "never newest always" -- "${cur}"))
+                    return 0
+                    ;;
+                --priority)
+                    COMPREPLY=($(compgen -W "interactive normal background" -- "${cur}"))
                     return 0
                     ;;
                 --color)

@@ -35,7 +35,10 @@ complete -c preflight -n "__fish_preflight_needs_command" -f -a "ticket" -d 'Mak
 complete -c preflight -n "__fish_preflight_needs_command" -f -a "status" -d 'Show the daemon and the open tickets, or one ticket'
 complete -c preflight -n "__fish_preflight_needs_command" -f -a "logs" -d 'Print a ticket\'s logs'
 complete -c preflight -n "__fish_preflight_needs_command" -f -a "results" -d 'Print a ticket\'s test results'
+complete -c preflight -n "__fish_preflight_needs_command" -f -a "shell" -d 'Open a shell in a testbed, or run a command there'
 complete -c preflight -n "__fish_preflight_needs_command" -f -a "image" -d 'List, build, fetch and remove images'
+complete -c preflight -n "__fish_preflight_needs_command" -f -a "du" -d 'Show what takes the disk, and why something stays'
+complete -c preflight -n "__fish_preflight_needs_command" -f -a "gc" -d 'Free disk: what can be made again first, what is in use never'
 complete -c preflight -n "__fish_preflight_needs_command" -f -a "lock" -d 'List what a ticket\'s jobs have fetched from the archive, by digest'
 complete -c preflight -n "__fish_preflight_needs_command" -f -a "daemon" -d 'Start, stop and look at the daemon'
 complete -c preflight -n "__fish_preflight_needs_command" -f -a "doctor" -d 'Tell what this host has and lacks'
@@ -55,10 +58,17 @@ warn\t'A missing, unknown or broken one is a warning'
 require\t'Only what a known key has signed is taken'"
 complete -c preflight -n "__fish_preflight_using_subcommand check" -l test-timeout -d 'Seconds after which one test is ended [default: 10000]' -r
 complete -c preflight -n "__fish_preflight_using_subcommand check" -l build-timeout -d 'Seconds after which a build is ended [default: 100000]' -r
+complete -c preflight -n "__fish_preflight_using_subcommand check" -l keep-failed -d 'Which testbeds of failed jobs are kept for `preflight shell`, within the disk budget' -r -f -a "never\t'None'
+newest\t'That of the ticket\'s newest failure'
+always\t'All'"
+complete -c preflight -n "__fish_preflight_using_subcommand check" -l priority -d 'Whose jobs go first' -r -f -a "interactive\t'Before all others: you wait for it'
+normal\t'In turn with others'
+background\t'When nothing else is to be done'"
 complete -c preflight -n "__fish_preflight_using_subcommand check" -l color -d 'When to use colours' -r -f -a "auto\t'On a terminal, where NO_COLOR is not set'
 always\t'Always'
 never\t'Never'"
 complete -c preflight -n "__fish_preflight_using_subcommand check" -l offline -d 'Fetch nothing from the network: what is not in the store is missing'
+complete -c preflight -n "__fish_preflight_using_subcommand check" -l keep-going -d 'Run the other tests to their end though a source\'s health test has failed'
 complete -c preflight -n "__fish_preflight_using_subcommand check" -l detach -l no-follow -d 'Submit the ticket and leave it alone'
 complete -c preflight -n "__fish_preflight_using_subcommand check" -l json -d 'Print one JSON object at the end (schema cli-check.json); progress goes to standard error'
 complete -c preflight -n "__fish_preflight_using_subcommand check" -s q -l quiet -d 'Show no progress'
@@ -87,11 +97,18 @@ warn\t'A missing, unknown or broken one is a warning'
 require\t'Only what a known key has signed is taken'"
 complete -c preflight -n "__fish_preflight_using_subcommand ticket; and __fish_seen_subcommand_from create" -l test-timeout -d 'Seconds after which one test is ended [default: 10000]' -r
 complete -c preflight -n "__fish_preflight_using_subcommand ticket; and __fish_seen_subcommand_from create" -l build-timeout -d 'Seconds after which a build is ended [default: 100000]' -r
+complete -c preflight -n "__fish_preflight_using_subcommand ticket; and __fish_seen_subcommand_from create" -l keep-failed -d 'Which testbeds of failed jobs are kept for `preflight shell`, within the disk budget' -r -f -a "never\t'None'
+newest\t'That of the ticket\'s newest failure'
+always\t'All'"
+complete -c preflight -n "__fish_preflight_using_subcommand ticket; and __fish_seen_subcommand_from create" -l priority -d 'Whose jobs go first' -r -f -a "interactive\t'Before all others: you wait for it'
+normal\t'In turn with others'
+background\t'When nothing else is to be done'"
 complete -c preflight -n "__fish_preflight_using_subcommand ticket; and __fish_seen_subcommand_from create" -l color -d 'When to use colours' -r -f -a "auto\t'On a terminal, where NO_COLOR is not set'
 always\t'Always'
 never\t'Never'"
 complete -c preflight -n "__fish_preflight_using_subcommand ticket; and __fish_seen_subcommand_from create" -s w -l wait -d 'Make the ticket, but do not queue it until `ticket update N --queue`'
 complete -c preflight -n "__fish_preflight_using_subcommand ticket; and __fish_seen_subcommand_from create" -l offline -d 'Fetch nothing from the network: what is not in the store is missing'
+complete -c preflight -n "__fish_preflight_using_subcommand ticket; and __fish_seen_subcommand_from create" -l keep-going -d 'Run the other tests to their end though a source\'s health test has failed'
 complete -c preflight -n "__fish_preflight_using_subcommand ticket; and __fish_seen_subcommand_from create" -l json -d 'Print the new ticket\'s number and warnings as JSON'
 complete -c preflight -n "__fish_preflight_using_subcommand ticket; and __fish_seen_subcommand_from create" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c preflight -n "__fish_preflight_using_subcommand ticket; and __fish_seen_subcommand_from create" -s V -l version -d 'Print version'
@@ -152,6 +169,18 @@ never\t'Never'"
 complete -c preflight -n "__fish_preflight_using_subcommand results" -l json -d 'The same as --format json'
 complete -c preflight -n "__fish_preflight_using_subcommand results" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c preflight -n "__fish_preflight_using_subcommand results" -s V -l version -d 'Print version'
+complete -c preflight -n "__fish_preflight_using_subcommand shell" -s j -l job -d 'Which job of the ticket: its number, or what it does (`build`, `test`), or that of a source (`test/hello`)' -r
+complete -c preflight -n "__fish_preflight_using_subcommand shell" -s u -l user -d 'The user in the testbed; whose command failed, or root' -r
+complete -c preflight -n "__fish_preflight_using_subcommand shell" -s C -l chdir -d 'The folder in the testbed; where the job failed, or the user\'s home' -r -F
+complete -c preflight -n "__fish_preflight_using_subcommand shell" -s e -l env -d 'Set a variable of the shell\'s environment, or hand this one\'s on' -r
+complete -c preflight -n "__fish_preflight_using_subcommand shell" -l color -d 'When to use colours' -r -f -a "auto\t'On a terminal, where NO_COLOR is not set'
+always\t'Always'
+never\t'Never'"
+complete -c preflight -n "__fish_preflight_using_subcommand shell" -s t -l terminal -d 'Give the command a terminal'
+complete -c preflight -n "__fish_preflight_using_subcommand shell" -s q -l quiet -d 'Do not say what is waited for and where the shell is'
+complete -c preflight -n "__fish_preflight_using_subcommand shell" -l provoke-panic -d 'Panic once the terminal is raw, to see that it is given back'
+complete -c preflight -n "__fish_preflight_using_subcommand shell" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c preflight -n "__fish_preflight_using_subcommand shell" -s V -l version -d 'Print version'
 complete -c preflight -n "__fish_preflight_using_subcommand image; and not __fish_seen_subcommand_from list build get remove" -l color -d 'When to use colours' -r -f -a "auto\t'On a terminal, where NO_COLOR is not set'
 always\t'Always'
 never\t'Never'"
@@ -187,6 +216,22 @@ always\t'Always'
 never\t'Never'"
 complete -c preflight -n "__fish_preflight_using_subcommand image; and __fish_seen_subcommand_from remove" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c preflight -n "__fish_preflight_using_subcommand image; and __fish_seen_subcommand_from remove" -s V -l version -d 'Print version'
+complete -c preflight -n "__fish_preflight_using_subcommand du" -s n -l items -d 'How many of the largest items to list' -r
+complete -c preflight -n "__fish_preflight_using_subcommand du" -l color -d 'When to use colours' -r -f -a "auto\t'On a terminal, where NO_COLOR is not set'
+always\t'Always'
+never\t'Never'"
+complete -c preflight -n "__fish_preflight_using_subcommand du" -l json -d 'Print JSON'
+complete -c preflight -n "__fish_preflight_using_subcommand du" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c preflight -n "__fish_preflight_using_subcommand du" -s V -l version -d 'Print version'
+complete -c preflight -n "__fish_preflight_using_subcommand gc" -l to -d 'Free until no more than this is used, such as 5GB; the configured budget where it is missing' -r
+complete -c preflight -n "__fish_preflight_using_subcommand gc" -l color -d 'When to use colours' -r -f -a "auto\t'On a terminal, where NO_COLOR is not set'
+always\t'Always'
+never\t'Never'"
+complete -c preflight -n "__fish_preflight_using_subcommand gc" -s n -l dry-run -d 'Only say what would go'
+complete -c preflight -n "__fish_preflight_using_subcommand gc" -l all -d 'Free all that may go, except what belongs to kept tickets'
+complete -c preflight -n "__fish_preflight_using_subcommand gc" -l json -d 'Print JSON'
+complete -c preflight -n "__fish_preflight_using_subcommand gc" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c preflight -n "__fish_preflight_using_subcommand gc" -s V -l version -d 'Print version'
 complete -c preflight -n "__fish_preflight_using_subcommand lock" -l color -d 'When to use colours' -r -f -a "auto\t'On a terminal, where NO_COLOR is not set'
 always\t'Always'
 never\t'Never'"
@@ -248,11 +293,18 @@ warn\t'A missing, unknown or broken one is a warning'
 require\t'Only what a known key has signed is taken'"
 complete -c preflight -n "__fish_preflight_using_subcommand create_ticket" -l test-timeout -d 'Seconds after which one test is ended [default: 10000]' -r
 complete -c preflight -n "__fish_preflight_using_subcommand create_ticket" -l build-timeout -d 'Seconds after which a build is ended [default: 100000]' -r
+complete -c preflight -n "__fish_preflight_using_subcommand create_ticket" -l keep-failed -d 'Which testbeds of failed jobs are kept for `preflight shell`, within the disk budget' -r -f -a "never\t'None'
+newest\t'That of the ticket\'s newest failure'
+always\t'All'"
+complete -c preflight -n "__fish_preflight_using_subcommand create_ticket" -l priority -d 'Whose jobs go first' -r -f -a "interactive\t'Before all others: you wait for it'
+normal\t'In turn with others'
+background\t'When nothing else is to be done'"
 complete -c preflight -n "__fish_preflight_using_subcommand create_ticket" -l color -d 'When to use colours' -r -f -a "auto\t'On a terminal, where NO_COLOR is not set'
 always\t'Always'
 never\t'Never'"
 complete -c preflight -n "__fish_preflight_using_subcommand create_ticket" -s w -l wait -d 'Make the ticket, but do not queue it until `ticket update N --queue`'
 complete -c preflight -n "__fish_preflight_using_subcommand create_ticket" -l offline -d 'Fetch nothing from the network: what is not in the store is missing'
+complete -c preflight -n "__fish_preflight_using_subcommand create_ticket" -l keep-going -d 'Run the other tests to their end though a source\'s health test has failed'
 complete -c preflight -n "__fish_preflight_using_subcommand create_ticket" -l json -d 'Print the new ticket\'s number and warnings as JSON'
 complete -c preflight -n "__fish_preflight_using_subcommand create_ticket" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c preflight -n "__fish_preflight_using_subcommand create_ticket" -s V -l version -d 'Print version'

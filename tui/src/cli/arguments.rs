@@ -2,7 +2,7 @@
 
 use clap::{Parser, Subcommand, ValueEnum};
 
-use super::{change, check, daemon, doctor, generate, image, lock, logs, results, status, ticket};
+use super::{change, check, daemon, doctor, du, gc, generate, image, lock, logs, results, shell, status, ticket};
 
 /// Check Debian and Ubuntu packages before you submit them: build, rebuild the image, run the dep8 tests, offline.
 #[derive(Debug, Parser)]
@@ -47,6 +47,20 @@ Exit codes:
    16  the testbed failed, or this host lacks something (see `preflight doctor`)
    20  wrong usage, bad input (no ticket is made), no daemon, and all else
   130  cancelled, or ended by Ctrl-C";
+const GC_AFTER: &str = "\
+The daemon does this by itself whenever the budget (storage.budget_gb in config.toml) is used up. In this order go:
+archive objects that no lock and no image names, initrds, layers and templates by least use, images of ended tickets,
+their sources, their artifacts, base images that were superseded, kept testbeds of failures (the newest last), and at
+last what belongs to kept tickets. Logs and results go with `preflight ticket remove` only.
+
+Examples:
+  preflight gc --dry-run
+  preflight gc --to 5GB
+  preflight gc --all --dry-run
+
+Exit codes:
+    0  as much was freed as was wanted
+   20  something more should go and must stay, and all else";
 const AFTER: &str = "\
 Examples:
   preflight                          open the terminal UI
@@ -93,9 +107,18 @@ pub enum Command {
         after_help = "Examples:\n  preflight results 12\n  preflight results 12 --format subunit | subunit-stats"
     )]
     Results(results::Args),
+    /// Open a shell in a testbed, or run a command there
+    #[command(after_help = shell::AFTER)]
+    Shell(shell::Args),
     /// List, build, fetch and remove images
     #[command(after_help = "Example:\n  preflight image get 12 -o hello.qcow2")]
     Image(image::Args),
+    /// Show what takes the disk, and why something stays
+    #[command(after_help = "Examples:\n  preflight du\n  preflight du --items 50 --json")]
+    Du(du::Args),
+    /// Free disk: what can be made again first, what is in use never
+    #[command(after_help = GC_AFTER)]
+    Gc(gc::Args),
     /// List what a ticket's jobs have fetched from the archive, by digest
     #[command(after_help = "Example:\n  preflight lock 12 --json")]
     Lock(lock::Args),

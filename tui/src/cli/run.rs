@@ -9,7 +9,7 @@ use super::arguments::{Cli, ColorChoice, Command};
 use super::context::Context;
 use super::error::{CliError, code};
 use super::output::Output;
-use super::{check, daemon, doctor, generate, image, lock, logs, results, screen, status, ticket};
+use super::{check, daemon, doctor, du, gc, generate, image, lock, logs, results, screen, shell, status, ticket};
 use crate::conn::attach::Endpoint;
 use crate::theme::Role;
 
@@ -96,7 +96,10 @@ async fn dispatch(context: &Context, command: Command) -> Result<u8, CliError> {
         Command::Status(args) => status::run(context, args).await,
         Command::Logs(args) => logs::run(context, args).await,
         Command::Results(args) => results::run(context, args).await,
+        Command::Shell(args) => shell::run(context, args).await,
         Command::Image(args) => image::run(context, args).await,
+        Command::Du(args) => du::run(context, args).await,
+        Command::Gc(args) => gc::run(context, args).await,
         Command::Lock(args) => lock::run(context, args).await,
         Command::Daemon(args) => daemon::run(context, args).await,
         Command::Doctor(args) => doctor::run(context, args).await,
