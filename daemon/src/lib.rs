@@ -18,7 +18,7 @@ pub mod host;
 pub mod images;
 pub mod pipeline;
 mod reports;
-mod room;
+pub mod room;
 pub mod server;
 pub mod services;
 pub mod shells;
