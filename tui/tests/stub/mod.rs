@@ -3,7 +3,9 @@
 #![expect(dead_code, reason = "each test and the example use a part of it")]
 #![expect(clippy::unwrap_used, reason = "a stub that cannot go on fails its test")]
 
+mod disk;
 pub(crate) mod fixtures;
+mod shell;
 
 use std::io::{Read, Write};
 use std::os::fd::AsRawFd;
@@ -27,6 +29,7 @@ use preflight_protocol::log::LogInfo;
 use preflight_protocol::message::Message;
 use preflight_protocol::method::{self, Method};
 use preflight_protocol::result::Outcome;
+use preflight_protocol::shell::{CAPABILITY, ShellOpen};
 use preflight_protocol::ticket::{Ticket, TicketStatus, WorkflowStep};
 use preflight_tui::model::fold;
 use serde_json::Value;
@@ -231,6 +234,8 @@ impl State {
                 }
                 write(method::Empty {})
             }
+            method::DiskUsage::NAME => write(disk::usage(read::<method::DiskUsage>(params)?.items, self.now)),
+            method::DiskFree::NAME => write(disk::freed(&read(params)?, self.now)),
             method::Status::NAME => write(&self.daemon),
             method::Doctor::NAME => write(&self.checks),
             method::Stop::NAME => write(method::Empty {}),
@@ -333,12 +338,13 @@ fn serve(mut stream: UnixStream, state: &Shared, stopping: &AtomicBool) {
             };
             // Held while the answer is written, so that events come after the snapshot that they are not in.
             let mut state = state.lock().unwrap();
+            let mut shell = None;
             let result = match method.as_str() {
                 method::Initialize::NAME => write(DaemonHello {
                     protocol: PROTOCOL_VERSION,
                     version: "0.1.0".into(),
                     instance: "stub".into(),
-                    capabilities: vec![],
+                    capabilities: vec![CAPABILITY.into()],
                 }),
                 method::Subscribe::NAME => read::<method::Subscribe>(params).and_then(|request| {
                     let snapshot = state.snapshot(request.ticket)?;
@@ -346,11 +352,24 @@ fn serve(mut stream: UnixStream, state: &Shared, stopping: &AtomicBool) {
                     state.subscribers.push((request.ticket, Arc::clone(&writer)));
                     write(snapshot)
                 }),
+                ShellOpen::NAME => {
+                    state.requests.push((method.clone(), params.clone()));
+                    read::<ShellOpen>(params).and_then(|request| {
+                        let opened = shell::open(&request)?;
+                        shell = Some(request);
+                        write(opened)
+                    })
+                }
                 _ => state.answer(&method, params),
             };
             let mut frame = Vec::new();
             codec::encode(&Message::Response { id: Some(id), result }.to_json(), &mut frame);
             if writer.lock().unwrap().write_all(&frame).is_err() {
+                return;
+            }
+            if let Some(request) = shell {
+                drop(state);
+                shell::serve(stream, &request);
                 return;
             }
             if method == method::Stop::NAME {
