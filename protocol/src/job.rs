@@ -163,3 +163,25 @@ pub struct Job {
     /// Every attempt, oldest first.
     pub attempts: Vec<AttemptRecord>,
 }
+
+impl Job {
+    /// What it does, in words.
+    #[must_use]
+    pub fn title(&self) -> String {
+        match &self.rerun {
+            Some(rerun) if rerun.dirty => "rerun (dirty)".to_owned(),
+            Some(_) => "rerun".to_owned(),
+            None => self.kind.to_string(),
+        }
+    }
+
+    /// What it does it for: a source, or one test of a source.
+    #[must_use]
+    pub fn subject(&self) -> Option<String> {
+        let source = self.source.clone()?;
+        Some(match &self.rerun {
+            Some(rerun) => format!("{source}/{}", rerun.test),
+            None => source,
+        })
+    }
+}

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::ids::{ImageId, Moment, Series, SubticketId, TicketId};
+use crate::ids::{ImageId, JobId, Moment, Series, SubticketId, TicketId};
 use crate::job::{Job, Progress};
 use crate::result::{Artifact, Outcome, TestResult};
 
@@ -315,4 +315,18 @@ pub struct Ticket {
     pub image: Option<ImageId>,
     /// Warnings for the owner: from intake, builds and tests.
     pub warnings: Vec<String>,
+}
+
+impl Ticket {
+    /// Whether a job runs a test once more.
+    #[must_use]
+    pub fn is_rerun(&self, job: JobId) -> bool {
+        let mut reruns = self.jobs.iter().filter(|job| job.rerun.is_some());
+        reruns.any(|rerun| rerun.id == job)
+    }
+
+    /// The results that count: all but those of reruns.
+    pub fn own_tests(&self) -> impl Iterator<Item = &TestResult> {
+        self.tests.iter().filter(|test| !self.is_rerun(test.job))
+    }
 }

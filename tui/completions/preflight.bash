@@ -94,11 +94,20 @@ _preflight() {
             preflight__subcmd__ticket,create)
                 cmd="preflight__subcmd__ticket__subcmd__create"
                 ;;
+            preflight__subcmd__ticket,keep)
+                cmd="preflight__subcmd__ticket__subcmd__keep"
+                ;;
             preflight__subcmd__ticket,list)
                 cmd="preflight__subcmd__ticket__subcmd__list"
                 ;;
+            preflight__subcmd__ticket,remove)
+                cmd="preflight__subcmd__ticket__subcmd__remove"
+                ;;
             preflight__subcmd__ticket,show)
                 cmd="preflight__subcmd__ticket__subcmd__show"
+                ;;
+            preflight__subcmd__ticket,unkeep)
+                cmd="preflight__subcmd__ticket__subcmd__unkeep"
                 ;;
             preflight__subcmd__ticket,update)
                 cmd="preflight__subcmd__ticket__subcmd__update"
@@ -752,7 +761,7 @@ _preflight() {
             return 0
             ;;
         preflight__subcmd__ticket)
-            opts="-h -V --color --help --version create list show update cancel"
+            opts="-h -V --color --help --version create list show update cancel remove keep unkeep"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -885,6 +894,24 @@ _preflight() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        preflight__subcmd__ticket__subcmd__keep)
+            opts="-h -V --json --color --help --version"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         preflight__subcmd__ticket__subcmd__list)
             opts="-h -V --open --json --color --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
@@ -903,7 +930,43 @@ _preflight() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        preflight__subcmd__ticket__subcmd__remove)
+            opts="-h -V --json --color --help --version"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         preflight__subcmd__ticket__subcmd__show)
+            opts="-h -V --json --color --help --version"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        preflight__subcmd__ticket__subcmd__unkeep)
             opts="-h -V --json --color --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )

@@ -74,16 +74,19 @@ complete -c preflight -n "__fish_preflight_using_subcommand check" -l json -d 'P
 complete -c preflight -n "__fish_preflight_using_subcommand check" -s q -l quiet -d 'Show no progress'
 complete -c preflight -n "__fish_preflight_using_subcommand check" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c preflight -n "__fish_preflight_using_subcommand check" -s V -l version -d 'Print version'
-complete -c preflight -n "__fish_preflight_using_subcommand ticket; and not __fish_seen_subcommand_from create list show update cancel" -l color -d 'When to use colours' -r -f -a "auto\t'On a terminal, where NO_COLOR is not set'
+complete -c preflight -n "__fish_preflight_using_subcommand ticket; and not __fish_seen_subcommand_from create list show update cancel remove keep unkeep" -l color -d 'When to use colours' -r -f -a "auto\t'On a terminal, where NO_COLOR is not set'
 always\t'Always'
 never\t'Never'"
-complete -c preflight -n "__fish_preflight_using_subcommand ticket; and not __fish_seen_subcommand_from create list show update cancel" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c preflight -n "__fish_preflight_using_subcommand ticket; and not __fish_seen_subcommand_from create list show update cancel" -s V -l version -d 'Print version'
-complete -c preflight -n "__fish_preflight_using_subcommand ticket; and not __fish_seen_subcommand_from create list show update cancel" -f -a "create" -d 'Make a ticket and leave it to the daemon'
-complete -c preflight -n "__fish_preflight_using_subcommand ticket; and not __fish_seen_subcommand_from create list show update cancel" -f -a "list" -d 'List tickets, newest first'
-complete -c preflight -n "__fish_preflight_using_subcommand ticket; and not __fish_seen_subcommand_from create list show update cancel" -f -a "show" -d 'Show a ticket with its jobs and tests'
-complete -c preflight -n "__fish_preflight_using_subcommand ticket; and not __fish_seen_subcommand_from create list show update cancel" -f -a "update" -d 'Change a ticket, or queue one that was made with --wait'
-complete -c preflight -n "__fish_preflight_using_subcommand ticket; and not __fish_seen_subcommand_from create list show update cancel" -f -a "cancel" -d 'Cancel a ticket: its running job is ended'
+complete -c preflight -n "__fish_preflight_using_subcommand ticket; and not __fish_seen_subcommand_from create list show update cancel remove keep unkeep" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c preflight -n "__fish_preflight_using_subcommand ticket; and not __fish_seen_subcommand_from create list show update cancel remove keep unkeep" -s V -l version -d 'Print version'
+complete -c preflight -n "__fish_preflight_using_subcommand ticket; and not __fish_seen_subcommand_from create list show update cancel remove keep unkeep" -f -a "create" -d 'Make a ticket and leave it to the daemon'
+complete -c preflight -n "__fish_preflight_using_subcommand ticket; and not __fish_seen_subcommand_from create list show update cancel remove keep unkeep" -f -a "list" -d 'List tickets, newest first'
+complete -c preflight -n "__fish_preflight_using_subcommand ticket; and not __fish_seen_subcommand_from create list show update cancel remove keep unkeep" -f -a "show" -d 'Show a ticket with its jobs and tests'
+complete -c preflight -n "__fish_preflight_using_subcommand ticket; and not __fish_seen_subcommand_from create list show update cancel remove keep unkeep" -f -a "update" -d 'Change a ticket, or queue one that was made with --wait'
+complete -c preflight -n "__fish_preflight_using_subcommand ticket; and not __fish_seen_subcommand_from create list show update cancel remove keep unkeep" -f -a "cancel" -d 'Cancel a ticket: its running job is ended'
+complete -c preflight -n "__fish_preflight_using_subcommand ticket; and not __fish_seen_subcommand_from create list show update cancel remove keep unkeep" -f -a "remove" -d 'Remove ended tickets with their logs, artifacts, results, images and kept testbeds'
+complete -c preflight -n "__fish_preflight_using_subcommand ticket; and not __fish_seen_subcommand_from create list show update cancel remove keep unkeep" -f -a "keep" -d 'Keep tickets: they cannot be removed, and their evidence is the last that goes when the disk is full'
+complete -c preflight -n "__fish_preflight_using_subcommand ticket; and not __fish_seen_subcommand_from create list show update cancel remove keep unkeep" -f -a "unkeep" -d 'Keep tickets no longer'
 complete -c preflight -n "__fish_preflight_using_subcommand ticket; and __fish_seen_subcommand_from create" -s s -l source -d 'A folder, .dsc or _source.changes; may be repeated' -r -F
 complete -c preflight -n "__fish_preflight_using_subcommand ticket; and __fish_seen_subcommand_from create" -s t -l title -d 'The ticket\'s title; the sources\' names and versions where it is missing' -r
 complete -c preflight -n "__fish_preflight_using_subcommand ticket; and __fish_seen_subcommand_from create" -s d -l description -d 'What the change is about' -r
@@ -142,6 +145,24 @@ never\t'Never'"
 complete -c preflight -n "__fish_preflight_using_subcommand ticket; and __fish_seen_subcommand_from cancel" -l json -d 'Print the ticket\'s summary as JSON'
 complete -c preflight -n "__fish_preflight_using_subcommand ticket; and __fish_seen_subcommand_from cancel" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c preflight -n "__fish_preflight_using_subcommand ticket; and __fish_seen_subcommand_from cancel" -s V -l version -d 'Print version'
+complete -c preflight -n "__fish_preflight_using_subcommand ticket; and __fish_seen_subcommand_from remove" -l color -d 'When to use colours' -r -f -a "auto\t'On a terminal, where NO_COLOR is not set'
+always\t'Always'
+never\t'Never'"
+complete -c preflight -n "__fish_preflight_using_subcommand ticket; and __fish_seen_subcommand_from remove" -l json -d 'Print the numbers of what was removed as JSON'
+complete -c preflight -n "__fish_preflight_using_subcommand ticket; and __fish_seen_subcommand_from remove" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c preflight -n "__fish_preflight_using_subcommand ticket; and __fish_seen_subcommand_from remove" -s V -l version -d 'Print version'
+complete -c preflight -n "__fish_preflight_using_subcommand ticket; and __fish_seen_subcommand_from keep" -l color -d 'When to use colours' -r -f -a "auto\t'On a terminal, where NO_COLOR is not set'
+always\t'Always'
+never\t'Never'"
+complete -c preflight -n "__fish_preflight_using_subcommand ticket; and __fish_seen_subcommand_from keep" -l json -d 'Print the tickets\' summaries as JSON'
+complete -c preflight -n "__fish_preflight_using_subcommand ticket; and __fish_seen_subcommand_from keep" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c preflight -n "__fish_preflight_using_subcommand ticket; and __fish_seen_subcommand_from keep" -s V -l version -d 'Print version'
+complete -c preflight -n "__fish_preflight_using_subcommand ticket; and __fish_seen_subcommand_from unkeep" -l color -d 'When to use colours' -r -f -a "auto\t'On a terminal, where NO_COLOR is not set'
+always\t'Always'
+never\t'Never'"
+complete -c preflight -n "__fish_preflight_using_subcommand ticket; and __fish_seen_subcommand_from unkeep" -l json -d 'Print the tickets\' summaries as JSON'
+complete -c preflight -n "__fish_preflight_using_subcommand ticket; and __fish_seen_subcommand_from unkeep" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c preflight -n "__fish_preflight_using_subcommand ticket; and __fish_seen_subcommand_from unkeep" -s V -l version -d 'Print version'
 complete -c preflight -n "__fish_preflight_using_subcommand status" -l color -d 'When to use colours' -r -f -a "auto\t'On a terminal, where NO_COLOR is not set'
 always\t'Always'
 never\t'Never'"

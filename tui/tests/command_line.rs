@@ -7,7 +7,9 @@ use std::path::Path;
 use std::process::{Command, Output};
 
 use preflight_protocol::ids::{JobId, TicketId};
+use preflight_protocol::job::{JobKind, Rerun};
 use preflight_protocol::method;
+use preflight_protocol::result::TestStatus;
 use pretty_assertions::assert_eq;
 use serde_json::{Value, json};
 use stub::{Shared, Stub, fixtures};
@@ -396,4 +398,65 @@ fn every_command_has_help_with_an_example() {
     let mut command = preflight_tui::cli::arguments::Cli::command();
     command.build();
     walk(&command, "preflight");
+}
+
+#[test]
+fn tickets_are_removed_unless_they_are_kept_or_run() {
+    let world = World::new();
+    let ended: Vec<TicketId> = {
+        let state = world.state.lock().unwrap();
+        let ended = state.tickets.iter().filter(|ticket| ticket.summary.status.is_final());
+        ended.map(|ticket| ticket.summary.id).collect()
+    };
+    let (first, second) = (ended[0].to_string(), ended[1].to_string());
+    let kept = world.json(&["ticket", "keep", &first, "--json"]);
+    assert_eq!(kept[0]["kept"], true);
+    assert!(text(&world.run(&["ticket", "show", &first]).stdout).contains("kept         yes"));
+    let output = world.run(&["ticket", "remove", &first, &second]);
+    assert_eq!(output.status.code(), Some(20));
+    assert_eq!(text(&output.stdout), format!("ticket #{second} is removed\n"));
+    assert!(text(&output.stderr).contains(&format!("error (conflict): ticket {first}")));
+    let output = world.run(&["ticket", "unkeep", &first]);
+    assert_eq!(text(&output.stdout), format!("ticket #{first} is no longer kept\n"));
+    assert_eq!(world.json(&["ticket", "remove", &first, "--json"]), json!([ended[0]]));
+    assert_eq!(world.run(&["ticket", "show", &first]).status.code(), Some(20));
+}
+
+#[test]
+fn reruns_and_kept_testbeds_are_shown_and_do_not_count() {
+    let world = World::new();
+    let (id, before) = {
+        let mut state = world.state.lock().unwrap();
+        let ticket = state
+            .tickets
+            .iter_mut()
+            .find(|ticket| ticket.tests.len() > 1 && ticket.summary.status.is_final())
+            .unwrap();
+        let before = ticket.tests.len();
+        let mut job = fixtures::job(ticket.summary.id.0, 99, JobKind::Test, Some("hello"));
+        job.rerun = Some(Rerun {
+            test: "upstream".into(),
+            dirty: true,
+        });
+        let mut test = fixtures::test(&job, "upstream", TestStatus::Fail, Some("non-zero exit status 7"), 1.0);
+        test.dirty = true;
+        ticket.tests.push(test);
+        ticket.jobs.push(job);
+        let record = ticket.jobs[0].attempts.last_mut().unwrap();
+        record.kept = Some(100 << 20);
+        (ticket.summary.id.to_string(), before)
+    };
+    let shown = text(&world.run(&["ticket", "show", &id]).stdout);
+    for part in [
+        "rerun (dirty)",
+        "hello/upstream",
+        "reruns:",
+        "non-zero exit status 7  (job 99, dirty)",
+        &format!("preflight shell {id} --job "),
+    ] {
+        assert!(shown.contains(part), "{part:?} is missing in {shown}");
+    }
+    assert!(!text(&world.run(&["results", &id]).stdout).contains("exit status 7"));
+    let results = world.json(&["results", &id, "--json"]);
+    assert_eq!(results["tests"].as_array().unwrap().len(), before);
 }

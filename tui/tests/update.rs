@@ -162,6 +162,22 @@ fn steps_stay_within_the_list() {
 }
 
 #[test]
+fn what_is_removed_is_left() {
+    let mut model = model();
+    let removed = |id: u64| event(id, EventKind::TicketRemoved { id: TicketId(id) });
+    press(&mut model, 'j');
+    press(&mut model, '\n');
+    update(&mut model, shown(3));
+    update(&mut model, removed(2));
+    assert_eq!(model.screen, Screen::Ticket, "another is none of its business");
+    update(&mut model, removed(3));
+    assert_eq!((model.screen, &model.detail), (Screen::Tickets, &None));
+    let rows: Vec<u64> = model.tickets.rows.iter().map(|row| row.id.0).collect();
+    assert_eq!((rows, model.tickets.cursor()), (vec![4], 0));
+    assert_eq!(model.notice, Some(Notice::Trouble("ticket #3 was removed".to_owned())));
+}
+
+#[test]
 fn an_event_between_question_and_answer_is_not_lost() {
     let mut model = model();
     press(&mut model, '\n');

@@ -12,6 +12,7 @@ pub mod follow;
 pub mod gc;
 pub mod generate;
 pub mod image;
+pub mod keep;
 pub mod lock;
 pub mod logs;
 pub mod output;

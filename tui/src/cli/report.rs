@@ -2,7 +2,8 @@
 
 use std::path::PathBuf;
 
-use preflight_protocol::ids::{Sha256, TicketId};
+use preflight_protocol::ids::{Attempt, JobId, Sha256, TicketId};
+use preflight_protocol::job::Job;
 use preflight_protocol::result::{Outcome, TestResult, TestStatus};
 use preflight_protocol::ticket::{TestCounts, Ticket, WorkflowStep};
 use schemars::JsonSchema;
@@ -80,7 +81,7 @@ impl CheckReport {
             workflow_step: summary.workflow_step,
             exit_code: ended.then(|| exit_code(ticket)),
             outcome: summary.outcome,
-            tests: ticket.tests.iter().map(Test::from).collect(),
+            tests: ticket.own_tests().map(Test::from).collect(),
             artifacts: ticket
                 .artifacts
                 .iter()
@@ -119,16 +120,46 @@ pub fn summary_line(name: &str, status: TestStatus, reason: Option<&str>) -> Str
     }
 }
 
+/// The failed testbeds of a ticket that are kept: job, attempt, bytes.
+#[must_use]
+pub fn kept_testbeds(ticket: &Ticket) -> Vec<(JobId, Attempt, u64)> {
+    let attempts = |job: &'_ Job| {
+        let kept = job
+            .attempts
+            .iter()
+            .filter_map(|record| Some((record.attempt, record.kept?)));
+        kept.map(|(attempt, bytes)| (job.id, attempt, bytes))
+            .collect::<Vec<_>>()
+    };
+    ticket.jobs.iter().flat_map(attempts).collect()
+}
+
+/// What came of reruns, in autopkgtest's words; they count for nothing.
+#[must_use]
+pub fn reruns(ticket: &Ticket, paint: Paint) -> Vec<String> {
+    let tests = ticket.tests.iter().filter(|test| ticket.is_rerun(test.job));
+    let line = |test: &TestResult| {
+        let look = paint.theme.test(test.status);
+        let line = summary_line(&test.name, test.status, test.reason.as_deref());
+        let dirty = if test.dirty { ", dirty" } else { "" };
+        paint.style(look.style, &format!("{line}  (job {}{dirty})", test.job))
+    };
+    let lines: Vec<String> = tests.map(line).collect();
+    if lines.is_empty() {
+        return lines;
+    }
+    let heading = paint.role(Role::Heading, "reruns:");
+    std::iter::once(heading).chain(lines).collect()
+}
+
 /// The tests of a ticket in autopkgtest's words, under their sources where there are several.
 #[must_use]
 pub fn tests(ticket: &Ticket, paint: Paint) -> Vec<String> {
     let mut lines = Vec::new();
     let mut source = None;
-    let many = ticket
-        .tests
-        .iter()
-        .any(|test| Some(&test.source) != ticket.tests.first().map(|test| &test.source));
-    for test in &ticket.tests {
+    let first = ticket.own_tests().next().map(|test| &test.source);
+    let many = ticket.own_tests().any(|test| Some(&test.source) != first);
+    for test in ticket.own_tests() {
         if many && source != Some(&test.source) {
             source = Some(&test.source);
             lines.push(paint.role(Role::Heading, &format!("{}:", test.source)));
@@ -162,8 +193,8 @@ pub fn counts(counts: TestCounts) -> String {
 
 /// Counts the results themselves: the summary's counts may be an event behind.
 #[must_use]
-pub fn count(tests: &[TestResult]) -> TestCounts {
-    let of = |status| tests.iter().filter(|test| test.status == status).count() as u32;
+pub fn count(ticket: &Ticket) -> TestCounts {
+    let of = |status| ticket.own_tests().filter(|test| test.status == status).count() as u32;
     TestCounts {
         pass: of(TestStatus::Pass),
         fail: of(TestStatus::Fail),
@@ -187,7 +218,7 @@ pub fn text(ticket: &Ticket, paint: Paint) -> String {
     lines.push(format!(
         "{}: {} (exit code {}){took}",
         paint.look(&paint.theme.ticket(summary)),
-        counts(count(&ticket.tests)),
+        counts(count(ticket)),
         exit_code(ticket),
     ));
     if let Some(reason) = &summary.reason {

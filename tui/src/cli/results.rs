@@ -49,7 +49,7 @@ pub struct ResultsReport {
     pub outcome: Option<Outcome>,
     /// autopkgtest's exit code, once it ended.
     pub exit_code: Option<u8>,
-    /// Its tests by result.
+    /// Its tests by result; reruns are left out.
     pub counts: TestCounts,
     /// Its tests.
     pub tests: Vec<TestResult>,
@@ -77,10 +77,10 @@ pub async fn run(context: &Context, args: Args) -> Result<u8, CliError> {
             workflow_step: ticket.summary.workflow_step,
             outcome: ticket.summary.outcome,
             exit_code: ticket.summary.exit_code,
-            counts: report::count(&ticket.tests),
-            tests: ticket.tests,
+            counts: report::count(&ticket),
+            tests: ticket.own_tests().cloned().collect(),
         })?;
-    } else if ticket.tests.is_empty() {
+    } else if ticket.own_tests().next().is_none() {
         // Not on standard output: a summary file has no such line.
         eprintln!("ticket #{} has no test results", ticket.summary.id);
     } else {

@@ -34,7 +34,8 @@ pub fn main() -> ExitCode {
     }
 }
 
-fn report(error: &CliError, output: Output) {
+/// Prints an error on standard error, unless its owner knows it already.
+pub fn report(error: &CliError, output: Output) {
     use std::io::Write;
 
     if error.is_silent() {

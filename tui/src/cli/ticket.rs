@@ -1,4 +1,4 @@
-//! `preflight ticket`: makes, lists, shows, changes and cancels tickets.
+//! `preflight ticket`: makes, lists, shows, changes and cancels tickets. What removes and keeps them is in [`keep`].
 
 use jiff::Timestamp;
 use preflight_protocol::ids::TicketId;
@@ -9,6 +9,7 @@ use preflight_protocol::ticket::{Ticket, TicketStatus, TicketSummary};
 use super::change::CreateArgs;
 use super::context::Context;
 use super::error::CliError;
+use super::keep::{self, KeepArgs, RemoveArgs};
 use super::output::{self, Paint};
 use super::report;
 use super::table::Table;
@@ -43,6 +44,15 @@ pub enum Command {
     /// Cancel a ticket: its running job is ended
     #[command(after_help = "Example:\n  preflight ticket cancel 12")]
     Cancel(CancelArgs),
+    /// Remove ended tickets with their logs, artifacts, results, images and kept testbeds
+    #[command(after_help = "Example:\n  preflight ticket remove 3 4 5")]
+    Remove(RemoveArgs),
+    /// Keep tickets: they cannot be removed, and their evidence is the last that goes when the disk is full
+    #[command(after_help = "Example:\n  preflight ticket keep 12")]
+    Keep(KeepArgs),
+    /// Keep tickets no longer
+    #[command(after_help = "Example:\n  preflight ticket unkeep 12")]
+    Unkeep(KeepArgs),
 }
 
 /// Arguments of `ticket list`.
@@ -112,6 +122,9 @@ pub async fn run(context: &Context, args: Args) -> Result<u8, CliError> {
         Command::Show(args) => show(context, &args).await,
         Command::Update(args) => update(context, args).await,
         Command::Cancel(args) => cancel(context, &args).await,
+        Command::Remove(args) => keep::remove(context, &args).await,
+        Command::Keep(args) => keep::keep(context, &args, true).await,
+        Command::Unkeep(args) => keep::keep(context, &args, false).await,
     }
 }
 
@@ -235,6 +248,7 @@ fn text(context: &Context, ticket: &Ticket) -> String {
     field("bug", ticket.bug.as_deref().unwrap_or_default());
     field("description", &ticket.description);
     field("made", &local(summary.created_at.0));
+    field("kept", if summary.kept { "yes" } else { "" });
     field("added", &ticket.add_packages.join(", "));
     field("removed", &ticket.remove_packages.join(", "));
     for source in &ticket.subtickets {
@@ -246,6 +260,14 @@ fn text(context: &Context, ticket: &Ticket) -> String {
     for warning in &ticket.warnings {
         field("warning", warning);
     }
+    for (job, attempt, bytes) in report::kept_testbeds(ticket) {
+        let size = measure::bytes(bytes);
+        let id = summary.id;
+        field(
+            "testbed",
+            &format!("of job {job}, attempt {attempt}, kept ({size}): preflight shell {id} --job {job}"),
+        );
+    }
     for artifact in &ticket.artifacts {
         field("artifact", &artifact.path.display().to_string());
     }
@@ -254,10 +276,12 @@ fn text(context: &Context, ticket: &Ticket) -> String {
         out.push_str("\n\n");
         out.push_str(&jobs(context, ticket));
     }
-    if !ticket.tests.is_empty() {
-        out.push('\n');
-        out.push_str(&report::tests(ticket, paint).join("\n"));
-        out.push('\n');
+    for lines in [report::tests(ticket, paint), report::reruns(ticket, paint)] {
+        if !lines.is_empty() {
+            out.push('\n');
+            out.push_str(&lines.join("\n"));
+            out.push('\n');
+        }
     }
     if let Some(error) = crate::model::fold::failed(ticket)
         .first()
@@ -284,8 +308,8 @@ fn jobs(context: &Context, ticket: &Ticket) -> String {
     for job in &ticket.jobs {
         let row = vec![
             table.text(&job.id.to_string()),
-            table.text(&job.kind.to_string()),
-            table.text(job.source.as_deref().unwrap_or_default()),
+            table.text(&job.title()),
+            table.text(&job.subject().unwrap_or_default()),
             table.look(&context.output.out.theme.job(job.state)),
             table.text(&job.attempt.to_string()),
             table.text(&time(job)),

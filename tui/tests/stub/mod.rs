@@ -171,8 +171,20 @@ impl State {
                     if request.queue {
                         summary.status = TicketStatus::Queued;
                     }
+                    summary.kept = request.keep.unwrap_or(summary.kept);
                 });
                 write(self.show(request.id)?.summary)
+            }
+            method::TicketRemove::NAME => {
+                let method::TicketRemove { ticket } = read(params)?;
+                let summary = self.show(ticket)?.summary;
+                if summary.kept || !summary.status.is_final() {
+                    let message = format!("ticket {ticket} is kept, or still runs");
+                    return Err(RpcError::new(ErrorCode::Conflict, message));
+                }
+                self.happen(ticket, EventKind::TicketRemoved { id: ticket });
+                self.tickets.retain(|other| other.summary.id != ticket);
+                write(method::Empty {})
             }
             method::TicketCancel::NAME => {
                 let request: method::TicketCancel = read(params)?;

@@ -206,6 +206,8 @@ fn draw_line(model: &Model, ticket: &Ticket, line: &Line<'_>, theme: Theme, buff
                 .space(1)
                 .cell_right(&measure::seconds(test.duration_s), 7, theme.style(Role::Dim))
                 .space(2)
+                .role(if ticket.is_rerun(test.job) { "rerun  " } else { "" }, Role::Dim)
+                .role(if test.dirty { "dirty  " } else { "" }, Role::Warning)
                 .text(test.reason.as_deref().unwrap_or(""), look.style);
         }
     }
@@ -213,9 +215,9 @@ fn draw_line(model: &Model, ticket: &Ticket, line: &Line<'_>, theme: Theme, buff
 
 fn draw_job(model: &Model, job: &Job, theme: Theme, row: &mut Row<'_>) {
     let look = theme.job(job.state);
-    let name = match &job.source {
-        Some(source) => format!("{} {source}", job.kind),
-        None => job.kind.to_string(),
+    let name = match job.subject() {
+        Some(subject) => format!("{} {subject}", job.title()),
+        None => job.title(),
     };
     let time = match (job.started_at, job.finished_at) {
         (Some(start), Some(end)) => measure::seconds(measure::between(start, end.0)),
@@ -230,6 +232,9 @@ fn draw_job(model: &Model, job: &Job, theme: Theme, row: &mut Row<'_>) {
         .space(2);
     if job.attempt.0 > 1 {
         row.role(&format!("attempt {}  ", job.attempt), Role::Warning);
+    }
+    if job.attempts.iter().any(|record| record.kept.is_some()) {
+        row.role("testbed kept  ", Role::Dim);
     }
     match (&job.progress, &job.reason) {
         (Some(progress), _) if job.state == JobState::Running => {
