@@ -83,14 +83,14 @@ fn what_is_wrong_in_the_configuration_is_named_with_its_line() {
             &["config.toml:3:1", "memroy_mib", "memory_mib"][..],
         ),
         ("[testbeds]\n", &["config.toml:1:2", "testbeds"]),
-        ("[scheduler]\njobs = \"two\"\n", &["config.toml:2:8", "u16"]),
+        ("[scheduler]\ncores = \"two\"\n", &["config.toml:2:9", "u16"]),
         (
             "[intake]\nsignatures = \"maybe\"\n",
             &["config.toml:2:14", "maybe", "require"],
         ),
         (
-            "[scheduler]\njobs = 0\n",
-            &["config.toml", "scheduler.jobs", "at least 1"],
+            "[scheduler]\ncores = 0\n",
+            &["config.toml", "scheduler.cores", "at least 1"],
         ),
     ] {
         home.configure(text);
