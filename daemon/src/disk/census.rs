@@ -355,7 +355,8 @@ impl Walk<'_> {
             let subject = Subject::Object(sha256);
             let item = self.add(DiskKind::ArchiveObject, sha256.to_string(), subject, vec![object.path])?;
             item.last_used = used;
-            item.users.extend(named);
+            // Who names it does so for ever, who may be about to use it for a while.
+            item.users.splice(0..0, named);
         }
         Ok(())
     }

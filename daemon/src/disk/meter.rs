@@ -33,10 +33,11 @@ pub(super) struct Measured {
 }
 
 impl Meter {
-    /// Measures what is at a path, and all below it. What goes meanwhile is left out; links are not followed.
+    /// Measures what is at a path, and all below it. What goes meanwhile is left out, and so is what another user has
+    /// closed; links are not followed.
     ///
     /// # Errors
-    /// The system's: a folder that cannot be read, say.
+    /// The system's: a disk that does not answer, say.
     pub(super) fn measure(&mut self, path: &Path) -> io::Result<Measured> {
         let mut measured = Measured::default();
         for entry in WalkDir::new(path) {
@@ -48,7 +49,7 @@ impl Meter {
                     }
                     metadata
                 }
-                Err(error) if error.io_error().is_some_and(is_gone) => continue,
+                Err(error) if error.io_error().is_some_and(is_nothing_to_count) => continue,
                 Err(error) => return Err(error.into()),
             };
             if self.seen.insert((metadata.dev(), metadata.ino())) {
@@ -59,8 +60,8 @@ impl Meter {
     }
 }
 
-fn is_gone(error: &io::Error) -> bool {
-    error.kind() == io::ErrorKind::NotFound
+fn is_nothing_to_count(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied)
 }
 
 /// When a file's content was last changed.
