@@ -31,6 +31,14 @@ impl House {
         }
     }
 
+    /// The same house with another executor.
+    pub(crate) fn again(self, script: impl Fn(JobKind, Option<&str>) -> Vec<Step> + Send + Sync + 'static) -> Self {
+        Self {
+            executor: ScriptedExecutor::new(script),
+            ..self
+        }
+    }
+
     pub(crate) fn folders(&self) -> Folders {
         Folders::below(self.folder.path())
     }

@@ -1,0 +1,17 @@
+//! The daemon with scripted services behind it and real clients before it, over its socket. One file an idea.
+
+mod asking;
+mod ends;
+mod life;
+mod reruns;
+mod steps;
+mod subscribing;
+
+#[expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "what fails in a test's helper fails the test"
+)]
+#[path = "../support/mod.rs"]
+mod support;
