@@ -38,6 +38,8 @@ const LONGEST_DESTROY: Duration = Duration::from_secs(2);
 const LONGEST_WAIT: Duration = Duration::from_secs(5);
 /// Between two looks at the console logs, and between two attempts to connect.
 const TICK: Duration = Duration::from_secs(1);
+/// How long libvirt is given to agree with the processes about what runs; some processes only it can see.
+const LONGEST_DISAGREEMENT: Duration = Duration::from_secs(60);
 /// How long after a call, with no machine that runs, libvirt is still watched: a call that hangs is found out within that time.
 const ATTENTION: Duration = Duration::from_secs(30);
 
@@ -454,6 +456,8 @@ impl Shared {
                 Err(error) if gone(&error) => return self.kill_unlisted(id),
                 Err(error) => return Err(failed(error)),
             };
+            // libvirt may call it a failure: where it has just come back, QEMU's end can overtake our call.
+            lock(&self.known).because(id, EndReason::Destroyed);
             match domain.destroy() {
                 Ok(()) => Ok(()),
                 // It ended by itself between the two calls.
@@ -588,10 +592,13 @@ impl Shared {
     }
 
     /// Tells which machines ended unseen; true when libvirt and the processes agree. A libvirt daemon that has just
-    /// come back may not know yet of machines that run, and none of those must be told to have ended.
+    /// come back may not know yet of machines that run, and none of those must be told to have ended; and it may not know yet
+    /// that others have ended, of which it never tells.
     fn compare(&self) -> bool {
-        let listed = self
-            .connection(Duration::ZERO)
+        let link = self
+            .connection_now()
+            .ok_or_else(|| HypervisorError::Disconnected("the connection has ended".into()));
+        let listed = link
             .and_then(|link| ours(link.connect(), &self.installation))
             .map(|found| found.into_iter().map(|(id, _)| id).collect::<Vec<MachineId>>());
         let mut present = match listed {
@@ -608,8 +615,8 @@ impl Shared {
                 return false;
             }
         };
-        let unknown: Vec<MachineId> = running.into_iter().filter(|id| !present.contains(id)).collect();
-        let agreed = unknown.is_empty();
+        let unknown: Vec<MachineId> = running.iter().filter(|id| !present.contains(id)).cloned().collect();
+        let agreed = unknown.is_empty() && present.iter().all(|id| running.contains(id));
         present.extend(unknown);
         let gone = lock(&self.known).compare(&present);
         for (id, reason) in gone {
@@ -648,6 +655,7 @@ fn copy_memory(template: &Path, file: &Path) -> std::io::Result<()> {
 fn watch(shared: &Weak<Shared>, heard: &mpsc::Receiver<Raw>) {
     let mut connected = true;
     let mut compared = true;
+    let mut disagreement_ends = Instant::now();
     let mut rests = false;
     let mut called = Instant::now();
     loop {
@@ -671,17 +679,26 @@ fn watch(shared: &Weak<Shared>, heard: &mpsc::Receiver<Raw>) {
                     shared.tell(HypervisorEvent::ConnectionClosed);
                 }
             }
-            Err(RecvTimeoutError::Timeout) => shared.stop_floods(),
+            Err(RecvTimeoutError::Timeout) => {
+                shared.stop_floods();
+                if compared && lock(&shared.known).awaits_end() {
+                    // libvirt tells of no end that it was asked for while it was coming back.
+                    (compared, disagreement_ends) = (false, Instant::now() + LONGEST_DISAGREEMENT);
+                }
+            }
             Err(RecvTimeoutError::Disconnected) => return,
         }
         if !connected {
             match shared.reopen() {
-                Ok(()) => (connected, compared, rests) = (true, false, false),
+                Ok(()) => {
+                    (connected, compared, rests) = (true, false, false);
+                    disagreement_ends = Instant::now() + LONGEST_DISAGREEMENT;
+                }
                 Err(error) => tracing::warn!(%error, "libvirt can't be reached yet"),
             }
         }
         if connected && !compared {
-            compared = shared.compare();
+            compared = shared.compare() || disagreement_ends <= Instant::now();
         }
         let idle = connected && compared && called.elapsed() >= ATTENTION && lock(&shared.known).rest();
         if idle != rests {

@@ -141,6 +141,11 @@ impl KnownMachines {
             .collect()
     }
 
+    /// Whether one of them has been ended for a reason of ours, and its end has not been told.
+    pub(super) fn awaits_end(&self) -> bool {
+        self.0.values().any(|known| known.because.is_some() && !known.starting)
+    }
+
     /// Whether none of them does anything: machines that are held neither write nor end by themselves.
     pub(super) fn rest(&self) -> bool {
         self.0.values().all(|known| known.held && !known.starting)
@@ -240,7 +245,9 @@ mod tests {
     fn our_own_reasons_and_a_panic_stand_first() {
         let mut known = KnownMachines::default();
         assert_eq!(known.compare(&[id(1), id(2)]), []);
+        assert!(!known.awaits_end());
         known.because(&id(1), EndReason::ConsoleFlood);
+        assert!(known.awaits_end());
         assert_eq!(known.life(&id(1), STOPPED, DESTROYED), Some(EndReason::ConsoleFlood));
         assert_eq!(known.life(&id(2), sys::VIR_DOMAIN_EVENT_CRASHED, 0), None);
         assert_eq!(known.life(&id(2), STOPPED, DESTROYED), Some(EndReason::Panicked));
