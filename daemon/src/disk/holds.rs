@@ -105,10 +105,16 @@ mod tests {
         let second = first.clone();
         let remove = || std::fs::remove_dir_all(&path);
         drop(first);
-        assert!(matches!(holds.unless_held(&[path.clone()], remove), Err(Held)));
+        assert!(matches!(
+            holds.unless_held(std::slice::from_ref(&path), remove),
+            Err(Held)
+        ));
         drop(second);
         assert!(!holds.is_held(&path));
-        assert!(matches!(holds.unless_held(&[path.clone()], remove), Ok(Ok(()))));
+        assert!(matches!(
+            holds.unless_held(std::slice::from_ref(&path), remove),
+            Ok(Ok(()))
+        ));
         assert!(holds.hold(&path).is_err());
     }
 }

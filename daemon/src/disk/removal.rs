@@ -42,7 +42,12 @@ impl Removed {
     fn note(&mut self, item: Item, result: Result<(), String>) {
         match result {
             Ok(()) => {
-                tracing::info!(item = %item.id, bytes = item.size, "freed");
+                if is_file(&item) {
+                    // They go by hundreds.
+                    tracing::debug!(item = %item.id, bytes = item.size, "freed");
+                } else {
+                    tracing::info!(item = %item.id, bytes = item.size, "freed");
+                }
                 self.gone.push(item);
             }
             Err(why) => {
@@ -85,6 +90,10 @@ impl Remover {
                 let result = self.remove_folders(&item).await;
                 removed.note(item, result);
             }
+        }
+        let bytes: u64 = removed.gone.iter().map(|item| item.size).sum();
+        if bytes > 0 {
+            tracing::info!(items = removed.gone.len(), bytes, "disk was freed");
         }
         removed
     }
