@@ -1,16 +1,19 @@
 //! From the daemon's own types to the wire's and back. The only room that knows both; it decides nothing.
 
+mod asked;
+
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use preflight_core as core;
 use preflight_protocol as wire;
-use preflight_protocol::error::{ErrorCode, RpcError};
 use preflight_protocol::event::EventKind;
 use preflight_protocol::ids;
 
 use crate::beats::Live;
+
+pub(crate) use asked::{options, refusal};
 
 /// What running jobs last said, by job.
 pub(crate) type LiveJobs = BTreeMap<core::JobId, Live>;
@@ -366,59 +369,4 @@ pub(crate) fn event(event: &core::Event, state: &core::State, live: &LiveJobs) -
         Event::ImageAdded { image: record, .. } => EventKind::ImageAdded(image(record, state)),
         Event::ImageRemoved { id } => EventKind::ImageRemoved { id: image_id(id) },
     })
-}
-
-/// The options of a ticket that is to be made.
-pub(crate) fn options(request: &wire::method::TicketCreate) -> core::Options {
-    let seconds = |seconds: u32| Duration::from_secs(seconds.into());
-    core::Options {
-        add_packages: request.add_packages.clone(),
-        remove_packages: request.remove_packages.clone(),
-        offline: request.offline,
-        test_timeout: request.test_timeout_s.map(seconds),
-        build_timeout: request.build_timeout_s.map(seconds),
-        keep_going: request.keep_going,
-        keep_failed: match request.keep_failed {
-            wire::ticket::KeepFailed::Never => core::KeepFailed::Never,
-            wire::ticket::KeepFailed::Newest => core::KeepFailed::Newest,
-            wire::ticket::KeepFailed::Always => core::KeepFailed::Always,
-        },
-        priority: match request.priority {
-            wire::ticket::Priority::Interactive => core::Priority::Interactive,
-            wire::ticket::Priority::Normal => core::Priority::Normal,
-            wire::ticket::Priority::Background => core::Priority::Background,
-        },
-    }
-}
-
-/// A refusal as clients are told of it.
-pub(crate) fn refusal(refusal: &core::Refusal) -> RpcError {
-    use core::Refusal;
-    let code = match refusal {
-        Refusal::NoTicket(_) | Refusal::NoJob(_) | Refusal::NoTest(..) => ErrorCode::NotFound,
-        Refusal::NothingToDo | Refusal::BadOrder { .. } | Refusal::Ambiguous { .. } => ErrorCode::InvalidParams,
-        Refusal::Ended(_)
-        | Refusal::Active(_)
-        | Refusal::Kept(_)
-        | Refusal::NoImage(_)
-        | Refusal::NotKept(..)
-        | Refusal::NotWaiting(..)
-        | Refusal::NotReady(..)
-        | Refusal::Stale(..)
-        | Refusal::InUse(..)
-        | Refusal::HasChild(..)
-        | Refusal::TooMany(..) => ErrorCode::Conflict,
-    };
-    let error = RpcError::new(code, refusal.to_string());
-    match refusal {
-        Refusal::Active(ticket) => error.with_hint(format!("`preflight ticket cancel {ticket}` ends it")),
-        Refusal::Kept(ticket) => error.with_hint(format!("`preflight ticket unkeep {ticket}` gives it free")),
-        Refusal::NoImage(_) => error.with_hint("check the sources again: the image is made after their builds"),
-        Refusal::NoTest(ticket, _) => error.with_hint(format!("`preflight ticket show {ticket}` names its tests")),
-        Refusal::Ambiguous { test, sources, .. } => {
-            let source = sources.first().map(String::as_str).unwrap_or_default();
-            error.with_hint(format!("name one of them: {source}/{test}"))
-        }
-        _ => error,
-    }
 }
