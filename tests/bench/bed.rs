@@ -15,6 +15,7 @@ use preflight_tests::wait::wait_until;
 
 use crate::error::BenchError;
 use crate::live::{self, Ended, Live, Stream};
+use crate::process;
 
 /// For a check of a package under emulation.
 pub(crate) const CHECK: Duration = Duration::from_secs(90 * 60);
@@ -150,10 +151,18 @@ impl Bed {
         Ok((TicketId(id), ended.took))
     }
 
-    /// Waits until the pool holds a machine that nobody has claimed.
-    pub(crate) fn await_pool(&self) -> Result<(), BenchError> {
-        wait_until("a clone in the pool", SHORT, || !self.home.machines().is_empty());
-        Ok(())
+    /// Waits until the pool holds clones, and its machines are at rest: a held clone does nothing.
+    pub(crate) fn await_pool(&self) {
+        const LOOKS: u32 = 10;
+        let (mut before, mut same) = (Vec::new(), 0);
+        wait_until("a pool at rest", SHORT, || {
+            let mut now: Vec<_> = self.home.machines().into_iter().collect();
+            now.sort();
+            let now: Vec<_> = now.into_iter().map(|pid| (pid, process::processor_time(pid))).collect();
+            same = if now.is_empty() || now != before { 0 } else { same + 1 };
+            before = now;
+            same >= LOOKS
+        });
     }
 
     /// `kvm` or `tcg`, as Preflight's probe has found, which needs a base image.

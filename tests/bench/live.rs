@@ -1,13 +1,13 @@
-//! A command that runs, and the moment at which each line of it came. It is given up after a while, and nothing of it
-//! outlives its owner: it has a process group of its own.
+//! A command that runs, and the moment at which each line of it came. It is given up after a while, and does not outlive
+//! its owner. It stays in the bench's process group, so that a Ctrl-C reaches both.
 
 use std::io::{BufRead, BufReader, Read, Write};
-use std::os::unix::process::CommandExt;
+use std::path::Path;
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
 
-use nix::sys::signal::{Signal, killpg};
+use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 use crate::error::BenchError;
@@ -63,17 +63,12 @@ pub(crate) struct Ended {
 impl Live {
     /// Starts a command. With `input`, [`Self::send`] and [`Self::hang_up`] feed it; otherwise its input is empty.
     pub(crate) fn start(mut command: Command, input: bool) -> Result<Self, BenchError> {
-        let words: Vec<_> = std::iter::once(command.get_program())
-            .chain(command.get_args())
-            .map(|word| word.to_string_lossy().into_owned())
-            .collect();
-        let words = words.join(" ");
+        let words = words(&command);
         let since = Instant::now();
         let mut child = command
             .stdin(if input { Stdio::piped() } else { Stdio::null() })
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
-            .process_group(0)
             .spawn()
             .map_err(BenchError::io(words.as_str()))?;
         let (sender, lines) = channel();
@@ -194,19 +189,18 @@ impl Drop for Live {
         if self.over {
             return;
         }
-        let Ok(group) = i32::try_from(self.child.id()).map(Pid::from_raw) else {
-            return;
-        };
         self.stdin = None;
-        // It may have ended by itself; what it has started may not.
-        let _ = killpg(group, Signal::SIGTERM);
+        if let Ok(pid) = i32::try_from(self.child.id()) {
+            // It may have ended by itself. What it has started is its own to end.
+            let _ = kill(Pid::from_raw(pid), Signal::SIGTERM);
+        }
         let deadline = Instant::now() + FAREWELL;
         while self
             .lines
             .recv_timeout(deadline.saturating_duration_since(Instant::now()))
             .is_ok()
         {}
-        let _ = killpg(group, Signal::SIGKILL);
+        let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
@@ -251,6 +245,21 @@ pub(crate) fn run(command: Command, patience: Duration) -> Result<Ended, BenchEr
     Live::start(command, false)?.finish(patience, |_| {})?.with_code(&[0])
 }
 
+/// What is run, for messages: no folders, and not all of many words.
+fn words(command: &Command) -> String {
+    const MOST: usize = 80;
+    let program = Path::new(command.get_program()).file_name().unwrap_or_default();
+    let words: Vec<_> = std::iter::once(program)
+        .chain(command.get_args())
+        .map(|word| word.to_string_lossy().into_owned())
+        .collect();
+    let words = words.join(" ");
+    match words.char_indices().nth(MOST) {
+        Some((end, _)) => format!("{} …", &words[..end]),
+        None => words,
+    }
+}
+
 /// The last that was said, for messages.
 fn last(lines: &[Line]) -> String {
     let spoken = lines.iter().rev().find(|line| !line.text.trim().is_empty());
@@ -274,8 +283,6 @@ fn listen(from: impl Read + Send + 'static, stream: Stream, since: Instant, send
 
 #[cfg(test)]
 mod tests {
-    use preflight_tests::wait::wait_until;
-
     use super::*;
 
     const PATIENCE: Duration = Duration::from_secs(30);
@@ -294,6 +301,13 @@ mod tests {
         assert_eq!(ended.text(), "a");
         assert!(ended.first_output().unwrap() <= ended.took);
         assert!(ended.with_code(&[0]).is_err());
+    }
+
+    #[test]
+    fn commands_are_named_briefly() {
+        let mut command = Command::new("/usr/bin/tool");
+        assert_eq!(words(command.arg("go")), "tool go");
+        assert_eq!(words(command.arg("é".repeat(90))).chars().count(), 82);
     }
 
     #[test]
@@ -316,13 +330,12 @@ mod tests {
     }
 
     #[test]
-    fn nothing_outlives_its_owner() {
-        let mut live = Live::start(shell("cat & echo $!; cat"), true).unwrap();
-        let child = live.await_line("a process", PATIENCE, |_| true).unwrap().text;
+    fn a_command_does_not_outlive_its_owner() {
+        let mut live = Live::start(shell("echo $$; exec sleep 600"), true).unwrap();
+        let pid = live.await_line("its number", PATIENCE, |_| true).unwrap().text;
+        let since = Instant::now();
         drop(live);
-        wait_until("the end of what it has started", PATIENCE, || {
-            let stat = std::fs::read_to_string(format!("/proc/{child}/stat")).unwrap_or_default();
-            stat.is_empty() || stat.contains(") Z ")
-        });
+        assert!(!std::path::Path::new(&format!("/proc/{pid}")).exists());
+        assert!(since.elapsed() < FAREWELL, "it had to be killed");
     }
 }

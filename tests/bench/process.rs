@@ -29,6 +29,15 @@ pub(crate) fn wake_ups(pid: Pid) -> Result<u64, BenchError> {
     Ok(sum)
 }
 
+/// The processor time that a process has used, in clock ticks (`utime` and `stime` of proc(5)'s `stat`).
+pub(crate) fn processor_time(pid: Pid) -> u64 {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    // The program's name may hold anything; the state, the third field, follows its last parenthesis.
+    let rest = stat.rsplit_once(')').map_or("", |(_, rest)| rest);
+    let ticks = rest.split_whitespace().skip(11).take(2);
+    ticks.filter_map(|ticks| ticks.parse::<u64>().ok()).sum()
+}
+
 /// The processes whose command line holds all of these, for one that has no better name.
 pub(crate) fn with_arguments(wanted: &[&str]) -> Vec<Pid> {
     let Ok(entries) = Path::new("/proc").read_dir() else {
@@ -66,6 +75,11 @@ mod tests {
         assert!(memory > 1 << 19 && memory < 1 << 32, "{memory}");
         assert!(proportional_memory(own).unwrap() <= memory * 2);
         wake_ups(own).unwrap();
+        let before = processor_time(own);
+        let mut sum = 0_u64;
+        while processor_time(own) == before {
+            sum = std::hint::black_box(sum.wrapping_add(1));
+        }
         assert!(field("/proc/self/status", "NoSuchField:").is_err());
     }
 }

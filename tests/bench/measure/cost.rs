@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use preflight_tests::progress;
+use serde_json::Value;
 
 use crate::bed::{Bed, Pool, SHORT};
 use crate::error::BenchError;
@@ -58,12 +59,15 @@ fn templates(bed: &Bed, findings: &mut Findings) -> Result<(), BenchError> {
         let Ok(text) = std::fs::read_to_string(entry.path().join("template.json")) else {
             continue;
         };
+        let record: Value = serde_json::from_str(&text)
+            .map_err(|error| BenchError::Unexpected(format!("{}: {error}", entry.path().display())))?;
         let used = disk::usage(&entry.path()) as f64;
-        if text.contains("\"layer\"") {
-            layers.push(used)
+        let kind = if record["identity"]["below"].is_null() {
+            &mut bases
         } else {
-            bases.push(used)
-        }
+            &mut layers
+        };
+        kind.push(used);
     }
     findings.found(Key::TemplateDisk, bases, None);
     findings.found(Key::LayerDisk, layers, None);

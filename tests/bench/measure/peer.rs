@@ -14,54 +14,58 @@ use crate::peer::server::Server;
 use crate::peer::trial::{self, Trial};
 use crate::process;
 
-/// Its testbed, so many times: open to first output, revert to first output, memory.
+/// Its testbed, so many times: open to first output, memory, revert to first output. A try that one of its own time-outs
+/// ends is followed by another, twice as many tries at most; what a try has shown until then counts.
 pub(crate) fn testbed(machine: &Machine, count: u32, findings: &mut Findings) -> Result<(), BenchError> {
-    let [mut opens, mut reverts, mut memory] = [const { Vec::new() }; 3];
+    let mut seen = Seen::default();
     let mut broke = Vec::new();
-    for number in 1..=count {
-        match once(machine) {
-            Ok((open, revert, bytes)) => {
-                progress::say(&format!(
-                    "peer's testbed {number} of {count}: open {open:.1?}, revert {revert:.1?}"
-                ));
-                opens.push(open.as_secs_f64());
-                reverts.push(revert.as_secs_f64());
-                memory.extend(bytes);
-            }
-            // A time-out of its own, most likely; another try may do.
-            Err(error) => broke.push(error.to_string()),
+    for number in 1..=2 * count {
+        if seen.reverts.len() >= count as usize {
+            break;
         }
+        let result = once(machine, &mut seen);
+        progress::say(&format!("peer's testbed, try {number}: {result:.1?}, {seen:.1?}"));
+        broke.extend(result.err().map(|error| error.to_string()));
     }
-    let Some(first) = broke.first().filter(|_| opens.is_empty()) else {
-        let note =
-            (!broke.is_empty()).then(|| format!("{} of {count} tries broke off: {}", broke.len(), broke.join("; ")));
-        findings.found(Key::PeerClaim, opens, note.clone());
-        findings.found(Key::PeerRevert, reverts, note);
-        findings.found(
-            Key::PeerMemory,
-            memory,
-            Some("the peer's machine after its first command (Pss)".to_owned()),
-        );
-        return Ok(());
-    };
-    Err(BenchError::Unexpected(format!(
-        "none of {count} tries gave a testbed: {first}"
-    )))
+    if let Some(first) = broke.first().filter(|_| seen.opens.is_empty()) {
+        return Err(BenchError::Unexpected(format!(
+            "none of {} tries gave a testbed: {first}",
+            2 * count
+        )));
+    }
+    let note = broke
+        .first()
+        .map(|first| format!("{} tries broke off, such as {first}", broke.len()));
+    findings.found(Key::PeerClaim, seen.opens, note.clone());
+    findings.found(Key::PeerRevert, seen.reverts, note);
+    let pss = "the peer's machine after its first command (Pss)";
+    findings.found(Key::PeerMemory, seen.memory, Some(pss.to_owned()));
+    Ok(())
 }
 
-fn once(machine: &Machine) -> Result<(Duration, Duration, Option<f64>), BenchError> {
+/// Seconds and bytes so far.
+#[derive(Debug, Default)]
+struct Seen {
+    opens: Vec<f64>,
+    reverts: Vec<f64>,
+    memory: Vec<f64>,
+}
+
+fn once(machine: &Machine, seen: &mut Seen) -> Result<(), BenchError> {
     let (mut server, asked) = Server::open(machine)?;
     let open = server.first_output_of(&["echo", "here"])? - asked;
+    seen.opens.push(open.as_secs_f64());
     let processes = process::with_arguments(&["qemu-system", &machine.disk()]);
     let memory = processes
         .into_iter()
         .filter_map(|pid| process::proportional_memory(pid).ok())
         .max();
+    seen.memory.extend(memory.map(|bytes| bytes as f64));
     let asked = Instant::now();
     server.revert()?;
     let revert = server.first_output_of(&["echo", "here"])? - asked;
-    server.quit()?;
-    Ok((open, revert, memory.map(|bytes| bytes as f64)))
+    seen.reverts.push(revert.as_secs_f64());
+    server.quit()
 }
 
 /// Its twenty tests: what lies between two of them.
