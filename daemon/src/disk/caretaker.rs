@@ -81,13 +81,30 @@ pub(super) struct Caretaker {
     pub(super) budget: u64,
     pub(super) promised: Arc<Promised>,
     /// What all took when it was last looked at.
-    pub(super) known: Option<u64>,
+    pub(super) known: Option<Taken>,
+}
+
+/// What all takes, in bytes.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Taken {
+    used: u64,
+    /// What of it goes by itself soon.
+    passing: u64,
 }
 
 /// What a look at the disk has found.
 struct Look {
     census: Census,
     disks: Vec<Disk>,
+}
+
+impl Look {
+    fn taken(&self) -> Taken {
+        Taken {
+            used: self.census.total,
+            passing: self.census.passing,
+        }
+    }
 }
 
 impl Caretaker {
@@ -170,14 +187,15 @@ impl Caretaker {
             .await
             .unwrap_or_else(|error| Err(std::io::Error::other(error)));
         let look = look?;
-        self.known = Some(look.census.total);
+        self.known = Some(look.taken());
         Ok(look)
     }
 
-    fn demand(&self, used: u64, wanted: Option<(Device, u64)>) -> Demand {
+    fn demand(&self, taken: Taken, wanted: Option<(Device, u64)>) -> Demand {
         Demand {
             budget: self.budget,
-            used,
+            used: taken.used,
+            passing: taken.passing,
             promised: self.promised.bytes(),
             wanted,
         }
@@ -187,11 +205,11 @@ impl Caretaker {
     async fn sweep(&mut self) {
         let result = async {
             let look = self.look(false).await?;
-            if self.demand(look.census.total, None).goal(&look.disks).left() == 0 {
+            if self.demand(look.taken(), None).goal(&look.disks).is_reached() {
                 return Ok(());
             }
             let look = self.look(true).await?;
-            let goal = self.demand(look.census.total, None).goal(&look.disks);
+            let goal = self.demand(look.taken(), None).goal(&look.disks);
             let plan = plan(&look.census.items, &goal);
             if !plan.suffices() {
                 let short = Size(plan.short);
@@ -208,11 +226,15 @@ impl Caretaker {
 
     /// Removes them; answers what is gone, and why others are not.
     async fn remove(&mut self, census: Census, victims: &[usize]) -> super::removal::Removed {
+        let (used, passing) = (census.total, census.passing);
         let mut items: Vec<Option<Item>> = census.items.into_iter().map(Some).collect();
         let chosen = victims.iter().filter_map(|at| items.get_mut(*at)?.take()).collect();
         let removed = self.remover.remove(chosen).await;
         let gone: u64 = removed.gone.iter().map(|item| item.size).sum();
-        self.known = Some(census.total.saturating_sub(gone));
+        self.known = Some(Taken {
+            used: used.saturating_sub(gone),
+            passing,
+        });
         removed
     }
 
@@ -225,7 +247,7 @@ impl Caretaker {
         let wanted = Some((device, bytes));
         // What is known is enough where there is plenty.
         if let Some(known) = self.known.filter(|_| !self.promised.take_stale())
-            && self.demand(known, wanted).goal(&disk).left() == 0
+            && self.demand(known, wanted).goal(&disk).is_reached()
         {
             return Ok(Room::promise(&self.promised, bytes));
         }
@@ -235,11 +257,11 @@ impl Caretaker {
             other => unknown(&other),
         };
         let look = self.look(false).await.map_err(failed)?;
-        if self.demand(look.census.total, wanted).goal(&look.disks).left() == 0 {
+        if self.demand(look.taken(), wanted).goal(&look.disks).is_reached() {
             return Ok(Room::promise(&self.promised, bytes));
         }
         let look = self.look(true).await.map_err(failed)?;
-        let demand = self.demand(look.census.total, wanted);
+        let demand = self.demand(look.taken(), wanted);
         let goal = demand.goal(&look.disks);
         let plan = plan(&look.census.items, &goal);
         if !plan.suffices() {
@@ -284,7 +306,7 @@ impl Caretaker {
                 total: before.saturating_sub(to),
                 ..Goal::default()
             },
-            None => self.demand(before, None).goal(&look.disks),
+            None => self.demand(look.taken(), None).goal(&look.disks),
         };
         let plan = plan(&look.census.items, &goal);
         let mut freed = Freed {
@@ -318,6 +340,7 @@ fn refuse(demand: &Demand, look: &Look, folder: &Path, victims: Vec<usize>) -> N
         used,
         promised,
         wanted,
+        passing,
     } = *demand;
     let wanted_bytes = Size(wanted.map_or(0, |(_, bytes)| bytes));
     let freed = |on: Option<Device>| {
@@ -328,7 +351,7 @@ fn refuse(demand: &Demand, look: &Look, folder: &Path, victims: Vec<usize>) -> N
             .sum::<u64>()
     };
     let goal = demand.goal(&look.disks);
-    let short = goal.total.saturating_sub(freed(None));
+    let short = goal.total.saturating_sub(passing).saturating_sub(freed(None));
     if short > 0 {
         return NoRoom::Budget {
             wanted: wanted_bytes,

@@ -47,6 +47,8 @@ pub(super) struct Census {
     pub(super) items: Vec<Item>,
     /// Bytes of all items.
     pub(super) total: u64,
+    /// Bytes of those that go by themselves soon.
+    pub(super) passing: u64,
 }
 
 /// What a kept testbed says of itself in the words of a template's record; it may say more.
@@ -362,8 +364,10 @@ impl Walk<'_> {
     }
 
     fn finish(self) -> Census {
+        let passing = self.items.iter().filter(|item| item.id.kind == DiskKind::Overlay);
         Census {
             total: self.items.iter().map(|item| item.size).sum(),
+            passing: passing.map(|item| item.size).sum(),
             items: self.items,
         }
     }

@@ -64,6 +64,8 @@ pub(super) struct Demand {
     pub(super) budget: u64,
     /// What all takes.
     pub(super) used: u64,
+    /// What of it goes by itself soon: disks of running testbeds.
+    pub(super) passing: u64,
     /// What is promised to what is just being made.
     pub(super) promised: u64,
     /// What is asked for besides, and where.
@@ -85,6 +87,7 @@ impl Demand {
         };
         Goal {
             total: (self.used.saturating_add(self.promised).saturating_add(bytes)).saturating_sub(self.budget),
+            passing: self.passing,
             on: disks.iter().map(on).collect(),
             all: false,
         }
@@ -115,6 +118,7 @@ mod tests {
         let demand = |used, promised, wanted| Demand {
             budget: 1000,
             used,
+            passing: 0,
             promised,
             wanted,
         };

@@ -117,6 +117,15 @@ impl Item {
         Some(if self.kept { turn + 10 } else { turn })
     }
 
+    /// Whether a job that lacks it makes it again by itself.
+    #[must_use]
+    pub fn is_mere_cache(&self) -> bool {
+        matches!(
+            self.id.kind,
+            DiskKind::ArchiveObject | DiskKind::Initrd | DiskKind::Layer | DiskKind::Template
+        )
+    }
+
     /// Whether it may go, once nothing needs it.
     #[must_use]
     pub fn may_go(&self) -> bool {

@@ -13,6 +13,9 @@ use super::item::{Device, Item, ItemId};
 pub struct Goal {
     /// Bytes, wherever they are.
     pub total: u64,
+    /// So many of them are for what goes by itself soon, such as running testbeds' disks: a guest decides how large they
+    /// are, and nothing goes for them but what is made again without anybody's asking.
+    pub passing: u64,
     /// Bytes on single file systems.
     pub on: BTreeMap<Device, u64>,
     /// All that may go, whatever it takes; what belongs to kept tickets excepted.
@@ -23,7 +26,8 @@ impl Goal {
     /// `frees_on` are the file systems on which something goes, or can go then.
     fn wants(&self, item: &Item, frees_on: &BTreeSet<Device>) -> bool {
         let on = |device: &Device| self.on.get(device).is_some_and(|bytes| *bytes > 0);
-        self.total > 0 || frees_on.iter().any(on) || (self.all && !item.kept)
+        let spared = if item.is_mere_cache() { 0 } else { self.passing };
+        self.total > spared || frees_on.iter().any(on) || (self.all && !item.kept)
     }
 
     fn take(&mut self, item: &Item) {
@@ -33,10 +37,17 @@ impl Goal {
         }
     }
 
-    /// What is still to be freed.
+    /// What is still to be freed, whatever goes for it.
     #[must_use]
     pub fn left(&self) -> u64 {
-        self.on.values().copied().max().unwrap_or(0).max(self.total)
+        let firm = self.total.saturating_sub(self.passing);
+        self.on.values().copied().max().unwrap_or(0).max(firm)
+    }
+
+    /// Whether nothing need go.
+    #[must_use]
+    pub fn is_reached(&self) -> bool {
+        self.total == 0 && self.left() == 0
     }
 }
 
@@ -81,7 +92,7 @@ pub fn plan(items: &[Item], goal: &Goal) -> Plan {
     let frees_on = devices(items, &places);
     let mut goal = goal.clone();
     let mut victims = Vec::new();
-    // What is not wanted now is never wanted later: goals only shrink.
+    // What is not wanted now is never wanted later: a goal only shrinks.
     while let Some((_, at)) = next.pop_first() {
         let item = &items[at];
         if !goal.wants(item, &frees_on[at]) {
