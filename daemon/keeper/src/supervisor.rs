@@ -29,6 +29,9 @@ const READY_POLL: Duration = Duration::from_millis(50);
 const LONGEST_START: Duration = Duration::from_secs(60);
 /// How long a keeper waits for the one before it to end.
 const LONGEST_CHANGE: Duration = Duration::from_secs(20);
+/// How long the session's libvirt daemon may take to answer when ours has ended: somebody else started one at the same
+/// moment, and only one of them stays.
+const LONGEST_RACE: Duration = Duration::from_secs(10);
 /// A private libvirt daemon that died is started again not sooner than this.
 const RESTART_PAUSE: Duration = Duration::from_secs(1);
 
@@ -42,6 +45,8 @@ struct Supervisor {
     libvirt: LibvirtDaemon,
     libvirt_deadline: Option<Instant>,
     restart_at: Option<Instant>,
+    /// When a libvirt daemon that is asked for, and has ended, is given up.
+    race_ends: Option<Instant>,
     /// When the machines will be taken down, counted from the last daemon's end.
     grace_ends: Option<Instant>,
     stopping: bool,
@@ -149,6 +154,7 @@ impl Supervisor {
             libvirt,
             libvirt_deadline: None,
             restart_at: None,
+            race_ends: None,
             grace_ends: Some(Instant::now() + arguments.grace),
             stopping: false,
             gone: false,
@@ -223,6 +229,8 @@ impl Supervisor {
                 // A session daemon ends when it is idle, and is started again when somebody asks for it.
                 if self.libvirt.is_private() {
                     self.restart_at = Some(Instant::now() + RESTART_PAUSE);
+                } else {
+                    self.race_ends = Some(Instant::now() + LONGEST_RACE);
                 }
             }
         }
@@ -325,7 +333,10 @@ impl Supervisor {
         let Some(deadline) = self.libvirt_deadline else { return };
         let answer = match self.libvirt.answering() {
             Some(uri) => Ok(uri),
-            None if !self.libvirt.is_running() && self.restart_at.is_none() => {
+            None if !self.libvirt.is_running()
+                && self.restart_at.is_none()
+                && self.race_ends.is_none_or(|at| at <= Instant::now()) =>
+            {
                 Err("libvirt's daemon ended at its start; keeper.log and libvirt/log say why".to_owned())
             }
             None if deadline <= Instant::now() => Err("libvirt's daemon does not answer".to_owned()),
