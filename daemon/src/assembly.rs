@@ -19,12 +19,11 @@ use preflight_vm_images::{Catalogue, ImageStore, Mirrors};
 use crate::bootstrap::{DaemonError, Home};
 use crate::config::{self, Config, NetworkPolicy, TestbedConfig, TimeoutConfig};
 use crate::disk::{Storage, StorageDesk, StorageParts};
-use crate::executor::{JobFolders, JobSettings, Limits, PipelineExecutor, TicketImages, Workshop, make_reachable};
+use crate::executor::{JobFolders, JobSettings, Limits, PipelineExecutor, TestbedShells, TicketImages, Workshop, make_reachable};
 use crate::host::Host;
 use crate::images::WorkshopImages;
 use crate::pipeline::intake::SourceIntake;
 use crate::services::{Images, Services};
-use crate::shells::NoShells;
 
 /// Keyrings whose signatures count on a Debian or Ubuntu host, where they are installed.
 const KEYRINGS: [&str; 4] = [
@@ -135,7 +134,7 @@ pub async fn services(home: &Home, config: &Config) -> Result<(Services, Arc<Hos
         doctor: Arc::clone(&host) as _,
         demands,
         disk: Arc::new(Storage::new(storage, desk)),
-        shells: Arc::new(NoShells),
+        shells: Arc::new(TestbedShells::new(Arc::clone(&workshop), TicketsFolder::below(&folders.state))),
     };
     Ok((services, host))
 }

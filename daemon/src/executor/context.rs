@@ -1,6 +1,7 @@
 //! One attempt of a job while it runs: its order, its log, its way to the dispatcher, and the testbeds that it has leased.
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -27,6 +28,7 @@ pub struct JobContext {
     reports: Reports,
     pub(super) leases: Leases,
     lock: Arc<Mutex<Lock>>,
+    has_kept: Arc<AtomicBool>,
 }
 
 impl JobContext {
@@ -40,6 +42,7 @@ impl JobContext {
             reports,
             leases: Leases::default(),
             lock: Arc::default(),
+            has_kept: Arc::default(),
         }
     }
 
@@ -54,6 +57,7 @@ impl JobContext {
             reports: self.reports.clone(),
             leases: self.leases.clone(),
             lock: Arc::clone(&self.lock),
+            has_kept: Arc::clone(&self.has_kept),
         }
     }
 
@@ -80,9 +84,22 @@ impl JobContext {
             image,
             session,
             label: &self.label(),
-            priority: Priority::Background,
+            priority: self.priority(),
         };
         Testbed::lease(&self.workshop, spec, &self.log, &self.leases).await
+    }
+
+    /// Whether the host's other programs go before this job's machines.
+    pub(super) fn priority(&self) -> Priority {
+        match self.order.ticket.options.priority {
+            preflight_core::Priority::Background => Priority::Background,
+            preflight_core::Priority::Normal | preflight_core::Priority::Interactive => Priority::Interactive,
+        }
+    }
+
+    /// Whether this attempt has kept no testbed yet; it has from now on.
+    pub(super) fn may_keep(&self) -> bool {
+        !self.has_kept.swap(true, Ordering::Relaxed)
     }
 
     /// Who a machine works for, for people who look at the hypervisor.
@@ -131,8 +148,12 @@ impl JobContext {
                 });
             }
         };
-        self.workshop
-            .session(&image.base, &self.order.ticket, repository, Arc::new(progress))
+        self.workshop.session(
+            &image.base,
+            self.order.ticket.options.offline,
+            repository,
+            Arc::new(progress),
+        )
     }
 
     /// Adds what a session has fetched to the job's lock, and reports the lock. The ticket's own repository is left out:

@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use preflight_archive::{Lock, Session};
-use preflight_testbed::Priority;
 use preflight_testbed::template::{Template, TemplateIdentity};
 use serde_json::{Value, json};
 
@@ -60,7 +59,7 @@ impl JobContext {
             image,
             session: session.clone(),
             label: &label,
-            priority: Priority::Background,
+            priority: self.priority(),
         };
         while let Some(below) = templates
             .of_image(&self.workshop, image, &self.log, &self.leases)

@@ -17,15 +17,16 @@ use tokio::sync::{broadcast, watch};
 use tokio::task::AbortHandle;
 
 use super::failure::StepFailure;
-use super::remains::{Leases, Remains};
+use super::kept::KeptTestbed;
+use super::remains::{Facts, Leases, Remains};
 use super::workshop::{BootImage, Workshop};
 
 /// What a testbed's machine is to be.
 pub(super) struct Launch<'a> {
     /// The image that it boots, or that its template was booted from.
     pub(super) image: &'a BootImage,
-    /// The template that it is a clone of.
-    pub(super) template: Option<&'a Arc<Template>>,
+    /// What it starts from.
+    pub(super) ground: Ground<'a>,
     /// Where its disk goes: a file that does not exist yet. Without one it is an overlay that goes with the machine.
     pub(super) disk: Option<PathBuf>,
     /// Where its memory goes, for a machine that is to be frozen.
@@ -38,6 +39,39 @@ pub(super) struct Launch<'a> {
     pub(super) priority: Priority,
 }
 
+/// What a machine starts from.
+#[derive(Clone, Copy)]
+pub(super) enum Ground<'a> {
+    /// Its image, which boots.
+    Image,
+    /// A template.
+    Template(&'a Arc<Template>),
+    /// A failed testbed that was kept.
+    Kept(&'a KeptTestbed),
+}
+
+impl Ground<'_> {
+    fn chain(self, image: &BootImage) -> Vec<(PathBuf, DiskFormat)> {
+        match self {
+            Self::Image => image.chain(),
+            Self::Template(template) => {
+                let mut chain = vec![(template.disk(), DiskFormat::Qcow2)];
+                chain.extend(template.chain());
+                chain
+            }
+            Self::Kept(kept) => kept.chain(),
+        }
+    }
+
+    fn start(self) -> Start {
+        match self {
+            Self::Image => Start::Boot,
+            Self::Template(template) => Start::Clone(template.frozen()),
+            Self::Kept(kept) => Start::Clone(kept.frozen()),
+        }
+    }
+}
+
 /// A machine that runs or is held. Whoever has it has to see to its [`Remains`].
 pub(super) struct Launched {
     pub(super) id: MachineId,
@@ -47,13 +81,15 @@ pub(super) struct Launched {
     pub(super) image: BootImage,
     /// Kept as long as the machine: its files are not to go meanwhile.
     pub(super) template: Option<Arc<Template>>,
+    /// Whether it has not booted but goes on from something.
+    pub(super) is_clone: bool,
     /// The disk and what it is an overlay of.
     pub(super) disk: Disk,
     pub(super) started: Instant,
     /// What it is, in words.
     pub(super) words: String,
     pub(super) ended: watch::Receiver<Option<EndReason>>,
-    pub(super) tasks: Tasks,
+    pub(super) _tasks: Tasks,
 }
 
 impl Launched {
@@ -66,40 +102,37 @@ impl Launched {
         let folder = workshop.folders.machines.join(id.number().to_string());
         let overlay = workshop.folders.overlays.join(format!("{id}.qcow2"));
         let disk = launch.disk.clone().unwrap_or_else(|| overlay.clone());
+        let image = launch.image;
+        let (memory, cpus) = match launch.ground {
+            Ground::Kept(kept) => (kept.memory, kept.cpus),
+            Ground::Image | Ground::Template(_) => (workshop.memory_of(image), workshop.settings.cpus),
+        };
+        let disk = Disk {
+            path: disk,
+            format: DiskFormat::Qcow2,
+            backing: launch.ground.chain(image),
+        };
         let (starting, start) = watch::channel(());
         leases.add(Remains {
             machine: id.clone(),
             folder: folder.clone(),
             overlay: launch.disk.is_none().then_some(overlay),
             start,
+            facts: Facts::new(image, &disk, memory, cpus, &folder),
         });
 
         std::fs::create_dir_all(&folder).map_err(|error| broken("the machine's folder", &error))?;
-        let image = launch.image;
-        let backing = match launch.template {
-            Some(template) => {
-                let mut chain = vec![(template.disk(), DiskFormat::Qcow2)];
-                chain.extend(template.chain());
-                chain
-            }
-            None => image.chain(),
-        };
-        if let Some((below, format)) = backing.first() {
-            create_overlay(below, *format, &disk)
+        if let Some((below, format)) = disk.backing.first() {
+            create_overlay(below, *format, &disk.path)
                 .await
                 .map_err(|error| broken("the testbed's disk", &error))?;
         }
         let machine_folder = MachineFolder::new(&folder).map_err(|error| broken("the machine's folder", &error))?;
-        let disk = Disk {
-            path: disk,
-            format: DiskFormat::Qcow2,
-            backing,
-        };
         let spec = MachineSpec {
             id: id.clone(),
             label: Label::new(launch.label).map_err(|error| broken("the machine's label", &error))?,
-            memory: workshop.memory_of(image),
-            cpus: workshop.settings.cpus,
+            memory,
+            cpus,
             boot: Some(DirectBoot {
                 kernel: image.base.kernel(),
                 initrd: workshop.initrd(&image.base)?,
@@ -108,10 +141,7 @@ impl Launched {
             disk: Some(disk.clone()),
             folder: machine_folder.clone(),
             accelerator: host.accelerator,
-            start: match launch.template {
-                Some(template) => Start::Clone(template.frozen()),
-                None => Start::Boot,
-            },
+            start: launch.ground.start(),
             memory_file: launch.memory,
             held: launch.held,
             priority: launch.priority,
@@ -138,9 +168,13 @@ impl Launched {
             Ok(started) => started.map_err(|error| StepFailure::Testbed(error.to_string()))?,
             Err(error) => return Err(broken("starting the machine", &error)),
         }
-        if let Some(template) = launch.template {
-            template.touch();
-        }
+        let template = match launch.ground {
+            Ground::Template(template) => {
+                template.touch();
+                Some(Arc::clone(template))
+            }
+            Ground::Image | Ground::Kept(_) => None,
+        };
         Ok(Self {
             id,
             hypervisor,
@@ -150,12 +184,13 @@ impl Launched {
             },
             console: machine_folder.console_log(),
             image: image.clone(),
-            template: launch.template.cloned(),
+            template,
+            is_clone: !matches!(launch.ground, Ground::Image),
             disk,
             started,
             words,
             ended,
-            tasks,
+            _tasks: tasks,
         })
     }
 

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use preflight_testbed::Priority;
 use preflight_testbed::template::{Template, TemplateId};
 
-use super::machine::{Launch, Launched};
+use super::machine::{Ground, Launch, Launched};
 use super::remains::Leases;
 use super::spare::Spare;
 use super::workshop::{BootImage, Workshop};
@@ -96,7 +96,7 @@ impl Workshop {
         let leases = Leases::default();
         let launch = Launch {
             image,
-            template: Some(template),
+            ground: Ground::Template(template),
             disk: None,
             memory: None,
             held: true,

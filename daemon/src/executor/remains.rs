@@ -5,9 +5,11 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use preflight_testbed::{Hypervisor, HypervisorError, MachineId};
+use preflight_testbed::{Disk, Hypervisor, HypervisorError, MachineId, MiB};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
+
+use super::workshop::BootImage;
 
 /// Between two attempts to destroy a machine.
 const DESTROY_AGAIN: [Duration; 5] = [
@@ -33,6 +35,18 @@ impl Leases {
         let mut list = self.list();
         let place = list.iter().position(|one| one.machine == *machine)?;
         Some(list.remove(place))
+    }
+
+    /// What is known of a machine.
+    pub(super) fn facts(&self, machine: &MachineId) -> Option<Facts> {
+        let list = self.list();
+        let found = list.iter().find(|one| one.machine == *machine)?;
+        Some(found.facts.clone())
+    }
+
+    /// The machine that was leased first, of those that are still there.
+    pub(super) fn first(&self) -> Option<MachineId> {
+        self.list().first().map(|one| one.machine.clone())
     }
 
     /// Takes down all of them, side by side.
@@ -61,6 +75,35 @@ pub struct Remains {
     pub(super) overlay: Option<PathBuf>,
     /// Closed once the machine's start is no longer under way.
     pub(super) start: watch::Receiver<()>,
+    pub(super) facts: Facts,
+}
+
+/// What has to be known of a machine to keep it.
+#[derive(Debug, Clone)]
+pub(super) struct Facts {
+    pub(super) image: BootImage,
+    pub(super) disk: Disk,
+    pub(super) memory: MiB,
+    pub(super) cpus: u16,
+    folder: PathBuf,
+}
+
+impl Facts {
+    /// Of a machine with this folder.
+    pub(super) fn new(image: &BootImage, disk: &Disk, memory: MiB, cpus: u16, folder: &Path) -> Self {
+        Self {
+            image: image.clone(),
+            disk: disk.clone(),
+            memory,
+            cpus,
+            folder: folder.to_owned(),
+        }
+    }
+
+    /// Where the machine's console is logged.
+    pub(super) fn console(&self) -> PathBuf {
+        self.folder.join("console.log")
+    }
 }
 
 impl Remains {

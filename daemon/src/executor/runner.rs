@@ -65,6 +65,9 @@ async fn attempt(workshop: Arc<Workshop>, order: JobOrder, reports: Reports) {
             Ending::new(Outcome::TestbedBroken, Some(format!("Preflight's own fault: {error}")))
         }),
     };
+    if ending.unresponsive {
+        context.keep_lost().await;
+    }
     context.clear().await;
     let mut ending = match context.log.failure() {
         Some(error) => Ending::new(

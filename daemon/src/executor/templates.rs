@@ -14,7 +14,7 @@ use tokio::sync::{OwnedMutexGuard, Semaphore, SemaphorePermit};
 
 use super::failure::StepFailure;
 use super::log::JobLog;
-use super::machine::{Launch, Launched};
+use super::machine::{Ground, Launch, Launched};
 use super::remains::Leases;
 use super::testbed::Testbed;
 use super::workshop::{BootImage, Workshop};
@@ -124,12 +124,12 @@ impl Templates {
         let draft = self.draft(workshop).map_err(Missed::Boot)?;
         let launch = Launch {
             image,
-            template: None,
+            ground: Ground::Image,
             disk: Some(draft.disk()),
             memory: (identity.method == Method::SharedMemory).then(|| draft.memory()),
             held: false,
             label: &format!("template of {}", image.name()),
-            priority: Priority::Background,
+            priority: Priority::Interactive,
         };
         let _boot = self.boot_turn(workshop).await.map_err(Missed::Boot)?;
         let launched = Launched::start(workshop, launch, leases).await.map_err(Missed::Boot)?;

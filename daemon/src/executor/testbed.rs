@@ -16,7 +16,7 @@ use super::attempts::{Attempts, SeenAttempt};
 use super::context::JobContext;
 use super::failure::StepFailure;
 use super::log::JobLog;
-use super::machine::{Launch, Launched, Tasks, console_tail, end_of, words_of_end};
+use super::machine::{Ground, Launch, Launched, Tasks, console_tail, end_of, words_of_end};
 use super::remains::Leases;
 use super::workshop::{BootImage, Workshop};
 
@@ -76,7 +76,7 @@ impl Testbed {
         }
         let launch = Launch {
             image: spec.image,
-            template: None,
+            ground: Ground::Image,
             disk: None,
             memory: None,
             held: false,
@@ -107,7 +107,7 @@ impl Testbed {
         let shares_memory = template.record().identity.method == Method::SharedMemory;
         let launch = Launch {
             image: spec.image,
-            template: Some(template),
+            ground: Ground::Template(template),
             disk: draft.map(Draft::disk),
             memory: draft.filter(|_| shares_memory).map(Draft::memory),
             held: false,
@@ -195,6 +195,7 @@ impl Testbed {
             machine.id,
             match &machine.template {
                 Some(template) => format!("goes on from {} {}", template.record().title, template.id()),
+                None if machine.is_clone => "goes on from where it failed".to_owned(),
                 None => "is up".to_owned(),
             },
             machine.started.elapsed().as_secs_f64(),
@@ -208,7 +209,7 @@ impl Testbed {
     async fn settle(&self, limit: Duration) -> Result<(), StepFailure> {
         let settling = async {
             self.guest.renew(&Renewal::now(None)).await?;
-            if self.machine.template.is_some() {
+            if self.machine.is_clone {
                 return Ok(());
             }
             // `degraded` is as good as `running` here: a unit that fails is the image's matter. The agent answers long
@@ -223,6 +224,11 @@ impl Testbed {
     #[must_use]
     pub fn image(&self) -> &BootImage {
         &self.machine.image
+    }
+
+    /// The template that it is a clone of, where it is one.
+    pub(super) fn template(&self) -> Option<&Arc<Template>> {
+        self.machine.template.as_ref()
     }
 
     /// The machine's name.

@@ -136,7 +136,7 @@ pub struct BootImage {
 }
 
 impl BootImage {
-    fn of_base(base: BaseImage) -> Self {
+    pub(super) fn of_base(base: BaseImage) -> Self {
         Self {
             id: None,
             template: None,
@@ -321,11 +321,11 @@ impl Workshop {
     pub fn session(
         &self,
         image: &BaseImage,
-        ticket: &Ticket,
+        offline: bool,
         repository: Option<&Path>,
         progress: ProgressCallback,
     ) -> Result<Session, StepFailure> {
-        let network = if ticket.options.offline {
+        let network = if offline {
             Network::Forbidden
         } else {
             self.settings.network

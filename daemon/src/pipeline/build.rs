@@ -14,7 +14,7 @@ use preflight_vm_images::Variant;
 
 use super::results::{self, Part};
 use super::{apt, stage};
-use crate::executor::{JobContext, LayerSpec, Prepare, Ran, StepFailure, Testbed, describe, repository};
+use crate::executor::{JobContext, LayerSpec, Prepare, Ran, Scene, StepFailure, Testbed, describe, repository};
 use crate::services::JobReport;
 
 /// Where sources are unpacked and built in a testbed.
@@ -67,7 +67,17 @@ pub(crate) async fn run(context: &JobContext) -> Result<Ending, StepFailure> {
     context.lock(&testbed.session);
 
     context.phase("building", None);
-    build(context, &testbed, &tree, user, &["--build=binary"]).await?;
+    let built = build(context, &testbed, &tree, user, &["--build=binary"]).await;
+    if let Err(failure @ StepFailure::Package { .. }) = built {
+        let scene = Scene {
+            cwd: Some(tree),
+            user: Some(user.to_owned()),
+            env: environment(context),
+        };
+        context.keep_failed(testbed, scene).await;
+        return Err(failure);
+    }
+    built?;
 
     context.phase("keeping what was built", Some(0.95));
     keep_artifacts(context, &testbed).await?;
@@ -203,17 +213,10 @@ pub(super) async fn build(
     let command = ["dpkg-buildpackage", "--unsigned-source", "--unsigned-changes"]
         .iter()
         .chain(what);
-    let exec = Exec::new(command)
-        .user(user)
-        .cwd(tree)
-        // As sbuild has it: a build that writes there would not build on the archive's machines.
-        .env("HOME", "/nonexistent")
-        .env("LC_ALL", "C.UTF-8")
-        .env(
-            "DEB_BUILD_OPTIONS",
-            format!("parallel={}", context.workshop.settings.cpus),
-        )
-        .kill_leftovers();
+    let mut exec = Exec::new(command).user(user).cwd(tree).kill_leftovers();
+    for (name, value) in environment(context) {
+        exec = exec.env(name, value);
+    }
     let ran = testbed.run(exec, context.build_limit()).await?;
     let reason = match ran {
         Ran::Ended(ExitStatus::Code(0)) => return Ok(()),
@@ -225,6 +228,19 @@ pub(super) async fn build(
         None => results::first_error(context, findings::JobKind::Build, ending_of(ran), part),
     };
     Err(StepFailure::Package { reason, first_error })
+}
+
+/// The environment of a build.
+fn environment(context: &JobContext) -> Vec<(String, String)> {
+    let parallel = format!("parallel={}", context.workshop.settings.cpus);
+    [
+        // As sbuild has it: a build that writes there would not build on the archive's machines.
+        ("HOME", "/nonexistent"),
+        ("LC_ALL", "C.UTF-8"),
+        ("DEB_BUILD_OPTIONS", &parallel),
+    ]
+    .map(|(name, value)| (name.to_owned(), value.to_owned()))
+    .into()
 }
 
 /// The log from here on.

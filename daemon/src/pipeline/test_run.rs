@@ -21,7 +21,7 @@ use super::test_machine::TestbedMachine;
 use super::test_plan;
 use super::test_record::{Stream, test_folder};
 use super::{build, results};
-use crate::executor::{BootImage, JobContext, StepFailure, Testbed};
+use crate::executor::{BootImage, JobContext, Scene, StepFailure, Testbed};
 
 /// What all tests of a job have in common.
 #[derive(Clone, Copy)]
@@ -106,9 +106,26 @@ pub(super) async fn run(
         ended = in_testbed(context, grounds, test, &id, &testbed) => ended,
     };
     context.lock(&testbed.session);
-    // In the background: the next test need not wait for this one's machine to go.
-    testbed.release(context);
+    match &ended {
+        Ok(Ended { result: Some(result), .. }) if result.status == TestStatus::Fail => {
+            context.keep_failed(*testbed, scene(grounds)).await;
+        }
+        // In the background: the next test need not wait for this one's machine to go.
+        _ => testbed.release(context),
+    }
     ended
+}
+
+/// Where a failed test is looked at.
+fn scene(grounds: &Grounds<'_>) -> Scene {
+    Scene {
+        cwd: Some(build::TREE.to_owned()),
+        user: Some(grounds.image.user().to_owned()),
+        env: vec![
+            ("AUTOPKGTEST_TMP".to_owned(), format!("{SCRATCH}/autopkgtest_tmp")),
+            ("AUTOPKGTEST_ARTIFACTS".to_owned(), format!("{SCRATCH}/artifacts")),
+        ],
+    }
 }
 
 async fn in_testbed(

@@ -1,0 +1,338 @@
+//! Opens shells in testbeds: a fresh one of a series, a ticket's image, or a clone of a failed testbed that was kept. Pumps
+//! the streams between the guest and whoever holds the shell, and takes the testbed down when either is done.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use preflight_core::{ImageId, JobId, Series, Ticket};
+use preflight_guest::{Exec, ExitStatus, OutputStream, Running, Stdin};
+use preflight_protocol::error::{ErrorCode, RpcError};
+use preflight_store::{LogWriter, TicketFolder, TicketsFolder};
+use preflight_testbed::Priority;
+use preflight_vm_images::Variant;
+use tokio::sync::mpsc;
+use tokio_util::task::AbortOnDropHandle;
+
+use super::failure::StepFailure;
+use super::kept::{KeptTestbed, Scene};
+use super::log::JobLog;
+use super::machine::{Ground, Launch, Launched};
+use super::remains::Leases;
+use super::testbed::{Testbed, TestbedSpec};
+use super::workshop::{BootImage, Workshop, repository};
+use crate::shells::{Exit, OpenShell, Phase, ShellEnds, ShellInfo, ShellOutput, ShellRequest, Shells, Target};
+
+/// The shell of who asks for none.
+const SHELL: [&str; 2] = ["bash", "-l"];
+/// Pieces that are handed on at once.
+const PIECE: usize = 64 << 10;
+
+/// Opens shells by the workshop's testbeds.
+pub struct TestbedShells {
+    workshop: Arc<Workshop>,
+    tickets: TicketsFolder,
+}
+
+/// Where a shell is to be opened, looked up.
+struct Place {
+    image: BootImage,
+    kept: Option<KeptTestbed>,
+    series: Series,
+    folder: Option<TicketFolder>,
+    offline: bool,
+    job: Option<JobId>,
+    note: Option<String>,
+}
+
+/// A testbed that a shell has to itself.
+struct Leased {
+    testbed: Testbed,
+    leases: Leases,
+    /// Holds the log's files.
+    _scratch: tempfile::TempDir,
+}
+
+impl TestbedShells {
+    /// Shells in the testbeds of this workshop, and in what tickets have left in their folders.
+    #[must_use]
+    pub fn new(workshop: Arc<Workshop>, tickets: TicketsFolder) -> Self {
+        Self { workshop, tickets }
+    }
+
+    fn place(&self, target: &Target) -> Result<Place, RpcError> {
+        match target {
+            Target::Series(series) => Ok(Place {
+                image: self.workshop.base(series, Variant::Test).map_err(refused)?,
+                kept: None,
+                series: series.clone(),
+                folder: None,
+                offline: false,
+                job: None,
+                note: None,
+            }),
+            Target::Ticket { ticket, job } => self.place_in(ticket, *job),
+        }
+    }
+
+    fn place_in(&self, ticket: &Ticket, job: Option<JobId>) -> Result<Place, RpcError> {
+        let folder = self.tickets.ticket(ticket.id);
+        let mut place = Place {
+            image: match ticket.image {
+                Some(_) => self.workshop.ticket_image(ticket),
+                None => self.workshop.base(&ticket.series, Variant::Build),
+            }
+            .map_err(refused)?,
+            kept: None,
+            series: ticket.series.clone(),
+            folder: Some(folder.clone()),
+            offline: ticket.options.offline,
+            job: None,
+            note: None,
+        };
+        let Some(job) = job.and_then(|id| ticket.job(id)) else {
+            return Ok(place);
+        };
+        let kept = job.attempts.iter().rev().find(|record| record.kept.is_some());
+        let Some(record) = kept else {
+            place.note = Some(format!(
+                "no testbed of job {} is kept: this is a fresh one of its image",
+                job.id
+            ));
+            return Ok(place);
+        };
+        let opened = KeptTestbed::open(&folder.kept(job.id, record.attempt), &self.workshop);
+        match opened {
+            Ok(kept) => {
+                place.image = kept.boot_image();
+                place.kept = Some(kept);
+                place.job = Some(job.id);
+            }
+            Err(error) => {
+                place.note = Some(format!(
+                    "the kept testbed of job {} cannot be resumed ({error}): this is a fresh one of its image",
+                    job.id
+                ));
+            }
+        }
+        Ok(place)
+    }
+
+    async fn lease(&self, place: &Place) -> Result<Leased, StepFailure> {
+        let workshop = &self.workshop;
+        let broken = |error: std::io::Error| StepFailure::Testbed(format!("the shell's log: {error}"));
+        let scratch = tempfile::Builder::new()
+            .prefix("shell-")
+            .tempdir_in(&workshop.folders.overlays)
+            .map_err(broken)?;
+        let log = LogWriter::create(&scratch.path().join("log"), &scratch.path().join("index")).map_err(broken)?;
+        let (log, _) = JobLog::section(log);
+        let repository = place.folder.as_ref().map(repository).filter(|folder| folder.exists());
+        let session = workshop.session(
+            &place.image.base,
+            place.offline,
+            repository.as_deref(),
+            Arc::new(|_| {}),
+        )?;
+        let leases = Leases::default();
+        let clearing = ClearOnDrop(Some((Arc::clone(workshop), leases.clone())));
+        let label = "shell";
+        let testbed = match &place.kept {
+            Some(kept) => {
+                let launch = Launch {
+                    image: &place.image,
+                    ground: Ground::Kept(kept),
+                    disk: None,
+                    memory: None,
+                    held: false,
+                    label,
+                    priority: Priority::Interactive,
+                };
+                let launched = Launched::start(workshop, launch, &leases).await?;
+                Testbed::attach(workshop, launched, session, &log).await?
+            }
+            None => {
+                let spec = TestbedSpec {
+                    image: &place.image,
+                    session,
+                    label,
+                    priority: Priority::Interactive,
+                };
+                Testbed::lease(workshop, spec, &log, &leases).await?
+            }
+        };
+        if let Some(template) = testbed.template() {
+            // Who opens one is likely to open another.
+            workshop.expect(template, &place.image, 1);
+        }
+        clearing.keep();
+        Ok(Leased {
+            testbed,
+            leases,
+            _scratch: scratch,
+        })
+    }
+}
+
+#[async_trait]
+impl Shells for TestbedShells {
+    async fn open(&self, request: ShellRequest, phase: Phase) -> Result<OpenShell, RpcError> {
+        let place = self.place(&request.target)?;
+        phase.say(match &place.kept {
+            Some(_) => "resuming the failed testbed",
+            None => "starting a testbed",
+        });
+        let leased = self.lease(&place).await.map_err(refused)?;
+        let clearing = ClearOnDrop(Some((Arc::clone(&self.workshop), leased.leases.clone())));
+        let scene = place.kept.as_ref().map(|kept| kept.scene.clone()).unwrap_or_default();
+        let cwd = request.cwd.clone().or_else(|| scene.cwd.clone().map(PathBuf::from));
+        let exec = command(&request, &scene, cwd.clone());
+        let size = request
+            .terminal
+            .unwrap_or(crate::shells::TerminalSize { rows: 24, cols: 80 });
+        let running = leased
+            .testbed
+            .guest
+            .exec(exec)
+            .await
+            .map_err(|error| refused(error.into()))?;
+        let info = ShellInfo {
+            machine: leased.testbed.machine().to_string(),
+            series: place.series.clone(),
+            image: ImageId(place.image.name()),
+            job: place.job,
+            resumed: place.kept.is_some(),
+            cwd,
+            note: place.note.clone(),
+        };
+        let (shell, ends) = OpenShell::new(info, size);
+        clearing.keep();
+        let workshop = Arc::clone(&self.workshop);
+        self.workshop.tidying.spawn(async move {
+            let end = pump(running, ends).await;
+            let Leased {
+                testbed,
+                leases,
+                _scratch,
+            } = leased;
+            drop(testbed);
+            if let Some((ends, end)) = end {
+                // The client need not wait for the machine's end.
+                ends.finish(end);
+            }
+            leases.clear(workshop.connected().as_ref()).await;
+        });
+        Ok(shell)
+    }
+
+    async fn finish(&self) {
+        self.workshop.finish().await;
+    }
+}
+
+fn command(request: &ShellRequest, scene: &Scene, cwd: Option<PathBuf>) -> Exec {
+    let mut exec = match &request.command {
+        Some(words) => Exec::new(words),
+        None => Exec::new(SHELL),
+    };
+    exec = exec.stdin().kill_leftovers();
+    for (name, value) in scene.environment().chain(request.env.iter().cloned()) {
+        exec = exec.env(name, value);
+    }
+    if let Some(cwd) = cwd {
+        exec = exec.cwd(cwd);
+    }
+    if let Some(user) = request.user.clone().or_else(|| scene.user.clone()) {
+        exec = exec.user(user);
+    }
+    match request.terminal {
+        Some(size) => exec.terminal(size.rows, size.cols),
+        None => exec,
+    }
+}
+
+/// Carries everything to and fro until the command ends or nobody wants it any more; answers how it ended, where somebody
+/// still wants to know.
+async fn pump(mut running: Running, mut ends: ShellEnds) -> Option<(ShellEnds, Result<Exit, RpcError>)> {
+    let (signals, terminal) = (running.signals(), running.terminal());
+    // A task of its own: what is typed must not wait for output, nor output for what is typed.
+    let (_, nothing) = mpsc::channel(1);
+    let typed = std::mem::replace(&mut ends.stdin, nothing);
+    let _typing = AbortOnDropHandle::new(tokio::spawn(hand_on(typed, running.take_stdin())));
+    loop {
+        tokio::select! {
+            () = ends.dropped.cancelled() => {
+                signals.kill_all();
+                return None;
+            }
+            output = running.output() => match output {
+                Ok(Some(output)) => {
+                    let bytes = Bytes::from(output.bytes);
+                    for piece in bytes.chunks(PIECE).map(|piece| bytes.slice_ref(piece)) {
+                        let piece = match output.stream {
+                            OutputStream::Stdout => ShellOutput::Stdout(piece),
+                            OutputStream::Stderr => ShellOutput::Stderr(piece),
+                        };
+                        tokio::select! {
+                            _ = ends.output.send(piece) => {}
+                            () = ends.dropped.cancelled() => {
+                                signals.kill_all();
+                                return None;
+                            }
+                        }
+                    }
+                }
+                Ok(None) => break,
+                Err(error) => return Some((ends, Err(refused(error.into())))),
+            },
+            Some(signal) = ends.signals.recv() => signals.signal_group(signal.into()),
+            Ok(()) = ends.size.changed(), if terminal.is_some() => {
+                let size = *ends.size.borrow_and_update();
+                if let Some(terminal) = &terminal {
+                    terminal.resize(size.rows, size.cols);
+                }
+            }
+        }
+    }
+    let end = match running.wait().await {
+        // What an exit status is of on Linux: eight bits, and signals below 65.
+        Ok(ExitStatus::Code(code)) => Ok(Exit::Code(u8::try_from(code & 0xff).unwrap_or(u8::MAX))),
+        Ok(ExitStatus::Signal(signal)) => Ok(Exit::Signal(u8::try_from(signal & 0x7f).unwrap_or(u8::MAX))),
+        Err(error) => Err(refused(error.into())),
+    };
+    Some((ends, end))
+}
+
+/// Hands on what is typed, to its end. A command that has ended needs none of it.
+async fn hand_on(mut typed: mpsc::Receiver<Bytes>, stdin: Option<Stdin>) {
+    let Some(mut stdin) = stdin else { return };
+    while let Some(bytes) = typed.recv().await {
+        if stdin.write_all(&bytes).await.is_err() {
+            return;
+        }
+    }
+    let _ = stdin.close().await;
+}
+
+fn refused(failure: StepFailure) -> RpcError {
+    RpcError::new(ErrorCode::Host, failure.to_string()).with_hint("`preflight doctor` tells what this host lacks")
+}
+
+/// Takes leased machines down unless somebody else has taken on to do it: a future that is dropped leaves nothing behind.
+struct ClearOnDrop(Option<(Arc<Workshop>, Leases)>);
+
+impl ClearOnDrop {
+    fn keep(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for ClearOnDrop {
+    fn drop(&mut self) {
+        if let Some((workshop, leases)) = self.0.take() {
+            let tidying = workshop.tidying.clone();
+            tidying.spawn(async move { leases.clear(workshop.connected().as_ref()).await });
+        }
+    }
+}
