@@ -23,6 +23,8 @@ use crate::{apt, cgroup, console, loopback, requests, tunnel, vitals};
 
 /// Between two beats.
 const BEAT: Duration = Duration::from_secs(1);
+/// Lines that wait to be said; more in one second are one fault's echo.
+const UNSAID: usize = 16;
 /// Enough for every thread here: large buffers are on the heap.
 const STACK: usize = 256 * 1024;
 /// Read from a port at once.
@@ -96,7 +98,9 @@ pub(crate) struct Agent {
     pub(crate) link: Arc<Link>,
     pub(crate) watch: Watch,
     pub(crate) renews: Renews,
-    tunnel_port: u16,
+    facts: vitals::Facts,
+    /// What is to be said when there is time: a console is slow, and a daemon waits for each answer.
+    unsaid: Mutex<Vec<String>>,
     session: Mutex<Option<Arc<Session>>>,
 }
 
@@ -132,7 +136,8 @@ pub fn serve(options: Options) -> Result<Infallible, ServeError> {
         link,
         watch: Watch::default(),
         renews: options.renews,
-        tunnel_port,
+        facts: vitals::facts(tunnel_port),
+        unsaid: Mutex::default(),
         session: Mutex::new(None),
     });
 
@@ -192,7 +197,7 @@ impl Agent {
         let daemon = of_payload::<HostHello>(&hello.payload)
             .map(|hello| hello.daemon)
             .unwrap_or_default();
-        let answer = to_payload(&vitals::hello(self.tunnel_port));
+        let answer = to_payload(&self.facts.hello());
         match port {
             Port::Control => {
                 let is_new = self.session().is_none_or(|session| session.id() != hello.session);
@@ -203,8 +208,7 @@ impl Agent {
                 }
                 self.link.control.open(hello.session, &answer);
                 if is_new {
-                    // Only now: a serial console is slow, and the daemon waits for the answer.
-                    console::say(&format!("session {} with preflightd {daemon}", hello.session));
+                    self.say_later(format!("session {} with preflightd {daemon}", hello.session));
                 }
             }
             Port::Bulk => self.link.bulk.open(hello.session, &answer),
@@ -213,7 +217,7 @@ impl Agent {
 
     /// A daemon of another version is told this agent's, and no more: the answer says it in its header.
     fn refuse(&self, port: Port, session: SessionId) {
-        let answer = to_payload(&vitals::hello(self.tunnel_port));
+        let answer = to_payload(&self.facts.hello());
         match port {
             Port::Control => self.link.control.refuse(session, &answer),
             Port::Bulk => self.link.bulk.refuse(session, &answer),
@@ -229,7 +233,21 @@ impl Agent {
         }
         let _ = self.link.control.tell(id, StreamId::SESSION, &ToHost::Abort);
         self.close(broken);
-        console::say(&format!("session {id} broke: {why}"));
+        self.say_later(format!("session {id} broke: {why}"));
+    }
+
+    fn say_later(&self, line: String) {
+        let mut unsaid = self.unsaid.lock().unwrap_or_else(PoisonError::into_inner);
+        if unsaid.len() < UNSAID {
+            unsaid.push(line);
+        }
+    }
+
+    fn say_now(&self) {
+        let lines = std::mem::take(&mut *self.unsaid.lock().unwrap_or_else(PoisonError::into_inner));
+        for line in lines {
+            console::say(&line);
+        }
     }
 
     /// Ends what was the current session until now.
@@ -298,6 +316,7 @@ fn beat(agent: &Agent) {
             let beat = ToHost::Beat(vitals::beat(number));
             let _ = agent.link.control.tell(session.id(), StreamId::SESSION, &beat);
         }
+        agent.say_now();
         std::thread::sleep(BEAT);
     }
 }

@@ -1,12 +1,17 @@
 //! What the agent tells of its guest: the hello's facts and the beat's numbers, from /proc. Missing ones are zero or empty.
 
 use std::fs;
+use std::time::Duration;
 
 use nix::sys::statvfs::statvfs;
+use nix::time::{ClockId, clock_gettime};
 use preflight_guest_protocol::message::{AgentHello, Beat};
 
-/// The hello of this boot.
-pub(crate) fn hello(tunnel_port: u16) -> AgentHello {
+/// What stays as it is while the agent runs. Looked up once: a clone's first hello has no time for it.
+pub(crate) struct Facts(AgentHello);
+
+/// The facts of this boot.
+pub(crate) fn facts(tunnel_port: u16) -> Facts {
     let (kernel, machine) = match nix::sys::utsname::uname() {
         Ok(names) => (
             names.release().to_string_lossy().into_owned(),
@@ -14,15 +19,25 @@ pub(crate) fn hello(tunnel_port: u16) -> AgentHello {
         ),
         Err(_) => Default::default(),
     };
-    AgentHello {
+    Facts(AgentHello {
         agent: env!("CARGO_PKG_VERSION").to_owned(),
         kernel,
         machine,
         boot_id: first_line("/proc/sys/kernel/random/boot_id"),
-        uptime_ms: uptime_ms(),
+        uptime_ms: 0,
         tunnel_port,
         has_cgroups: crate::cgroup::available(),
         resumed: None,
+    })
+}
+
+impl Facts {
+    /// The hello, as of now.
+    pub(crate) fn hello(&self) -> AgentHello {
+        AgentHello {
+            uptime_ms: uptime_ms(),
+            ..self.0.clone()
+        }
     }
 }
 
@@ -43,7 +58,8 @@ pub(crate) fn beat(number: u64) -> Beat {
 }
 
 fn uptime_ms() -> u64 {
-    hundredths(&first_line("/proc/uptime")).saturating_mul(10)
+    let since_boot = clock_gettime(ClockId::CLOCK_BOOTTIME).map(Duration::from);
+    since_boot.map_or(0, |since| u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
 }
 
 /// The first word, a number with two decimal places, times 100.
