@@ -34,6 +34,11 @@ impl<'a> TestbedMachine<'a> {
         }
     }
 
+    /// In the hypervisor's words, where the machine has ended.
+    async fn lost(&self, error: GuestError) -> MachineError {
+        MachineError::Lost(self.testbed.why(error).await.to_string())
+    }
+
     /// Why the job ends with this trouble: a testbed that has fallen silent is more than a failure of it.
     pub(super) fn stop(&self, trouble: Trouble) -> Stop {
         match self.silence.lock().unwrap_or_else(PoisonError::into_inner).take() {
@@ -59,7 +64,7 @@ impl TestMachine for TestbedMachine<'_> {
                 on_output(Stream::Stderr, format!("{}\n", failure.detail).as_bytes());
                 return Ok(ExitStatus::Code(127));
             }
-            Err(error) => return Err(lost(error)),
+            Err(error) => return Err(self.lost(error).await),
         };
         self.running
             .lock()
@@ -78,7 +83,7 @@ impl TestMachine for TestbedMachine<'_> {
         let status = tokio::select! {
             status = reading => match status {
                 Ok(status) => status,
-                Err(error) => return Err(MachineError::Lost(self.testbed.why(error).await.to_string())),
+                Err(error) => return Err(self.lost(error).await),
             },
             silence = self.testbed.silence() => {
                 let lost = MachineError::Lost(silence.to_string());
@@ -108,11 +113,7 @@ impl TestMachine for TestbedMachine<'_> {
             ))),
             Err(GuestError::Refused(failure)) => Err(MachineError::Refused(failure.detail)),
             Err(error @ GuestError::Unacceptable(_)) => Err(MachineError::Refused(error.to_string())),
-            Err(error) => Err(lost(error)),
+            Err(error) => Err(self.lost(error).await),
         }
     }
-}
-
-fn lost(error: GuestError) -> MachineError {
-    MachineError::Lost(error.to_string())
 }

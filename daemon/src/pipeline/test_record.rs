@@ -100,11 +100,6 @@ impl<'a> Record<'a> {
         self.results.push(result);
     }
 
-    /// Whether no line of the log is known yet that says what went wrong.
-    pub(super) fn lacks_first_error(&self) -> bool {
-        self.first_error.is_none()
-    }
-
     /// The line that says what went wrong, unless an earlier one is known.
     pub(super) fn first_error(&mut self, error: Option<FirstError>) {
         self.first_error = self.first_error.take().or(error);

@@ -107,7 +107,9 @@ pub(super) async fn run(
     };
     context.lock(&testbed.session);
     match &ended {
-        Ok(Ended { result: Some(result), .. }) if result.status == TestStatus::Fail => {
+        Ok(Ended {
+            result: Some(result), ..
+        }) if result.status == TestStatus::Fail => {
             context.keep_failed(*testbed, scene(grounds)).await;
         }
         // In the background: the next test need not wait for this one's machine to go.

@@ -1,7 +1,7 @@
 //! A guest that does what a healthy one would, in memory, unless the test says otherwise for a stage.
 
 use std::path::Path;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use preflight_guest::ExitStatus;
 use preflight_guest::fake::{FakeCommand, FakeFile, FakeGuest, FakeShell};
@@ -58,10 +58,25 @@ pub(crate) struct ScriptedGuest {
     pub(crate) sources: Arc<Vec<Source>>,
     pub(crate) script: Script,
     pub(crate) machines: Machines,
-    state: Mutex<State>,
+    state: GuestState,
 }
 
-#[derive(Default)]
+/// What a guest remembers; clones share it.
+#[derive(Clone, Default)]
+pub(crate) struct GuestState(Arc<Mutex<State>>);
+
+impl GuestState {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap()
+    }
+
+    /// The same for another guest.
+    pub(crate) fn copy(&self) -> Self {
+        Self(Arc::new(Mutex::new(self.lock().clone())))
+    }
+}
+
+#[derive(Clone, Default)]
 struct State {
     source: Option<Source>,
     /// The ticket repository's index, once it was read.
@@ -76,6 +91,7 @@ impl ScriptedGuest {
         sources: Arc<Vec<Source>>,
         script: Script,
         machines: Machines,
+        state: GuestState,
     ) -> Self {
         Self {
             machine,
@@ -84,17 +100,17 @@ impl ScriptedGuest {
             sources,
             script,
             machines,
-            state: Mutex::default(),
+            state,
         }
     }
 
     fn source(&self) -> Option<Source> {
-        self.state.lock().unwrap().source.clone()
+        self.state.lock().source.clone()
     }
 
     fn learn(&self, name: &str) -> Option<Source> {
         let source = self.sources.iter().find(|source| source.name == name)?.clone();
-        self.state.lock().unwrap().source = Some(source.clone());
+        self.state.lock().source = Some(source.clone());
         Some(source)
     }
 
@@ -132,7 +148,14 @@ impl ScriptedGuest {
             },
             Stage::TestsControl => i32::from(shell.files().read(&command.argv[2]).is_none()),
             Stage::Update => self.read_repository(shell).await,
-            Stage::BuildDepends => self.install_build_depends(shell).await,
+            Stage::BuildDepends => {
+                // A `.dsc`, before the source is there, or the source's tree.
+                let asked = Path::new(command.argv.last().unwrap()).file_name().unwrap();
+                if let Some(name) = asked.to_str().unwrap().strip_suffix(".dsc") {
+                    self.learn(name.split('_').next().unwrap());
+                }
+                self.install_build_depends(shell).await
+            }
             Stage::Build => {
                 shell.stdout(b"dpkg-buildpackage: info: building\n").await;
                 for (name, bytes) in self.source().unwrap().built() {
@@ -199,12 +222,12 @@ impl ScriptedGuest {
             shell.stderr(b"E: The repository has no Release file.\n").await;
             return 100;
         }
-        self.state.lock().unwrap().packages = packages;
+        self.state.lock().packages = packages;
         0
     }
 
     fn repository_has(&self, name: &str) -> bool {
-        let state = self.state.lock().unwrap();
+        let state = self.state.lock();
         state.packages.lines().any(|line| line == format!("Package: {name}"))
     }
 
@@ -243,6 +266,9 @@ impl FakeGuest for ScriptedGuest {
             label: self.label.clone(),
         };
         let play = (self.script)(&scene);
+        if let Stage::Test(_) = stage {
+            shell.stdout(b"preflight: the test begins\n").await;
+        }
         let told = |scene| self.machines.note(scene);
         let code = match play {
             Play::Usual => {

@@ -57,7 +57,11 @@ impl Default for Scenario {
             sources: vec![Source::new("hello")],
             script: Arc::new(|_| Play::Usual),
             guests: Arc::new(|_| Guest::default()),
-            hypervisor: Faults::default(),
+            // Every machine boots, unless a test is about those that do not.
+            hypervisor: Faults {
+                never_freezes: true,
+                ..Faults::default()
+            },
             unusable: None,
             boot: BOOT,
             jobs: 1,

@@ -2,22 +2,24 @@
 //! in them, and errors on request.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, LazyLock, Mutex, OnceLock};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use preflight_guest::ChannelSockets;
-use preflight_guest::fake::{FakeAgent, Faults as GuestFaults};
+use preflight_guest::fake::{FakeAgent, FakeFiles, Faults as GuestFaults};
 use preflight_testbed::fake::{FakeHypervisor, Faults};
 use preflight_testbed::{
-    EndReason, HostDescription, Hypervisor, HypervisorError, HypervisorEvent, MachineId, MachineInfo, MachineSpec,
+    EndReason, Freezing, Frozen, HostDescription, Hypervisor, HypervisorError, HypervisorEvent, MachineId, MachineInfo,
+    MachineSpec, Method, Start,
 };
 use preflightd::executor::HypervisorSource;
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::{broadcast, watch};
 
-use crate::guest::{Scene, Script, ScriptedGuest};
+use crate::guest::{GuestState, Scene, Script, ScriptedGuest};
 use crate::source::Source;
 
 /// Guests live in a world of their own: they survive a daemon, and keep their time when a test moves the daemon's on.
@@ -55,6 +57,9 @@ struct Inner {
     starting: AtomicUsize,
     started: AtomicUsize,
     scenes: watch::Sender<Vec<Scene>>,
+    /// Guests that run, and those that were frozen, by what stands in the frozen machine's state file.
+    guests: Mutex<BTreeMap<MachineId, (FakeFiles, GuestState)>>,
+    frozen: Mutex<BTreeMap<String, (FakeFiles, GuestState)>>,
     /// Machines by the job that they work for.
     jobs: Mutex<BTreeMap<String, usize>>,
     doubles: Mutex<Vec<String>>,
@@ -77,6 +82,8 @@ impl Machines {
             starting: AtomicUsize::new(0),
             started: AtomicUsize::new(0),
             scenes: watch::Sender::default(),
+            guests: Mutex::default(),
+            frozen: Mutex::default(),
             jobs: Mutex::default(),
             doubles: Mutex::default(),
             refused_destroys: AtomicUsize::new(0),
@@ -94,11 +101,13 @@ impl Machines {
             if is_mute {
                 return Box::new(lease);
             }
+            let (files, state) = machines.before(spec);
             let guest = ScriptedGuest::new(
                 (spec.id.clone(), nth, spec.label.to_string()),
                 Arc::clone(&sources),
                 Arc::clone(&script),
-                machines,
+                machines.clone(),
+                state.clone(),
             );
             let sockets = ChannelSockets {
                 control: spec.folder.control_socket(),
@@ -106,6 +115,9 @@ impl Machines {
             };
             let _world = GUESTS.enter();
             let agent = FakeAgent::start(&sockets, guest, faults).expect("the machine's folder takes sockets");
+            copy_files(&files, agent.files());
+            let running = (agent.files().clone(), state);
+            machines.0.guests.lock().unwrap().insert(spec.id.clone(), running);
             Box::new((agent, lease))
         };
         let fake = FakeHypervisor::new(faults, Box::new(on_start));
@@ -113,14 +125,24 @@ impl Machines {
         machines
     }
 
-    /// A job must never have two machines: `ticket 1 job 2 (build) attempt 1`.
+    /// What a machine's guest starts with: nothing, or what was in the guest that it is a clone of.
+    fn before(&self, spec: &MachineSpec) -> (FakeFiles, GuestState) {
+        let Start::Clone(frozen) = &spec.start else {
+            return Default::default();
+        };
+        let token = std::fs::read_to_string(&frozen.state).expect("a template has its state");
+        let (files, state) = &self.0.frozen.lock().unwrap()[&token];
+        (files.clone(), state.copy())
+    }
+
+    /// A job must never have two machines: `ticket 1 job 2 (build) attempt 1`. Only tests run side by side.
     fn lease(&self, spec: &MachineSpec) -> Lease {
         let label = spec.label.as_str();
         let job = label.split(" (").next().unwrap_or(label).to_owned();
         let mut jobs = self.0.jobs.lock().unwrap();
         let count = jobs.entry(job.clone()).or_default();
         *count += 1;
-        if *count > 1 {
+        if *count > 1 && !label.contains("(test)") {
             self.0.doubles.lock().unwrap().push(label.to_owned());
         }
         Lease {
@@ -191,6 +213,14 @@ fn refused(count: &AtomicUsize) -> Result<(), HypervisorError> {
     }
 }
 
+fn copy_files(from: &FakeFiles, to: &FakeFiles) {
+    for path in from.paths() {
+        if let Some(file) = from.read(&path) {
+            to.write(path, file);
+        }
+    }
+}
+
 struct Lease {
     machines: Machines,
     job: String,
@@ -214,6 +244,29 @@ impl Hypervisor for Machines {
     async fn destroy(&self, id: &MachineId) -> Result<(), HypervisorError> {
         refused(&self.0.refused_destroys)?;
         self.fake().destroy(id).await
+    }
+
+    async fn resume(&self, id: &MachineId) -> Result<(), HypervisorError> {
+        self.fake().resume(id).await
+    }
+
+    async fn freeze(&self, id: &MachineId, method: Method, state: &Path) -> Result<Frozen, HypervisorError> {
+        let (files, guest) = {
+            let guests = self.0.guests.lock().unwrap();
+            let (files, guest) = &guests[id];
+            let copy = FakeFiles::default();
+            copy_files(files, &copy);
+            (copy, guest.copy())
+        };
+        let frozen = self.fake().freeze(id, method, state).await?;
+        let token = id.to_string();
+        std::fs::write(state, &token).expect("the fake has just written it");
+        self.0.frozen.lock().unwrap().insert(token, (files, guest));
+        Ok(frozen)
+    }
+
+    fn methods(&self) -> Vec<Freezing> {
+        self.fake().methods()
     }
 
     async fn list(&self) -> Result<Vec<MachineInfo>, HypervisorError> {

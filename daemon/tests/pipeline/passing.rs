@@ -68,12 +68,12 @@ async fn a_package_is_built_installed_and_tested() {
         stages_of(&scenes, 0),
         [
             Stage::Settle,
+            Stage::BuildDepends,
             Stage::MakeFolder,
             Stage::Extract,
             Stage::PackTree,
             Stage::Remove,
             Stage::TestsControl,
-            Stage::BuildDepends,
             Stage::Build,
             Stage::List
         ]
