@@ -20,6 +20,7 @@
 mod agent;
 mod files;
 mod port;
+mod session;
 mod shell;
 
 use std::future::Future;

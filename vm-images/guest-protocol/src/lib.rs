@@ -3,8 +3,10 @@
 //!
 //! # The channel
 //! Two virtio-serial ports of one device. [`CONTROL_PORT`] carries what must not wait behind bulk data: credit, signals,
-//! aborts, the health beat, clock and random seed. [`BULK_PORT`] carries streams: a stream's request, its data and its
-//! end all go over the bulk port, so that a stream is ordered in itself.
+//! aborts, a terminal's size, the health beat. [`BULK_PORT`] carries streams: a stream's request, its data and its end all
+//! go over the bulk port, so that a stream is ordered in itself. What changes the machine under all commands (clock, random
+//! seed, a clone's identity) may go over either, and is done before the next frame of that port is looked at: a clone's
+//! first command is sent right behind its renewal, in one round trip.
 //!
 //! # A connection
 //! virtio-serial loses bytes when the host's end comes or goes, and neither side is told. So each side opens a
@@ -18,7 +20,8 @@
 //! connections). Data is sent against credit: [`credit::WINDOW`] bytes a stream and direction to begin with, renewed as
 //! the receiver's consumer takes them, so that a slow consumer holds up its own stream and nothing else.
 //!
-//! Every frame carries [`frame::VERSION`]. Resuming streams over a reconnect is prepared by [`message::HostHello`]'s
+//! Every frame carries [`VERSION`]. An agent answers a hello of another version with one of its own, outside of any session,
+//! so that a daemon learns which version a frozen guest speaks instead of waiting in vain. Resuming streams over a reconnect is prepared by [`message::HostHello`]'s
 //! `resume` and the sequence numbers; today both sides answer a resume with a fresh session.
 
 pub mod credit;

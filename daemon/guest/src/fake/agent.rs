@@ -1,30 +1,26 @@
 //! The agent's side of the protocol for a fake guest: sessions, streams, requests. Follows the real agent's order of
 //! messages, which the tests of both hold to the same expectations.
 
-use std::collections::HashMap;
 use std::io;
 use std::os::unix::ffi::OsStringExt;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use preflight_guest_protocol::message::{
-    AgentHello, Beat, ExecRequest, ExitStatus, Failure, FailureKind, SignalTo, TerminalSize, ToGuest, ToHost,
-    of_payload, to_payload,
+    AgentHello, Beat, ExecRequest, ExitStatus, Failure, FailureKind, SignalTo, ToGuest, ToHost, of_payload, to_payload,
 };
 use preflight_guest_protocol::{Channel, Frame, Inbound, Incoming, Kind, StreamId};
 use tokio::io::AsyncReadExt;
 use tokio::net::{UnixListener, UnixStream};
-use tokio::sync::{mpsc, watch};
-use tokio::task::{AbortHandle, JoinSet};
+use tokio::task::JoinSet;
 
 use super::files::FakeFiles;
 use super::port::FakePort;
+use super::session::{Port, Session};
 use super::shell::{FakeShell, Line};
 use super::{FakeCommand, FakeEvent, FakeGuest, Faults};
 use crate::attach::{CHUNK, ChannelSockets};
-use crate::flow::Flow;
 use crate::renewal::{Renewal, time_of};
 
 /// Between two beats: quicker than a real guest's, so that tests need not wait.
@@ -105,12 +101,6 @@ impl FakeAgent {
     }
 }
 
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Port {
-    Control,
-    Bulk,
-}
-
 struct State<G> {
     guest: G,
     files: FakeFiles,
@@ -119,93 +109,6 @@ struct State<G> {
     bulk: FakePort,
     faults: Faults,
     session: CurrentSession,
-}
-
-/// A fake guest's side of one session.
-pub(super) struct Session {
-    pub(super) control: FakePort,
-    pub(super) bulk: FakePort,
-    streams: Mutex<HashMap<StreamId, Entry>>,
-    tunnels: AtomicU32,
-    beats: Mutex<Option<AbortHandle>>,
-}
-
-struct Entry {
-    flow: Arc<Flow>,
-    incoming: mpsc::UnboundedSender<Option<Vec<u8>>>,
-    size: watch::Sender<Option<TerminalSize>>,
-    task: Option<AbortHandle>,
-}
-
-impl Drop for Session {
-    fn drop(&mut self) {
-        self.end();
-    }
-}
-
-impl Session {
-    fn of(&self, port: Port) -> &FakePort {
-        match port {
-            Port::Control => &self.control,
-            Port::Bulk => &self.bulk,
-        }
-    }
-
-    fn open(&self, id: StreamId) -> Line {
-        let (sender, incoming) = mpsc::unbounded_channel();
-        let flow = Arc::new(Flow::default());
-        let size = watch::Sender::new(None);
-        let sizes = tokio::sync::Mutex::new(size.subscribe());
-        self.streams().insert(
-            id,
-            Entry {
-                flow: Arc::clone(&flow),
-                incoming: sender,
-                size,
-                task: None,
-            },
-        );
-        Line {
-            id,
-            flow,
-            incoming: tokio::sync::Mutex::new(incoming),
-            sizes,
-        }
-    }
-
-    pub(super) async fn open_tunnel(&self) -> Line {
-        let line = self.open(StreamId::of_guest(self.tunnels.fetch_add(1, Ordering::Relaxed)));
-        self.bulk.tell(line.id, &ToHost::TunnelOpen).await;
-        line
-    }
-
-    pub(super) fn forget(&self, id: StreamId) {
-        self.streams().remove(&id);
-    }
-
-    /// Stops what is played on the stream. `false`: it has ended already.
-    fn stop(&self, id: StreamId) -> bool {
-        let entry = self.streams().remove(&id);
-        if let Some(task) = entry.as_ref().and_then(|entry| entry.task.as_ref()) {
-            task.abort();
-        }
-        entry.is_some()
-    }
-
-    fn end(&self) {
-        for (_, entry) in self.streams().drain() {
-            if let Some(task) = entry.task {
-                task.abort();
-            }
-        }
-        if let Some(beats) = self.beats.lock().unwrap_or_else(PoisonError::into_inner).take() {
-            beats.abort();
-        }
-    }
-
-    fn streams(&self) -> MutexGuard<'_, HashMap<StreamId, Entry>> {
-        self.streams.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
 async fn listen<G: FakeGuest>(state: Arc<State<G>>, port: Port, listener: UnixListener) {
@@ -250,20 +153,14 @@ impl<G: FakeGuest> State<G> {
         if port == Port::Bulk {
             return self.bulk.open(hello.session, &answer).await;
         }
-        let session = Arc::new(Session {
-            control: self.control.clone(),
-            bulk: self.bulk.clone(),
-            streams: Mutex::default(),
-            tunnels: AtomicU32::new(1),
-            beats: Mutex::default(),
-        });
+        let session = Arc::new(Session::new(self.control.clone(), self.bulk.clone()));
         let old = self.session().replace(Arc::clone(&session));
         if let Some(old) = old {
             old.end();
         }
         self.control.open(hello.session, &answer).await;
         let beats = tokio::spawn(beat(self.control.clone(), self.faults.beats.unwrap_or(u64::MAX)));
-        *session.beats.lock().unwrap_or_else(PoisonError::into_inner) = Some(beats.abort_handle());
+        session.has_beats(beats.abort_handle());
     }
 
     fn session(&self) -> MutexGuard<'_, Option<Arc<Session>>> {

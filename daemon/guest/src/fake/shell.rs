@@ -6,8 +6,8 @@ use preflight_guest_protocol::message::{NetworkAttempt, TerminalSize, ToHost};
 use preflight_guest_protocol::{Channel, Kind, StreamId};
 use tokio::sync::{Mutex, mpsc, watch};
 
-use super::agent::Session;
 use super::files::FakeFiles;
+use super::session::Session;
 use crate::flow::Flow;
 
 /// A played command's surroundings.

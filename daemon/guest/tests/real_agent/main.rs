@@ -379,6 +379,17 @@ async fn a_new_session_ends_the_old_ones_commands() {
     .await;
 }
 
+/// Both ports hear of the next daemon at once, and each by itself: neither may end the session that the other has opened.
+#[tokio::test]
+async fn sessions_that_follow_each_other_at_once_all_answer() {
+    let agent = Agent::start();
+    for _ in 0..50 {
+        let (guest, _tunnels) = in_time("the session", agent.attach()).await;
+        let captured = in_time("an answer", guest.output(sh("echo here"))).await.unwrap();
+        assert_eq!(captured.stdout, b"here\n");
+    }
+}
+
 /// Measured on virtio-serial: the agent's write to the bulk port blocks while the host is away, and the host comes back to
 /// the control port first. That port must answer all the same.
 #[test]
