@@ -176,13 +176,14 @@ impl Walk<'_> {
             }
         }
         let newest: BTreeSet<&ImageId> = newest.into_values().map(|image| &image.id).collect();
-        let ended: BTreeMap<&ImageId, (Option<Moment>, bool)> = self
-            .survey
-            .outlook
-            .tickets
-            .values()
-            .filter_map(|ticket| Some((ticket.image.as_ref()?, (ticket.ended, ticket.kept))))
-            .collect();
+        // Tickets of the same content have the same image.
+        let mut owners: BTreeMap<&ImageId, (Option<Moment>, bool)> = BTreeMap::new();
+        for ticket in self.survey.outlook.tickets.values() {
+            let Some(image) = &ticket.image else { continue };
+            let (ended, kept) = owners.entry(image).or_default();
+            *ended = ticket.ended.max(*ended);
+            *kept |= ticket.kept;
+        }
         for image in self.survey.images {
             // One that has been removed meanwhile is none.
             let Some(folder) = image.path.parent().filter(|folder| folder.is_dir()) else {
@@ -199,8 +200,8 @@ impl Walk<'_> {
                 .collect();
             match image.kind {
                 ImageKind::Ticket => {
-                    if let Some((at, kept)) = ended.get(&image.id) {
-                        item.last_used = at.or(item.last_used);
+                    if let Some((ended, kept)) = owners.get(&image.id) {
+                        item.last_used = ended.or(item.last_used);
                         item.kept = *kept;
                     }
                 }

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use preflight_core::{Attempt, ImageId, ImageKind, JobId, Moment, Series, State, Ticket, TicketId};
+use preflight_core::{Attempt, ImageId, ImageKind, JobId, JobKind, Moment, Series, State, Ticket, TicketId};
 
 use super::item::Subject;
 
@@ -17,6 +17,8 @@ pub(super) struct TicketOutlook {
     /// When it ended.
     pub(super) ended: Option<Moment>,
     pub(super) image: Option<ImageId>,
+    /// Its image is just being made, or found to be there already.
+    makes_image: bool,
     series: Series,
 }
 
@@ -56,6 +58,10 @@ impl Outlook {
                 kept: ticket.kept,
                 ended: ticket.end.as_ref().map(|end| end.at),
                 image: ticket.image.clone(),
+                makes_image: ticket
+                    .jobs
+                    .iter()
+                    .any(|job| job.kind == JobKind::Image && job.is_open()),
                 series: ticket.series.clone(),
             },
         );
@@ -73,7 +79,10 @@ impl Outlook {
             Subject::Files | Subject::Template(_) => None,
             Subject::Image(image) => {
                 let uses = |ticket: &&TicketOutlook| match image.kind {
-                    ImageKind::Ticket => ticket.image.as_ref() == Some(&image.id),
+                    ImageKind::Ticket => {
+                        let may_find_it = ticket.makes_image && ticket.series == image.series;
+                        may_find_it || ticket.image.as_ref() == Some(&image.id)
+                    }
                     // Its next job may start from it, or may have started from it already.
                     ImageKind::Base | ImageKind::BaseBuild => ticket.series == image.series,
                 };
@@ -101,4 +110,105 @@ impl Outlook {
 
 fn at_work(ticket: TicketId) -> String {
     format!("ticket #{ticket}, which is not done")
+}
+
+#[cfg(test)]
+mod tests {
+    use preflight_core::{
+        Command, Ending, ImageRecord, NewSubticket, NewTicket, Options, Outcome, Report, Signature, decide,
+    };
+
+    use super::*;
+
+    fn act(state: &mut State, command: Command) {
+        for event in decide(state, command, Moment(1)).unwrap() {
+            state.apply(&event);
+        }
+    }
+
+    fn ticket(state: &mut State, series: &str) {
+        let source = NewSubticket {
+            source: "hello".into(),
+            version: "1".into(),
+            origin: "/hello".into(),
+            signature: Signature::None,
+            staged: "sources/1-hello".into(),
+            needs_source_package: false,
+            build_after: vec![],
+        };
+        let new = NewTicket {
+            title: String::new(),
+            description: String::new(),
+            bug: None,
+            owner: String::new(),
+            series: Series(series.into()),
+            options: Options::default(),
+            subtickets: vec![source],
+            base_image: false,
+            wait: false,
+            warnings: vec![],
+        };
+        act(state, Command::Create(Box::new(new)));
+    }
+
+    fn image(id: &str, kind: ImageKind) -> ImageRecord {
+        ImageRecord {
+            id: ImageId(id.into()),
+            series: Series("sid".into()),
+            kind,
+            parent: None,
+            size: 0,
+            created_at: Moment(0),
+            path: "/image/disk".into(),
+        }
+    }
+
+    fn finish(state: &mut State, job: JobId, reports: Vec<Report>, outcome: Outcome) {
+        let ending = Report::Finished(Ending::new(outcome, None));
+        for report in reports.into_iter().chain([ending]) {
+            let attempt = Attempt(1);
+            act(state, Command::Report { job, attempt, report });
+        }
+    }
+
+    /// Which of them somebody uses: the base image, the ticket's own and another image, the ticket's files, the kept
+    /// testbed of its test, objects.
+    fn used(state: &State) -> [bool; 6] {
+        let outlook = Outlook::of(state);
+        [
+            Subject::Image(Box::new(image("base", ImageKind::Base))),
+            Subject::Image(Box::new(image("own", ImageKind::Ticket))),
+            Subject::Image(Box::new(image("other", ImageKind::Ticket))),
+            Subject::Ticket(TicketId(1)),
+            Subject::Kept(TicketId(1), JobId(3), Attempt(1)),
+            Subject::Object(preflight_core::Sha256([0; 32])),
+        ]
+        .map(|subject| outlook.user(&subject).is_some())
+    }
+
+    #[test]
+    fn what_is_in_use_follows_a_ticket_through_its_life() {
+        let mut state = State::default();
+        assert_eq!(used(&state), [false; 6]);
+        ticket(&mut state, "sid");
+        ticket(&mut state, "bookworm");
+        let [build, make, test] = [1, 2, 3].map(JobId);
+        assert_eq!(used(&state), [true, false, false, true, false, false], "it waits");
+        act(&mut state, Command::Start { job: build });
+        assert_eq!(used(&state), [true, false, false, true, false, true]);
+        finish(&mut state, build, vec![], Outcome::Pass);
+        act(&mut state, Command::Start { job: make });
+        assert_eq!(
+            used(&state),
+            [true, true, true, true, false, true],
+            "any may be what it makes"
+        );
+        let own = Report::Image(image("own", ImageKind::Ticket));
+        finish(&mut state, make, vec![own], Outcome::Pass);
+        act(&mut state, Command::Start { job: test });
+        assert_eq!(used(&state), [true, true, false, true, true, true]);
+        finish(&mut state, test, vec![Report::Kept { bytes: 1 }], Outcome::Fail);
+        assert_eq!(used(&state), [false; 6], "it has ended");
+        assert_eq!(Outlook::of(&state).kept.len(), 1);
+    }
 }
