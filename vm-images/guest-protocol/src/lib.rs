@@ -21,8 +21,9 @@
 //! the receiver's consumer takes them, so that a slow consumer holds up its own stream and nothing else.
 //!
 //! Every frame carries [`VERSION`]. An agent answers a hello of another version with one of its own, outside of any session,
-//! so that a daemon learns which version a frozen guest speaks instead of waiting in vain. Resuming streams over a reconnect is prepared by [`message::HostHello`]'s
-//! `resume` and the sequence numbers; today both sides answer a resume with a fresh session.
+//! so that a daemon learns which version a frozen guest speaks instead of waiting in vain. Resuming streams over a
+//! reconnect is prepared by [`message::HostHello`]'s `resume` and the sequence numbers; today both sides answer a resume
+//! with a fresh session.
 
 pub mod credit;
 pub mod decoder;
