@@ -51,21 +51,11 @@ pub(super) struct Census {
     pub(super) passing: u64,
 }
 
-/// What a kept testbed says of itself in the words of a template's record; it may say more.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
+/// What a kept testbed's `kept.json` says of what it needs; the executor writes more into it.
+#[derive(Debug, Deserialize)]
 struct Kept {
-    identity: KeptIdentity,
-    /// What its disk is an overlay of: file, and whether it is qcow2.
-    chain: Vec<(PathBuf, bool)>,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct KeptIdentity {
-    below: Option<String>,
-    image: Option<String>,
-    initrd: Option<String>,
+    /// The base image that its disk is an overlay of.
+    base: String,
 }
 
 /// The entries of a folder, sorted; none where there is no such folder.
@@ -317,20 +307,17 @@ impl Walk<'_> {
         else {
             return Ok(());
         };
-        let Kept { identity, chain } = describe(folder);
-        let files = chain.iter().map(|(file, _)| file.as_path());
         let outlook = self.survey.outlook;
         let about = outlook.tickets.get(&ticket);
-        let mut needs = self.needs(
-            identity.below.as_deref(),
-            identity.image.as_deref(),
-            identity.initrd.as_deref(),
-            files,
-        );
-        if let Some(image) = about.and_then(|ticket| ticket.image.as_ref()) {
+        let needs = match describe(folder) {
+            Some(kept) => vec![ItemId::new(DiskKind::BaseImage, kept.base)],
             // What failed in a test failed on the ticket's image.
-            needs.push(ItemId::new(DiskKind::TicketImage, image.as_str()));
-        }
+            None => {
+                let image = about.and_then(|ticket| ticket.image.as_ref());
+                let image = image.map(|image| ItemId::new(DiskKind::TicketImage, image.as_str()));
+                image.into_iter().collect()
+            }
+        };
         let subject = Subject::Kept(ticket, job, attempt);
         let item = self.add(
             DiskKind::KeptTestbed,
@@ -390,14 +377,11 @@ fn is_empty(folder: &Path) -> bool {
     std::fs::read_dir(folder).map_or(true, |mut entries| entries.next().is_none())
 }
 
-/// One that says nothing of itself, or nothing that makes sense, needs what its ticket does.
-fn describe(folder: &Path) -> Kept {
-    let read = |name: &str| -> io::Result<Kept> {
-        let file = folder.join(name);
-        if std::fs::symlink_metadata(&file)?.len() > LARGEST_DESCRIPTION {
-            return Err(io::ErrorKind::FileTooLarge.into());
-        }
-        Ok(serde_json::from_slice(&std::fs::read(file)?)?)
-    };
-    read("template.json").or_else(|_| read("kept.json")).unwrap_or_default()
+/// None where there is nothing that makes sense.
+fn describe(folder: &Path) -> Option<Kept> {
+    let file = folder.join("kept.json");
+    if std::fs::symlink_metadata(&file).ok()?.len() > LARGEST_DESCRIPTION {
+        return None;
+    }
+    serde_json::from_slice(&std::fs::read(file).ok()?).ok()
 }

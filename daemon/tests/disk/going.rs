@@ -193,48 +193,25 @@ async fn a_kept_testbed_keeps_what_it_stands_on() {
     furnish(&world, &mut running).await;
     let folder = world.of_ticket(TicketId(2), "kept");
     let kept = fs::read_dir(&folder).unwrap().next().unwrap().unwrap();
-    let layer = world
-        .templates
-        .records()
-        .into_iter()
-        .find(|(_, record, _)| record.identity.below.is_some());
-    let (layer, record, _) = layer.unwrap();
-    let template = record.identity.below.unwrap();
-    let standing_on = serde_json::json!({
-        "format": 1,
-        "identity": { "below": null, "image": "base-old", "initrd": "initrd-a.cpio" },
-        "chain": [[world.templates.folder().join(layer.as_str()).join("disk.qcow2"), true]],
-    });
-    fs::write(kept.path().join("template.json"), standing_on.to_string()).unwrap();
+    let record = serde_json::json!({ "format": 1, "base": "base-old", "image": "ticket-1-ab", "cpus": 2 });
+    fs::write(kept.path().join("kept.json"), record.to_string()).unwrap();
 
     let looked_at = running.budget.hold(&kept.path()).unwrap();
     let usage = running.usage().await;
     let name = format!("2/{}", kept.file_name().to_str().unwrap());
     assert!(stays(&usage, KeptTestbed, &name).unwrap().contains("runs on it"));
-    let needed = [
-        (Layer, layer.to_string()),
-        (Initrd, "initrd-a.cpio".to_owned()),
-        (BaseImage, "base-old".to_owned()),
-    ];
-    for (kind, item) in &needed {
-        let why = stays(&usage, *kind, item).unwrap();
-        assert!(why.starts_with("needed by") && why.contains(&name), "{why}");
-    }
-    assert!(
-        stays(&usage, Template, template.as_str())
-            .unwrap()
-            .contains("needed by layer")
-    );
+    let why = stays(&usage, BaseImage, "base-old").unwrap();
+    assert!(why.starts_with("needed by") && why.contains(&name), "{why}");
     let freed = running.free(to(0)).await;
     assert!(
-        !kinds(&freed)
-            .iter()
-            .any(|kind| [Layer, Template, Initrd, BaseImage, KeptTestbed].contains(kind))
+        kinds(&freed).contains(&TicketImage),
+        "it stands on the base image alone: {freed:?}"
     );
+    assert!(!kinds(&freed).iter().any(|kind| [BaseImage, KeptTestbed].contains(kind)));
 
     // Nobody looks at it any more: it goes, and then what it stood on.
     drop(looked_at);
     let rest = running.free(to(0)).await;
-    assert_eq!(kinds(&rest), [KeptTestbed, Layer, Template, Initrd, BaseImage]);
+    assert_eq!(kinds(&rest), [KeptTestbed, BaseImage]);
     assert!(rest.failed.is_empty(), "{rest:?}");
 }
