@@ -90,6 +90,10 @@ pub trait Executor: Send + Sync {
     /// # Errors
     /// Where the hypervisor cannot be asked. The daemon goes on, and says so in its status.
     async fn reconcile(&self, live: &[(JobId, Attempt)]) -> Result<(), RpcError>;
+
+    /// A client looks at this ticket, and is likely to want a testbed of it: one may be made ahead, where the host can spare
+    /// it.
+    fn interest(&self, _ticket: Arc<Ticket>) {}
 }
 
 /// One source of what is submitted, verified.

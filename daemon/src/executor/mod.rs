@@ -17,6 +17,7 @@ mod spare;
 mod sweep;
 mod templates;
 mod testbed;
+mod testbed_doctor;
 mod ticket_image;
 mod workshop;
 
@@ -31,6 +32,7 @@ pub use runner::PipelineExecutor;
 pub use shells::TestbedShells;
 pub use templates::Templates;
 pub use testbed::{Ran, Testbed, describe, make_reachable};
+pub use testbed_doctor::TestbedDoctor;
 pub use ticket_image::{Draft, TicketImage, TicketImages};
 pub use workshop::{BootImage, HypervisorSource, JobFolders, JobSettings, Limits, Workshop};
 pub(crate) use workshop::{REPOSITORY, mirrors, repository};

@@ -67,7 +67,7 @@ impl Leases {
 
 /// What is left of a testbed when its job is over, whichever way: taken away by [`Remains::clear`].
 #[derive(Debug, Clone)]
-pub struct Remains {
+pub(super) struct Remains {
     pub(super) machine: MachineId,
     /// Its sockets and its console.
     pub(super) folder: PathBuf,
@@ -108,7 +108,7 @@ impl Facts {
 
 impl Remains {
     /// Destroys the machine and removes its files. Nothing that is there no more is an error.
-    pub async fn clear(&self, hypervisor: Option<&Arc<dyn Hypervisor>>) {
+    pub(super) async fn clear(&self, hypervisor: Option<&Arc<dyn Hypervisor>>) {
         if let Some(hypervisor) = hypervisor {
             let mut start = self.start.clone();
             let was_starting = start.has_changed().is_ok();

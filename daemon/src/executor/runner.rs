@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use preflight_core::{Attempt, Ending, JobId, JobKind, Outcome};
+use preflight_core::{Attempt, Ending, JobId, JobKind, Outcome, Ticket};
 use preflight_protocol::error::RpcError;
 use preflight_store::LogWriter;
 
@@ -30,6 +30,20 @@ impl PipelineExecutor {
 impl Executor for PipelineExecutor {
     fn start(&self, order: JobOrder, reports: Reports) {
         tokio::spawn(attempt(Arc::clone(&self.0), order, reports));
+    }
+
+    fn interest(&self, ticket: Arc<Ticket>) {
+        let workshop = Arc::clone(&self.0);
+        // Only what is there: nobody has asked for a boot.
+        self.0.tidying.spawn(async move {
+            let Ok(image) = workshop.ticket_image(&ticket) else { return };
+            if let Some(id) = &image.template
+                && workshop.connected().is_some()
+                && let Some(template) = workshop.templates.find(id).await
+            {
+                workshop.expect(&template, &image, 1);
+            }
+        });
     }
 
     async fn reconcile(&self, live: &[(JobId, Attempt)]) -> Result<(), RpcError> {

@@ -2,7 +2,7 @@
 //! and proven by their first clone. Where freezing does not work, or a clone shows that it does not, testbeds fall back to
 //! a slower way, down to a cold boot; this room remembers which and why.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -17,6 +17,7 @@ use super::log::JobLog;
 use super::machine::{Ground, Launch, Launched};
 use super::remains::Leases;
 use super::testbed::Testbed;
+use super::testbed_doctor::Experience;
 use super::workshop::{BootImage, Workshop};
 
 /// On hosts with no more processors than this, emulated guests boot one at a time: their kernels calibrate their timers
@@ -27,7 +28,8 @@ const FEW_PROCESSORS: usize = 4;
 pub struct Templates {
     store: TemplateStore,
     making: Mutex<HashMap<TemplateId, Arc<tokio::sync::Mutex<()>>>>,
-    proven: Mutex<HashSet<TemplateId>>,
+    /// Templates of which a clone has answered, and how those were frozen.
+    proven: Mutex<HashMap<TemplateId, Method>>,
     /// What does not work here although the hypervisor thought so.
     broken: Mutex<BTreeMap<Method, String>>,
     boots: Semaphore,
@@ -71,10 +73,13 @@ impl Templates {
         lock(&self.broken).clone()
     }
 
-    /// Whether a clone of some template has proven a method here.
-    #[must_use]
-    pub fn has_proven(&self) -> bool {
-        !lock(&self.proven).is_empty()
+    /// What this daemon has found out about a method.
+    pub(super) fn experience(&self, method: Method) -> Experience {
+        match lock(&self.broken).get(&method) {
+            Some(why) => Experience::Broken(why.clone()),
+            None if lock(&self.proven).values().any(|proven| *proven == method) => Experience::Proven,
+            None => Experience::Untried,
+        }
     }
 
     /// The template of an image; where it is missing it is made, which takes a boot. `None` where machines can't be frozen
@@ -226,18 +231,18 @@ impl Templates {
 
     /// Whether a clone has answered already.
     pub(super) fn is_proven(&self, template: &Template) -> bool {
-        lock(&self.proven).contains(template.id())
+        lock(&self.proven).contains_key(template.id())
     }
 
     /// A clone has answered.
     pub(super) fn prove(&self, template: &Template) {
-        lock(&self.proven).insert(template.id().clone());
+        lock(&self.proven).insert(template.id().clone(), template.record().identity.method);
     }
 
     /// A clone has not answered: nobody gets another of it, and if none ever has, nobody tries the method again.
     pub(super) fn distrust(&self, template: &Template, why: &str, log: &JobLog) {
         self.store.distrust(template.id());
-        if !lock(&self.proven).remove(template.id()) {
+        if lock(&self.proven).remove(template.id()).is_none() {
             self.note_broken(template.record().identity.method, why, log);
         }
     }

@@ -46,7 +46,13 @@ pub(super) async fn subscribe(id: u64, params: Value, context: &Context, outgoin
         let beat_due = async {
             // First the pause, then the news: what comes in between is told at once.
             period.tick().await;
-            let _ = tokio::time::timeout(ESTIMATE_PERIOD, beats.changed()).await;
+            // Estimates change with time, but only while something runs.
+            let some_run = !beats.borrow().is_empty();
+            if some_run {
+                let _ = tokio::time::timeout(ESTIMATE_PERIOD, beats.changed()).await;
+            } else {
+                let _ = beats.changed().await;
+            }
         };
         tokio::select! {
             biased;
