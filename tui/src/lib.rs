@@ -13,6 +13,7 @@ pub mod measure;
 pub mod model;
 pub mod safe;
 pub mod terminal;
+pub mod terminal_raw;
 pub mod theme;
 pub mod update;
 pub mod view;

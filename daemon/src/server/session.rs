@@ -1,5 +1,6 @@
 //! One client's connection: reads frames, has requests handled, writes answers and what was subscribed to. A frame
-//! that cannot be read ends it; a message that cannot be understood is answered.
+//! that cannot be read ends it; a message that cannot be understood is answered. It may become a shell's: then it is
+//! [`super::shell`]'s.
 
 use std::io;
 use std::sync::Arc;
@@ -11,12 +12,14 @@ use preflight_protocol::error::{ErrorCode, RpcError};
 use preflight_protocol::handshake::{DaemonHello, PROTOCOL_VERSION};
 use preflight_protocol::message::Message;
 use preflight_protocol::method::{Initialize, Method, Subscribe};
+use preflight_protocol::shell::{self as wire_shell, ShellOpen, ShellProgress};
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, ReadHalf, WriteHalf};
 use tokio::sync::{Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
 
-use super::{Context, admit, feed, handlers, peer_of};
+use super::{Context, admit, feed, handlers, peer_of, shell};
+use crate::shells::{OpenShell, Phase};
 
 /// How many requests of one client are handled at once; it may send more, which are not read meanwhile.
 const REQUESTS: usize = 32;
@@ -61,11 +64,12 @@ pub(super) async fn run(stream: Stream, own: u32, context: Arc<Context>) {
         frames,
         gone: context.close.child_token(),
     };
+    let mut taken_over = None;
     match admitted {
         Ok(()) => {
             let (gone, unread) = (outgoing.gone.clone(), outgoing.frames.clone());
             let session = Session {
-                context,
+                context: Arc::clone(&context),
                 outgoing,
                 client: None,
             };
@@ -73,7 +77,7 @@ pub(super) async fn run(stream: Stream, own: u32, context: Arc<Context>) {
                 () = gone.cancelled() => {}
                 // It no longer reads.
                 () = unread.closed() => {}
-                () = session.read(reader) => {}
+                shell = session.read(reader) => taken_over = shell,
             }
             gone.cancel();
         }
@@ -85,15 +89,23 @@ pub(super) async fn run(stream: Stream, own: u32, context: Arc<Context>) {
         }
     }
     // Requests that are handled now go on, and hold the writer; their answers are written if the client still listens.
-    let _ = writing.await;
+    let Ok(Ok(mut writer)) = writing.await else { return };
+    match taken_over {
+        Some((reader, shell)) => shell::serve(reader, writer, shell, &context).await,
+        // The client may have gone first.
+        None => drop(writer.shutdown().await),
+    }
 }
 
 /// Writes until every sender is gone, or the client no longer reads.
-async fn write(mut writer: WriteHalf<Stream>, mut frames: mpsc::Receiver<Arc<Vec<u8>>>) -> io::Result<()> {
+async fn write(
+    mut writer: WriteHalf<Stream>,
+    mut frames: mpsc::Receiver<Arc<Vec<u8>>>,
+) -> io::Result<WriteHalf<Stream>> {
     while let Some(frame) = frames.recv().await {
         tokio::time::timeout(LONGEST_WRITE, writer.write_all(&frame)).await??;
     }
-    writer.shutdown().await
+    Ok(writer)
 }
 
 struct Session {
@@ -103,8 +115,22 @@ struct Session {
     client: Option<String>,
 }
 
+/// What becomes of a connection after a message.
+enum Next {
+    More,
+    End,
+    Shell(Box<OpenShell>),
+}
+
+impl Next {
+    fn more_if(go_on: bool) -> Self {
+        if go_on { Self::More } else { Self::End }
+    }
+}
+
 impl Session {
-    async fn read(mut self, mut reader: ReadHalf<Stream>) {
+    /// Reads to the connection's end, or until it becomes a shell's.
+    async fn read(mut self, mut reader: ReadHalf<Stream>) -> Option<(ReadHalf<Stream>, Box<OpenShell>)> {
         let mut buffer = Vec::new();
         let places = Arc::new(Semaphore::new(REQUESTS));
         loop {
@@ -113,13 +139,23 @@ impl Session {
                     let message = Message::from_json(&buffer[range.clone()]);
                     buffer.drain(..range.end);
                     buffer.shrink_to(READ_AHEAD);
-                    if !self.take(message, &places).await {
-                        return;
+                    let next = match message {
+                        Ok(Message::Request { id, method, params })
+                            if method == ShellOpen::NAME && self.client.is_some() =>
+                        {
+                            self.open_shell(id, params, &places, &mut reader, &buffer).await
+                        }
+                        message => self.take(message, &places).await,
+                    };
+                    match next {
+                        Next::More => {}
+                        Next::End => return None,
+                        Next::Shell(shell) => return Some((reader, shell)),
                     }
                 }
                 Ok(None) => match reader.read_buf(&mut buffer).await {
                     Ok(read) if read > 0 => {}
-                    _ => return,
+                    _ => return None,
                 },
                 Err(error) => {
                     // Where the next frame starts is anyone's guess.
@@ -127,27 +163,86 @@ impl Session {
                     self.outgoing
                         .answer(None, Err(RpcError::new(ErrorCode::Parse, error.to_string())))
                         .await;
-                    return;
+                    return None;
                 }
             }
         }
     }
 
-    /// Whether to go on.
-    async fn take(&mut self, message: Result<Message, RpcError>, places: &Arc<Semaphore>) -> bool {
+    /// Opens a shell, while nothing else may happen on this connection. A client that goes, or says something more,
+    /// has it closed again.
+    async fn open_shell(
+        &self,
+        id: u64,
+        params: Value,
+        places: &Arc<Semaphore>,
+        reader: &mut ReadHalf<Stream>,
+        unread: &[u8],
+    ) -> Next {
+        let refused = |message: &str| {
+            let error = RpcError::new(ErrorCode::InvalidRequest, message);
+            error.with_hint("open a connection for the shell alone, and wait for the answer")
+        };
+        // A subscription holds its place to the end.
+        let alone = Arc::clone(places).try_acquire_many_owned(REQUESTS as u32);
+        let (opened, _alone) = match alone {
+            Err(_) => (Err(refused("a shell is asked for over a connection in use")), None),
+            Ok(_) if !unread.is_empty() => (Err(refused("something follows the request for a shell")), None),
+            Ok(alone) => {
+                let (phase, mut phases) = Phase::new();
+                let opening = async {
+                    let request = handlers::read_params(ShellOpen::NAME, params)?;
+                    handlers::shell_open::handle(&self.context, request, phase).await
+                };
+                tokio::pin!(opening);
+                let opened = loop {
+                    tokio::select! {
+                        biased;
+                        _ = reader.read_u8() => return Next::End,
+                        () = self.context.stop.cancelled() => break Err(shell::stopping()),
+                        opened = &mut opening => break opened,
+                        Ok(()) = phases.changed() => {
+                            let progress = ShellProgress { phase: phases.borrow_and_update().clone() };
+                            let message = Message::Notification {
+                                method: wire_shell::PROGRESS.to_owned(),
+                                params: serde_json::to_value(progress).unwrap_or_default(),
+                            };
+                            if !self.outgoing.send(&message).await {
+                                return Next::End;
+                            }
+                        }
+                    }
+                };
+                (opened, Some(alone))
+            }
+        };
+        let (result, shell) = match opened {
+            Ok(shell) => (
+                handlers::write_answer(&handlers::shell_open::answer(&shell.info)),
+                Some(shell),
+            ),
+            Err(error) => (Err(error), None),
+        };
+        if !self.outgoing.answer(Some(id), result).await {
+            return Next::End;
+        }
+        shell.map_or(Next::More, |shell| Next::Shell(Box::new(shell)))
+    }
+
+    async fn take(&mut self, message: Result<Message, RpcError>, places: &Arc<Semaphore>) -> Next {
         let (id, method, params) = match message {
             Ok(Message::Request { id, method, params }) => (id, method, params),
             // Nothing is expected of clients but requests, and what a newer one tells is no harm.
-            Ok(Message::Notification { .. } | Message::Response { .. }) => return true,
-            Err(error) => return self.outgoing.answer(None, Err(error)).await,
+            Ok(Message::Notification { .. } | Message::Response { .. }) => return Next::More,
+            Err(error) => return Next::more_if(self.outgoing.answer(None, Err(error)).await),
         };
         if self.client.is_none() {
             let result = self.shake_hands(&method, params);
             let go_on = !matches!(&result, Err(error) if error.code == ErrorCode::Version);
-            return self.outgoing.answer(Some(id), result).await && go_on;
+            return Next::more_if(self.outgoing.answer(Some(id), result).await && go_on);
         }
         let Ok(place) = Arc::clone(places).acquire_owned().await else {
-            return false;
+            return Next::End;
         };
         let (context, outgoing) = (Arc::clone(&self.context), self.outgoing.clone());
         tokio::spawn(async move {
@@ -160,7 +255,7 @@ impl Session {
             }
             drop(place);
         });
-        true
+        Next::More
     }
 
     fn shake_hands(&mut self, method: &str, params: Value) -> Result<Value, RpcError> {
@@ -185,7 +280,7 @@ impl Session {
             protocol: PROTOCOL_VERSION,
             version: env!("CARGO_PKG_VERSION").to_owned(),
             instance: self.context.instance.clone(),
-            capabilities: vec![],
+            capabilities: vec![wire_shell::CAPABILITY.to_owned()],
         })
     }
 }

@@ -12,7 +12,7 @@ use preflight_protocol::method::{Snapshot, Subscribe, TicketCreate, TicketCreate
 use preflight_protocol::ticket::Ticket;
 use preflightd::bootstrap::{Daemon, Home};
 use preflightd::config::Config;
-use preflightd::testing::{self, ScriptedExecutor, Step};
+use preflightd::testing::{self, LocalShells, ScriptedExecutor, Step};
 use tokio::sync::mpsc;
 
 /// How long anything here may take: only a broken daemon gets there.
@@ -21,6 +21,7 @@ const LONG: Duration = Duration::from_secs(60);
 pub(crate) struct House {
     folder: tempfile::TempDir,
     pub(crate) executor: ScriptedExecutor,
+    pub(crate) shells: LocalShells,
 }
 
 impl House {
@@ -28,6 +29,7 @@ impl House {
         Self {
             folder: tempfile::tempdir().unwrap(),
             executor: ScriptedExecutor::new(script),
+            shells: LocalShells::default(),
         }
     }
 
@@ -45,7 +47,8 @@ impl House {
 
     pub(crate) async fn start(&self) -> Daemon {
         let home = Home::enter(self.folders()).unwrap();
-        let services = testing::services(&self.executor, &home.folders().state);
+        let mut services = testing::services(&self.executor, &home.folders().state);
+        services.shells = std::sync::Arc::new(self.shells.clone());
         let mut config = Config::default();
         // One job at a time.
         config.scheduler.cores = Some(testing::ONE.cores);

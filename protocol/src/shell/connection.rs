@@ -76,16 +76,40 @@ pub struct FrameWriter {
 }
 
 impl FrameWriter {
-    /// Sends a frame. A future that is lost may have sent a part of it: then the connection is of no more use.
+    /// Puts a frame behind those that are to be sent.
+    pub fn push(&mut self, frame: &ToDaemon) {
+        frame.encode(&mut self.buffer);
+    }
+
+    /// Bytes that are to be sent.
+    #[must_use]
+    pub fn unsent(&self) -> usize {
+        self.buffer.len()
+    }
+
+    /// Sends them. Losing the future loses nothing.
     ///
     /// # Errors
-    /// The system's.
-    pub async fn send(&mut self, frame: &ToDaemon) -> io::Result<()> {
-        frame.encode(&mut self.buffer);
+    /// The system's; at the connection's end the reader may still have frames.
+    pub async fn flush(&mut self) -> io::Result<()> {
         while self.buffer.has_remaining() {
             self.stream.write_buf(&mut self.buffer).await?;
         }
         Ok(())
+    }
+
+    /// Drops what is to be sent: of a connection whose other end takes no more.
+    pub fn forget(&mut self) {
+        self.buffer.clear();
+    }
+
+    /// Sends a frame after those that are to be sent.
+    ///
+    /// # Errors
+    /// As [`FrameWriter::flush`].
+    pub async fn send(&mut self, frame: &ToDaemon) -> io::Result<()> {
+        self.push(frame);
+        self.flush().await
     }
 }
 

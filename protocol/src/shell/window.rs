@@ -40,7 +40,7 @@ impl Default for Window {
 impl Window {
     /// Bytes that may be sent now.
     #[must_use]
-    pub fn left(self) -> u32 {
+    pub fn left(&self) -> u32 {
         self.left
     }
 
@@ -69,6 +69,22 @@ impl Window {
     }
 }
 
+/// Credit that is due for what was passed on: given in pieces that are worth a frame. What is still held back is too
+/// little to stop the sender.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Due(u32);
+
+impl Due {
+    const WORTH_A_FRAME: u32 = WINDOW / 4;
+
+    /// Counts what was passed on; answers the credit to give now.
+    #[must_use]
+    pub fn passed(&mut self, bytes: usize) -> Option<u32> {
+        self.0 = self.0.saturating_add(u32::try_from(bytes).unwrap_or(u32::MAX));
+        (self.0 >= Self::WORTH_A_FRAME).then(|| std::mem::take(&mut self.0))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -94,6 +110,20 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn credit_that_is_held_back_stops_nobody(pieces in prop::collection::vec(1usize..64 * 1024, 1..200)) {
+            let (mut sender, mut due) = (Window::default(), Due::default());
+            for piece in pieces {
+                // All that was sent is passed on at once: there is always room for the next byte.
+                let piece = piece.min(sender.left() as usize);
+                prop_assert!(piece > 0);
+                sender.take(piece).unwrap();
+                if let Some(credit) = due.passed(piece) {
+                    sender.give(credit).unwrap();
+                }
+            }
+        }
+
         #[test]
         fn both_ends_count_alike(steps in prop::collection::vec((any::<bool>(), 0u32..2 * WINDOW), 0..100)) {
             let (mut sender, mut receiver) = (Window::default(), Window::default());

@@ -9,7 +9,7 @@ use tokio::sync::mpsc::Receiver;
 use super::start::{self, StartError};
 
 /// Names the program and its version to the daemon.
-const CLIENT: &str = concat!("preflight ", env!("CARGO_PKG_VERSION"));
+pub const CLIENT: &str = concat!("preflight ", env!("CARGO_PKG_VERSION"));
 
 /// Where the daemon is.
 #[derive(Debug, Clone)]
