@@ -30,6 +30,10 @@ use crate::keeper::Keeper;
 use crate::machine::{Accelerator, InstallationId, MachineId, MachineSpec};
 use crate::start::{Frozen, Method, Start};
 
+/// How many machines are started at once: most of a start is waiting for QEMU, whose own start takes one processor.
+const STARTS: usize = 3;
+/// How many calls are made at once beside them, mostly destroys.
+const CALLS: usize = 2;
 /// How many events a receiver may lag behind.
 const EVENTS_KEPT: usize = 1024;
 /// How long libvirt may take to destroy a machine before the keeper is asked instead.
@@ -47,6 +51,7 @@ const ATTENTION: Duration = Duration::from_secs(30);
 pub struct LibvirtHypervisor {
     shared: Arc<Shared>,
     starts: Worker,
+    resumes: Worker,
     calls: Worker,
 }
 
@@ -134,8 +139,9 @@ impl LibvirtHypervisor {
             })?;
         Ok(Self {
             shared,
-            starts: Worker::start("libvirt-starts")?,
-            calls: Worker::start("libvirt-calls")?,
+            starts: Worker::start("libvirt-starts", STARTS)?,
+            resumes: Worker::start("libvirt-resumes", 1)?,
+            calls: Worker::start("libvirt-calls", CALLS)?,
         })
     }
 
@@ -182,7 +188,7 @@ impl Hypervisor for LibvirtHypervisor {
 
     async fn resume(&self, id: &MachineId) -> Result<(), HypervisorError> {
         let (shared, id) = (self.shared.clone(), id.clone());
-        self.calls.run(move || shared.resume(&id)).await
+        self.resumes.run(move || shared.resume(&id)).await
     }
 
     async fn freeze(&self, id: &MachineId, method: Method, state: &Path) -> Result<Frozen, HypervisorError> {
