@@ -165,14 +165,20 @@ impl Bed {
         });
     }
 
+    /// Lets Preflight find out whether KVM works and how fast the host is, which it does once.
+    pub(crate) fn probe(&self) {
+        progress::say("the probe");
+        // Its code says how the host was found; what is wanted is what the daemon remembers of it.
+        let _ = self.home.run(&["doctor"]);
+    }
+
     /// `kvm` or `tcg`, as Preflight's probe has found, which needs a base image.
     pub(crate) fn accelerator(&self) -> Result<&str, BenchError> {
         if let Some(known) = self.accelerator.get() {
             return Ok(known);
         }
         self.images()?;
-        // Its code says how the host was found; what is wanted is the probe.
-        let _ = self.home.run(&["doctor"]);
+        self.probe();
         let status = self.home.status();
         let accelerator = status.map_or_else(|| "unknown".to_owned(), |status| status.accelerator);
         Ok(self.accelerator.get_or_init(|| accelerator))

@@ -10,7 +10,7 @@ use crate::finding::{Findings, Key};
 
 /// Measures each so many times.
 pub(crate) fn measure(bed: &Bed, count: u32, findings: &mut Findings) -> Result<(), BenchError> {
-    bed.images()?;
+    bed.accelerator()?;
     bed.cool()?;
     bed.restart(Pool::None)?;
     findings.found(Key::ClaimFirst, vec![bed.claim()?.as_secs_f64()], None);

@@ -36,7 +36,7 @@ struct Told {
 
 /// Measures so many one after another, and as many four at a time.
 pub(crate) fn measure(bed: &Bed, count: u32, findings: &mut Findings) -> Result<(), BenchError> {
-    bed.images()?;
+    bed.accelerator()?;
     bed.restart(Pool::None)?;
     bed.claim()?;
     let one = run(bed, count, 1);

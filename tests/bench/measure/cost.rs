@@ -14,7 +14,7 @@ use crate::{disk, process};
 
 /// Measures with so many clones at once.
 pub(crate) fn measure(bed: &Bed, count: u32, findings: &mut Findings) -> Result<(), BenchError> {
-    bed.images()?;
+    bed.accelerator()?;
     // A package's check leaves layers.
     bed.restart(Pool::None)?;
     many_tests::check(bed)?;

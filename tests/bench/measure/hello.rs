@@ -22,6 +22,7 @@ pub(crate) fn measure(bed: &Bed, count: u32, findings: &mut Findings) -> Result<
         bed.empty()?;
         rounds.images.push(bed.images()?.as_secs_f64());
         findings.found(Key::HelloBaseImages, rounds.images.clone(), None);
+        bed.probe();
         progress::say(&format!("hello, cold ({round} of {count})"));
         rounds
             .cold

@@ -19,7 +19,7 @@ const MINUTE: Duration = Duration::from_secs(60);
 
 /// Measures so many minutes, one by one.
 pub(crate) fn measure(bed: &Bed, minutes: u32, findings: &mut Findings) -> Result<(), BenchError> {
-    bed.images()?;
+    bed.accelerator()?;
     bed.restart(Pool::None)?;
     // It has worked: libvirt is connected, its caches are filled.
     bed.claim()?;

@@ -16,7 +16,7 @@ pub(crate) const TESTS: usize = 20;
 
 /// Measures the first check once and later ones so many times.
 pub(crate) fn measure(bed: &Bed, count: u32, findings: &mut Findings) -> Result<(), BenchError> {
-    bed.images()?;
+    bed.accelerator()?;
     bed.restart(Pool::Ahead)?;
     findings.found(Key::TestFirst, vec![share(&check(bed)?)?], None);
     let mut warm = Vec::new();

@@ -10,7 +10,7 @@ use crate::measure::many_tests::{self, FIXTURE};
 
 /// Measures so many edits of the same test.
 pub(crate) fn measure(bed: &Bed, count: u32, findings: &mut Findings) -> Result<(), BenchError> {
-    bed.images()?;
+    bed.accelerator()?;
     bed.restart(Pool::Ahead)?;
     let ticket = many_tests::check(bed)?.summary.id.to_string();
     let work = bed.folder.join("edited");
