@@ -120,8 +120,16 @@ pub fn not_prepared(test: &PlannedTest, why: NotPrepared, on_event: OnEvent<'_>)
     Ok(result)
 }
 
-fn artifacts_in_testbed(run: &TestRun<'_>) -> String {
-    format!("{}/{}-artifacts", run.scratch, run.test.name)
+/// Where in a testbed a test leaves what is worth keeping: `AUTOPKGTEST_ARTIFACTS`.
+#[must_use]
+pub fn artifacts(scratch: &str, test: &PlannedTest) -> String {
+    format!("{scratch}/{}-artifacts", test.name)
+}
+
+/// Where in a testbed a test has room for its own files: `AUTOPKGTEST_TMP`.
+#[must_use]
+pub fn tmp(scratch: &str) -> String {
+    format!("{scratch}/autopkgtest_tmp")
 }
 
 /// A test's output on its way to the log: the script's own first line is no part of it.
@@ -186,8 +194,8 @@ async fn execute(
     let script = TestScript {
         executes: &test.executes,
         tree: run.tree,
-        artifacts: &artifacts_in_testbed(run),
-        tmp: &format!("{}/autopkgtest_tmp", run.scratch),
+        artifacts: &artifacts(run.scratch, test),
+        tmp: &tmp(run.scratch),
         parallel: run.parallel.get(),
         as_root,
         normal_user: run.normal_user,
@@ -252,7 +260,7 @@ async fn pull_artifacts(
     on_event: OnEvent<'_>,
 ) -> Result<(), Trouble> {
     let Some(to) = run.artifacts else { return Ok(()) };
-    let pulled = match timeout(run.timeouts.copy, machine.pull_tree(&artifacts_in_testbed(run), to)).await {
+    let pulled = match timeout(run.timeouts.copy, machine.pull_tree(&artifacts(run.scratch, run.test), to)).await {
         Ok(pulled) => pulled,
         Err(_) => Err(MachineError::Lost(
             "timed out on copying artifacts (kind: copy)".to_owned(),

@@ -8,20 +8,19 @@ use futures_util::future::BoxFuture;
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use preflight_core::Ending;
 use preflight_dep8::log;
-use preflight_dep8::outcome::{Reason, TestResult, TestStatus, Trouble};
+use preflight_dep8::outcome::{Reason, TestResult, Trouble};
 use preflight_dep8::plan::{Plan, PlannedTest};
 use preflight_dep8::prepare::{NotPrepared, prepare_key};
 use preflight_dep8::restriction::Restriction;
 use preflight_report::subunit::{RouteCode, TestId};
 use tokio::sync::mpsc;
-use tokio_util::sync::CancellationToken;
 
 use super::results::Part;
 use super::test_log::{Section, error_in_log, line_in_log};
-use super::test_order::{Order, TestIndex};
+use super::test_order::{GroupIndex, Order, TestIndex};
 use super::test_plan;
 use super::test_record::{Record, Stream};
-use super::test_run::{self, Ended, Grounds, Stop};
+use super::test_run::{self, Ended, Grounds, Health, Stop};
 use crate::executor::{JobContext, JobLog, StepFailure};
 use crate::services::{JobReport, Wider};
 
@@ -32,12 +31,12 @@ pub(crate) async fn run(context: &JobContext) -> Result<Ending, StepFailure> {
     let route = RouteCode::new(ticket.id.0, ticket.series.as_str(), image.architecture());
     let stream = Stream::open(context, route)?;
     let mut record = Record::new(context, &stream, &source);
-    let pointless = CancellationToken::new();
+    let health = Health::default();
     let grounds = Grounds {
         image: &image,
         source: &source,
         stream: &stream,
-        pointless: &pointless,
+        health: &health,
     };
 
     let done = match test_plan::make(context, image.architecture())? {
@@ -88,7 +87,7 @@ async fn carry_out(
         let id = TestId::new(grounds.source, test.name.as_str());
         grounds.stream.write(|stream, at| stream.exists(&id, at));
     }
-    let mut book = Book::new(context, &tests);
+    let mut book = Book::new(context, grounds.health, &tests);
     let stopped = match run_all(grounds, &mut book, record).await {
         Ok(()) => return Ok(()),
         Err(stopped) => stopped,
@@ -122,6 +121,14 @@ impl From<StepFailure> for Stopped {
     }
 }
 
+/// Takes note that what a group of tests needs is there, or why it cannot be.
+fn note((group, why): (GroupIndex, Option<NotPrepared>), order: &mut Order, impossible: &[OnceLock<NotPrepared>]) {
+    if let Some(why) = why {
+        impossible[group].get_or_init(|| why);
+    }
+    order.prepared(group);
+}
+
 /// Runs all tests, as many at once as there is room for, and writes them down in their order.
 async fn run_all(grounds: &Grounds<'_>, book: &mut Book<'_>, record: &mut Record<'_>) -> Result<(), Stopped> {
     let (context, tests) = (book.context, book.tests);
@@ -138,6 +145,11 @@ async fn run_all(grounds: &Grounds<'_>, book: &mut Book<'_>, record: &mut Record
     let mut beside: Vec<Wider> = Vec::new();
     let mut running: FuturesUnordered<BoxFuture<'_, (TestIndex, Result<Ended, Stop>)>> = FuturesUnordered::new();
     loop {
+        if grounds.health.failed().is_some() {
+            for other in order.abandon() {
+                book.end(other, Ended::pointless());
+            }
+        }
         while let Some(test) = order.next() {
             if running.len() > beside.len() {
                 match room.try_widen() {
@@ -161,28 +173,16 @@ async fn run_all(grounds: &Grounds<'_>, book: &mut Book<'_>, record: &mut Record
             return Ok(());
         }
         tokio::select! {
-            biased;
-            // Told before the test ends that it is told by.
-            Some((group, why)) = told.recv() => {
-                if let Some(why) = why {
-                    impossible[group].get_or_init(|| why);
-                }
-                order.prepared(group);
-            }
+            Some(word) = told.recv() => note(word, &mut order, &impossible),
             Some((test, outcome)) = running.next() => {
                 beside.truncate(running.len().saturating_sub(1));
                 let ended = outcome.map_err(|stop| Stopped { by: Some(test), stop })?;
-                order.ended(test);
-                let has_failed = matches!(&ended.result, Some(result) if result.status == TestStatus::Fail);
-                book.end(test, ended);
-                let ends_others = has_failed && order.is_health(test) && !context.order.ticket.options.keep_going;
-                if ends_others && book.health_failure.is_none() {
-                    book.health_failure = Some(test);
-                    grounds.pointless.cancel();
-                    for other in order.abandon() {
-                        book.end(other, Ended::pointless());
-                    }
+                // What it has told comes before its end.
+                while let Ok(word) = told.try_recv() {
+                    note(word, &mut order, &impossible);
                 }
+                order.ended(test);
+                book.end(test, ended);
             }
             wider = room.widen(), if order.next().is_some() => beside.push(wider),
             () = book.grown(), if is_all_copied => {}
@@ -200,12 +200,11 @@ struct Book<'a> {
     running: Vec<TestIndex>,
     /// The first test that is not written down yet.
     turn: TestIndex,
-    /// The health test that has failed first.
-    health_failure: Option<TestIndex>,
+    health: &'a Health,
 }
 
 impl<'a> Book<'a> {
-    fn new(context: &'a JobContext, tests: &'a [&'a PlannedTest]) -> Self {
+    fn new(context: &'a JobContext, health: &'a Health, tests: &'a [&'a PlannedTest]) -> Self {
         Self {
             context,
             tests,
@@ -213,7 +212,7 @@ impl<'a> Book<'a> {
             ended: tests.iter().map(|_| None).collect(),
             running: Vec::new(),
             turn: 0,
-            health_failure: None,
+            health,
         }
     }
 
@@ -293,8 +292,7 @@ impl<'a> Book<'a> {
         let result = match ended.result {
             Some(result) => result,
             None => {
-                let cause = self.health_failure.map(|index| self.tests[index].name.to_string());
-                let reason = Reason::HealthTest(cause.unwrap_or_default());
+                let reason = Reason::HealthTest(self.health.failed().unwrap_or_default().to_owned());
                 let result = TestResult::skipped(self.tests[test].name.as_str(), reason);
                 self.context.log.say(&result.to_string());
                 result

@@ -59,11 +59,6 @@ impl Order {
         self.groups.len()
     }
 
-    /// Whether a test is a health test.
-    pub(super) fn is_health(&self, test: TestIndex) -> bool {
-        self.tests[test].is_health
-    }
-
     /// The test that can begin now. None while all that is left waits for what runs.
     pub(super) fn next(&self) -> Option<TestIndex> {
         let can_begin = |index: &TestIndex| {
@@ -148,7 +143,6 @@ mod tests {
         let mut order = order(&[("a", true), ("b", false), ("b", false)]);
         assert_eq!(begun(&mut order), [0, 1]);
         order.ended(0);
-        assert!(order.is_health(0));
         assert_eq!(order.abandon(), [2]);
         order.ended(1);
         assert_eq!(order.next(), None);

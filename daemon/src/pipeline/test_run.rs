@@ -2,6 +2,7 @@
 //! the dep8 room's matter.
 
 use std::num::NonZeroU32;
+use std::sync::OnceLock;
 
 use jiff::Zoned;
 use preflight_core::FirstError;
@@ -10,6 +11,7 @@ use preflight_dep8::machine::{Stream as Output, Timeouts};
 use preflight_dep8::outcome::{Reason, TestResult, TestStatus, Trouble};
 use preflight_dep8::plan::PlannedTest;
 use preflight_dep8::prepare::NotPrepared;
+use preflight_dep8::restriction::Restriction;
 use preflight_dep8::run::{self, RunEvent, TestRun};
 use preflight_report::findings;
 use preflight_report::subunit::{Attachment, TestId};
@@ -29,8 +31,30 @@ pub(super) struct Grounds<'a> {
     pub(super) image: &'a BootImage,
     pub(super) source: &'a str,
     pub(super) stream: &'a Stream,
-    /// Cancelled once a health test has failed: no other test says anything any more.
-    pub(super) pointless: &'a CancellationToken,
+    pub(super) health: &'a Health,
+}
+
+/// Whether the source is well enough for its tests to say anything.
+#[derive(Default)]
+pub(super) struct Health {
+    failed: OnceLock<String>,
+    given_up: CancellationToken,
+}
+
+impl Health {
+    /// The health test that has failed first.
+    pub(super) fn failed(&self) -> Option<&str> {
+        self.failed.get().map(String::as_str)
+    }
+
+    /// Takes note of a test's result. A health test that has failed ends all others at once, unless the owner wants all.
+    fn note(&self, context: &JobContext, test: &PlannedTest, result: &TestResult) {
+        let is_health = test.is(Restriction::Superficial) && !context.order.ticket.options.keep_going;
+        if is_health && result.status == TestStatus::Fail {
+            self.failed.get_or_init(|| test.name.to_string());
+            self.given_up.cancel();
+        }
+    }
 }
 
 /// What came of a test. Lines are counted from the beginning of the test's section of the log.
@@ -92,6 +116,7 @@ pub(super) async fn run(
             on_prepared(Some(why.clone()));
             let result = run::not_prepared(test, why, &mut |event| tell(context, grounds, &id, event));
             let result = result.map_err(|trouble| Stop::Trouble(trouble, None))?;
+            grounds.health.note(context, test, &result);
             let first_error = has_failed(&result).then(|| first_error(context, &result)).flatten();
             return Ok(Ended {
                 result: Some(result),
@@ -102,7 +127,7 @@ pub(super) async fn run(
     };
     let ended = tokio::select! {
         biased;
-        () = grounds.pointless.cancelled() => Ok(Ended::pointless()),
+        () = grounds.health.given_up.cancelled() => Ok(Ended::pointless()),
         ended = in_testbed(context, grounds, test, &id, &testbed) => ended,
     };
     context.lock(&testbed.session);
@@ -110,7 +135,8 @@ pub(super) async fn run(
         Ok(Ended {
             result: Some(result), ..
         }) if result.status == TestStatus::Fail => {
-            context.keep_failed(*testbed, scene(grounds)).await;
+            grounds.health.note(context, test, result);
+            context.keep_failed(*testbed, scene(grounds, test)).await;
         }
         // In the background: the next test need not wait for this one's machine to go.
         _ => testbed.release(context),
@@ -119,13 +145,17 @@ pub(super) async fn run(
 }
 
 /// Where a failed test is looked at.
-fn scene(grounds: &Grounds<'_>) -> Scene {
+fn scene(grounds: &Grounds<'_>, test: &PlannedTest) -> Scene {
+    let user = match test.is(Restriction::NeedsRoot) {
+        true => "root",
+        false => grounds.image.user(),
+    };
     Scene {
         cwd: Some(build::TREE.to_owned()),
-        user: Some(grounds.image.user().to_owned()),
+        user: Some(user.to_owned()),
         env: vec![
-            ("AUTOPKGTEST_TMP".to_owned(), format!("{SCRATCH}/autopkgtest_tmp")),
-            ("AUTOPKGTEST_ARTIFACTS".to_owned(), format!("{SCRATCH}/artifacts")),
+            ("AUTOPKGTEST_TMP".to_owned(), run::tmp(SCRATCH)),
+            ("AUTOPKGTEST_ARTIFACTS".to_owned(), run::artifacts(SCRATCH, test)),
         ],
     }
 }

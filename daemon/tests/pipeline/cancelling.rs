@@ -105,7 +105,6 @@ async fn a_ticket_can_be_cancelled_while_a_machine_powers_off() {
 async fn a_machine_that_is_slow_to_go_is_not_forgotten() {
     let lab = Lab::new(Scenario {
         hypervisor: Faults {
-            never_freezes: true,
             destroy_takes: Duration::from_secs(60),
             ..Faults::default()
         },

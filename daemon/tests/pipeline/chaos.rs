@@ -96,7 +96,6 @@ async fn run(seed: u64) -> u8 {
         sources: vec![liba, app],
         hypervisor: Faults {
             seed,
-            never_freezes: true,
             start_fails: Chance(30),
             machine_ends: Chance(30),
             connection_closes: Chance(200),

@@ -23,6 +23,8 @@ pub(crate) enum Play {
     SaysError(&'static str, i32),
     /// Writes this and never ends.
     Hangs(&'static str),
+    /// Waits until a guest was given a command of this stage, then writes this and ends with this code.
+    After(Stage, &'static str, i32),
     /// The machine ends.
     Dies(EndReason),
     /// Asks the network for a host, and ends with this code after writing this.
@@ -84,6 +86,7 @@ struct State {
 }
 
 const BUILD: &str = "/build";
+const TREE: &str = "/build/tree";
 
 impl ScriptedGuest {
     pub(crate) fn new(
@@ -117,7 +120,13 @@ impl ScriptedGuest {
     async fn usual(&self, stage: &Stage, command: &FakeCommand, shell: &FakeShell) -> i32 {
         let write = |path: String, bytes: &[u8]| shell.files().write(path, FakeFile::plain(bytes));
         match stage {
-            Stage::Settle | Stage::MakeFolder | Stage::Remove | Stage::Clean | Stage::Satisfy | Stage::Prepare => 0,
+            Stage::Settle
+            | Stage::Sync
+            | Stage::MakeFolder
+            | Stage::Remove
+            | Stage::Clean
+            | Stage::Satisfy
+            | Stage::Prepare => 0,
             Stage::Pack => {
                 let name = command.cwd.as_deref().and_then(Path::file_name).unwrap();
                 let source = self.learn(name.to_str().unwrap()).unwrap();
@@ -186,6 +195,9 @@ impl ScriptedGuest {
             Stage::Test(name) => {
                 write(format!("/tmp/autopkgtest/{name}-artifacts/kept"), b"artifact");
                 shell.stdout(format!("{name} runs\n").as_bytes()).await;
+                if let Some(edited) = shell.files().read(format!("{TREE}/debian/tests/{name}")) {
+                    shell.stdout(&edited.bytes).await;
+                }
                 0
             }
         }
@@ -289,6 +301,12 @@ impl FakeGuest for ScriptedGuest {
                 shell.stdout(text.as_bytes()).await;
                 told(scene);
                 std::future::pending().await
+            }
+            Play::After(stage, text, code) => {
+                told(scene);
+                self.machines.reached(|scene| scene.stage == stage).await;
+                shell.stdout(text.as_bytes()).await;
+                code
             }
             Play::Dies(reason) => {
                 told(scene);

@@ -142,7 +142,7 @@ impl Machines {
         let mut jobs = self.0.jobs.lock().unwrap();
         let count = jobs.entry(job.clone()).or_default();
         *count += 1;
-        if *count > 1 && !label.contains("(test)") {
+        if *count > 1 && label.starts_with("ticket ") && !label.contains("(test)") {
             self.0.doubles.lock().unwrap().push(label.to_owned());
         }
         Lease {

@@ -20,6 +20,7 @@ mod intake;
 mod lab;
 mod machines;
 mod passing;
+mod side_by_side;
 mod source;
 mod stage;
 mod testbeds;

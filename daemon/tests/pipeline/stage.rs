@@ -7,6 +7,8 @@ use preflight_guest::fake::FakeCommand;
 pub(crate) enum Stage {
     /// The system is waited for.
     Settle,
+    /// What is written is put on the disk, before the machine is frozen.
+    Sync,
     MakeFolder,
     /// A folder becomes a source package …
     Pack,
@@ -41,6 +43,7 @@ impl Stage {
         let words: Vec<&str> = command.argv.iter().map(String::as_str).collect();
         match words.as_slice() {
             ["systemctl", "is-system-running", ..] => Self::Settle,
+            ["sync"] => Self::Sync,
             ["systemctl", "poweroff"] => Self::PowerOff,
             ["install", "-d", ..] => Self::MakeFolder,
             ["dpkg-source", "--build", ..] => Self::Pack,
