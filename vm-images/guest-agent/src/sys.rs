@@ -55,6 +55,15 @@ pub(crate) fn spawn(
             let _ = nix::unistd::write(score, b"0");
         }
         if let Some(who) = &identity {
+            if standing == Standing::Detached {
+                // A pipe is its maker's: without this the command could not open `/dev/stdout` or `/dev/stderr` anew.
+                for output in [libc::STDOUT_FILENO, libc::STDERR_FILENO] {
+                    // SAFETY: fchown takes integers, and both are the command's pipes.
+                    if unsafe { libc::fchown(output, who.uid.as_raw(), who.gid.as_raw()) } != 0 {
+                        return Err(io::Error::last_os_error());
+                    }
+                }
+            }
             setgroups(&who.groups)?;
             setgid(who.gid)?;
             setuid(who.uid)?;

@@ -44,6 +44,20 @@ async fn environment_and_directory_are_the_asked_ones() {
     assert_eq!(String::from_utf8_lossy(&captured.stdout), expected);
 }
 
+/// What scripts do although they have file descriptors 1 and 2.
+#[tokio::test]
+async fn a_users_command_may_open_its_outputs_anew() {
+    let (_agent, guest) = guest().await;
+    let asked = guest.output(sh("id -nu")).await.unwrap();
+    let own = String::from_utf8(asked.stdout).unwrap().trim().to_owned();
+    // Only root can run commands as somebody else.
+    let user = if own == "root" { "nobody".to_owned() } else { own };
+    let exec = sh("id -nu; echo out >>/dev/stdout; echo err >>/dev/stderr").user(&user);
+    let captured = guest.output(exec).await.unwrap();
+    assert_eq!(String::from_utf8_lossy(&captured.stdout), format!("{user}\nout\n"));
+    assert_eq!(String::from_utf8_lossy(&captured.stderr), "err\n");
+}
+
 #[tokio::test]
 async fn a_command_that_cannot_start_says_why() {
     let (_agent, guest) = guest().await;
