@@ -31,8 +31,6 @@ pub(super) struct Launch<'a> {
     pub(super) disk: Option<PathBuf>,
     /// Where its memory goes, for a machine that is to be frozen.
     pub(super) memory: Option<PathBuf>,
-    /// Whether it waits for [`Launched::resume`].
-    pub(super) held: bool,
     /// Who it works for, for people who look at the hypervisor.
     pub(super) label: &'a str,
     /// Whom it works for.
@@ -143,7 +141,6 @@ impl Launched {
             accelerator: host.accelerator,
             start: launch.ground.start(),
             memory_file: launch.memory,
-            held: launch.held,
             priority: launch.priority,
         };
         let words = format!(
@@ -192,15 +189,6 @@ impl Launched {
             ended,
             _tasks: tasks,
         })
-    }
-
-    /// Lets a held machine run.
-    pub(super) async fn resume(&mut self) -> Result<(), StepFailure> {
-        self.started = Instant::now();
-        self.hypervisor
-            .resume(&self.id)
-            .await
-            .map_err(|error| StepFailure::Testbed(error.to_string()))
     }
 }
 

@@ -1,6 +1,7 @@
 //! Runs the steps of jobs: the only room that knows both what was ordered and how the pipeline does it. It leases
 //! testbeds, keeps logs, and makes sure that whatever a job leased is gone when the job is.
 
+mod answering;
 mod attempts;
 mod context;
 mod failure;

@@ -8,6 +8,8 @@ use std::time::{Duration, Instant};
 use preflight_testbed::Priority;
 use preflight_testbed::template::{Template, TemplateId};
 
+use super::answering::Answering;
+use super::failure::StepFailure;
 use super::machine::{Ground, Launch, Launched};
 use super::remains::Leases;
 use super::spare::Spare;
@@ -32,22 +34,22 @@ struct Held {
 }
 
 struct Parked {
-    machine: Launched,
+    answering: Answering,
     leases: Leases,
     since: Instant,
 }
 
 impl Pool {
     /// Takes a clone of a template, if one is held that still lives; `leases` sees to it from now on.
-    pub(super) fn take(&self, template: &TemplateId, leases: &Leases) -> Option<Launched> {
+    pub(super) fn take(&self, template: &TemplateId, leases: &Leases) -> Option<Answering> {
         let mut held = self.held();
         let parked = held.parked.get_mut(template)?;
         while let Some(found) = parked.pop() {
-            if found.machine.ended.borrow().is_none()
-                && let Some(remains) = found.leases.take(&found.machine.id)
+            if found.answering.machine.ended.borrow().is_none()
+                && let Some(remains) = found.leases.take(&found.answering.machine.id)
             {
                 leases.add(remains);
-                return Some(found.machine);
+                return Some(found.answering);
             }
         }
         None
@@ -99,13 +101,19 @@ impl Workshop {
             ground: Ground::Template(template),
             disk: None,
             memory: None,
-            held: true,
             label: "pool",
             priority: Priority::Interactive,
         };
-        match Launched::start(self, launch, &leases).await {
-            Ok(machine) => Some(Parked {
-                machine,
+        let parked = async {
+            let (log, _scratch) = self.scratch_log("pool-")?;
+            let launched = Launched::start(self, launch, &leases).await?;
+            let answering = Answering::of(self, launched, &log).await?;
+            answering.park(self.limit(|limits| limits.short)).await?;
+            Ok::<_, StepFailure>(answering)
+        };
+        match parked.await {
+            Ok(answering) => Some(Parked {
+                answering,
                 leases,
                 since: Instant::now(),
             }),
@@ -131,6 +139,7 @@ impl Workshop {
             leaving
         };
         for parked in leaving {
+            drop(parked.answering);
             parked.leases.clear(self.connected().as_ref()).await;
         }
     }

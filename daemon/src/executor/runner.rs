@@ -36,7 +36,9 @@ impl Executor for PipelineExecutor {
         let workshop = Arc::clone(&self.0);
         // Only what is there: nobody has asked for a boot.
         self.0.tidying.spawn(async move {
-            let Ok(image) = workshop.ticket_image(&ticket) else { return };
+            let Ok(image) = workshop.ticket_image(&ticket) else {
+                return;
+            };
             if let Some(id) = &image.template
                 && workshop.connected().is_some()
                 && let Some(template) = workshop.templates.find(id).await

@@ -9,15 +9,15 @@ use bytes::Bytes;
 use preflight_core::{ImageId, JobId, Series, Ticket};
 use preflight_guest::{Exec, ExitStatus, OutputStream, Running, Stdin};
 use preflight_protocol::error::{ErrorCode, RpcError};
-use preflight_store::{LogWriter, TicketFolder, TicketsFolder};
+use preflight_store::{TicketFolder, TicketsFolder};
 use preflight_testbed::Priority;
 use preflight_vm_images::Variant;
 use tokio::sync::mpsc;
 use tokio_util::task::AbortOnDropHandle;
 
+use super::answering::Answering;
 use super::failure::StepFailure;
 use super::kept::{KeptTestbed, Scene};
-use super::log::JobLog;
 use super::machine::{Ground, Launch, Launched};
 use super::remains::Leases;
 use super::testbed::{Testbed, TestbedSpec};
@@ -121,13 +121,7 @@ impl TestbedShells {
 
     async fn lease(&self, place: &Place) -> Result<Leased, StepFailure> {
         let workshop = &self.workshop;
-        let broken = |error: std::io::Error| StepFailure::Testbed(format!("the shell's log: {error}"));
-        let scratch = tempfile::Builder::new()
-            .prefix("shell-")
-            .tempdir_in(&workshop.folders.overlays)
-            .map_err(broken)?;
-        let log = LogWriter::create(&scratch.path().join("log"), &scratch.path().join("index")).map_err(broken)?;
-        let (log, _) = JobLog::section(log);
+        let (log, scratch) = workshop.scratch_log("shell-")?;
         let repository = place.folder.as_ref().map(repository).filter(|folder| folder.exists());
         let session = workshop.session(
             &place.image.base,
@@ -145,12 +139,12 @@ impl TestbedShells {
                     ground: Ground::Kept(kept),
                     disk: None,
                     memory: None,
-                    held: false,
                     label,
                     priority: Priority::Interactive,
                 };
                 let launched = Launched::start(workshop, launch, &leases).await?;
-                Testbed::attach(workshop, launched, session, &log).await?
+                let answering = Answering::of(workshop, launched, &log).await?;
+                Testbed::new(workshop, answering, session, &log)
             }
             None => {
                 let spec = TestbedSpec {

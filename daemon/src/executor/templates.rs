@@ -12,6 +12,7 @@ use preflight_testbed::{Accelerator, DiskFormat, Hypervisor, Method, Priority};
 use serde_json::Value;
 use tokio::sync::{OwnedMutexGuard, Semaphore, SemaphorePermit};
 
+use super::answering::Answering;
 use super::failure::StepFailure;
 use super::log::JobLog;
 use super::machine::{Ground, Launch, Launched};
@@ -132,7 +133,6 @@ impl Templates {
             ground: Ground::Image,
             disk: Some(draft.disk()),
             memory: (identity.method == Method::SharedMemory).then(|| draft.memory()),
-            held: false,
             label: &format!("template of {}", image.name()),
             priority: Priority::Interactive,
         };
@@ -143,9 +143,8 @@ impl Templates {
             .archive
             .session(SessionOptions::default())
             .map_err(|error| Missed::Boot(StepFailure::Testbed(error.to_string())))?;
-        let testbed = Testbed::attach(workshop, launched, nothing, log)
-            .await
-            .map_err(Missed::Boot)?;
+        let answering = Answering::of(workshop, launched, log).await.map_err(Missed::Boot)?;
+        let testbed = Testbed::new(workshop, answering, nothing, log);
         let title = format!("template of {}", image.name());
         self.freeze(testbed, draft, identity, title, Value::Null)
             .await

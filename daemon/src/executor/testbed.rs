@@ -7,21 +7,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use preflight_archive::Session;
-use preflight_guest::{Exec, ExitStatus, Guest, GuestError, OutputStream, Renewal};
+use preflight_guest::{Exec, ExitStatus, Guest, GuestError, OutputStream};
 use preflight_store::LogStream;
 use preflight_testbed::template::{Draft, Template};
 use preflight_testbed::{Disk, DiskFormat, EndReason, Frozen, MachineId, Method, Priority};
 
+use super::answering::Answering;
 use super::attempts::{Attempts, SeenAttempt};
 use super::context::JobContext;
 use super::failure::StepFailure;
 use super::log::JobLog;
-use super::machine::{Ground, Launch, Launched, Tasks, console_tail, end_of, words_of_end};
+use super::machine::{Ground, Launch, Launched, Tasks, end_of, words_of_end};
 use super::remains::Leases;
 use super::workshop::{BootImage, Workshop};
-
-/// So much of a guest's console is shown when it does not boot.
-const CONSOLE_SHOWN: u64 = 4096;
 
 /// A healthy agent gives a sign of life each second; unscaled, so much may lie between two.
 const HEARTBEAT: Duration = Duration::from_secs(3);
@@ -79,13 +77,13 @@ impl Testbed {
             ground: Ground::Image,
             disk: None,
             memory: None,
-            held: false,
             label: spec.label,
             priority: spec.priority,
         };
         let _turn = templates.boot_turn(workshop).await?;
         let launched = Launched::start(workshop, launch, leases).await?;
-        Self::attach(workshop, launched, spec.session, log).await
+        let answering = Answering::of(workshop, launched, log).await?;
+        Ok(Self::new(workshop, answering, spec.session, log))
     }
 
     /// Starts a clone of a template; one that is to be frozen again gets the files of `draft`. `None` where it does not
@@ -110,7 +108,6 @@ impl Testbed {
             ground: Ground::Template(template),
             disk: draft.map(Draft::disk),
             memory: draft.filter(|_| shares_memory).map(Draft::memory),
-            held: false,
             label: spec.label,
             priority: spec.priority,
         };
@@ -119,14 +116,14 @@ impl Testbed {
             Some(_) => None,
         };
         let cloned = async {
-            let launched = match parked {
-                Some(mut parked) => {
-                    parked.resume().await?;
-                    parked
+            let answering = match parked {
+                Some(parked) => parked.go_on().await?,
+                None => {
+                    let launched = Launched::start(workshop, launch, leases).await?;
+                    Answering::of(workshop, launched, log).await?
                 }
-                None => Launched::start(workshop, launch, leases).await?,
             };
-            Self::attach(workshop, launched, spec.session.clone(), log).await
+            Ok::<_, StepFailure>(Self::new(workshop, answering, spec.session.clone(), log))
         };
         let failure = match cloned.await {
             Ok(testbed) => {
@@ -145,29 +142,13 @@ impl Testbed {
         Ok(None)
     }
 
-    /// Talks to a machine that was started, and makes it ready for its first command.
-    pub(super) async fn attach(
-        workshop: &Workshop,
-        machine: Launched,
-        session: Session,
-        log: &JobLog,
-    ) -> Result<Self, StepFailure> {
-        let boot_limit = workshop.limit(|limits| limits.boot);
-        let attached = tokio::select! {
-            attached = Guest::attach(machine.sockets.clone(), machine.started + boot_limit) => {
-                attached.map_err(|error| error.to_string())
-            }
-            // Its sockets tell nothing: a guest that is not there yet looks the same.
-            reason = end_of(machine.ended.clone()) => Err(words_of_end(reason).to_owned()),
-        };
-        let (guest, mut tunnels) = match attached {
-            Ok(attached) => attached,
-            Err(error) => {
-                log.say(&format!("preflight: the testbed does not answer: {error}"));
-                show_console(&machine.console, log);
-                return Err(StepFailure::Testbed(format!("the testbed did not boot: {error}")));
-            }
-        };
+    /// Puts a guest that answers to work: what it does from now on is this log's, and what it fetches this session's.
+    pub(super) fn new(workshop: &Workshop, answering: Answering, session: Session, log: &JobLog) -> Self {
+        let Answering {
+            machine,
+            guest,
+            mut tunnels,
+        } = answering;
         let mut tasks = Tasks::default();
         let attempts = Attempts::new(guest.network_attempts(), log.clone());
         let served = session.clone();
@@ -178,18 +159,6 @@ impl Testbed {
             }
         });
         tasks.spawn(attempts.clone().watch(guest.network_attempts()));
-        let testbed = Self {
-            guest,
-            session,
-            machine,
-            log: log.clone(),
-            _tasks: tasks,
-            attempts,
-            patience: workshop.scaled(HEARTBEAT) * HEARTBEATS,
-            own_limit: workshop.limit(|limits| limits.copy),
-        };
-        testbed.settle(boot_limit).await?;
-        let machine = &testbed.machine;
         log.say(&format!(
             "preflight: testbed {} {} after {:.2} s ({})",
             machine.id,
@@ -201,23 +170,16 @@ impl Testbed {
             machine.started.elapsed().as_secs_f64(),
             machine.words,
         ));
-        Ok(testbed)
-    }
-
-    /// What every testbed needs before its first command: an identity, the time, and randomness of its own; and one that has
-    /// just booted, its services.
-    async fn settle(&self, limit: Duration) -> Result<(), StepFailure> {
-        let settling = async {
-            self.guest.renew(&Renewal::now(None)).await?;
-            if self.machine.is_clone {
-                return Ok(());
-            }
-            // `degraded` is as good as `running` here: a unit that fails is the image's matter. The agent answers long
-            // before the system is up.
-            let ready = Exec::new(["systemctl", "is-system-running", "--wait"]);
-            self.guest.output(ready).await.map(drop)
-        };
-        self.attend_for(limit, "starting the testbed's system", settling).await
+        Self {
+            guest,
+            session,
+            machine,
+            log: log.clone(),
+            _tasks: tasks,
+            attempts,
+            patience: workshop.scaled(HEARTBEAT) * HEARTBEATS,
+            own_limit: workshop.limit(|limits| limits.copy),
+        }
     }
 
     /// The image that it runs.
@@ -446,14 +408,6 @@ pub fn describe(status: ExitStatus) -> String {
     match status {
         ExitStatus::Code(code) => format!("exit status {code}"),
         ExitStatus::Signal(signal) => format!("killed by signal {signal}"),
-    }
-}
-
-fn show_console(console: &Path, log: &JobLog) {
-    let tail = console_tail(console, CONSOLE_SHOWN);
-    if !tail.is_empty() {
-        log.say("preflight: the end of its console:");
-        log.output(LogStream::Stdout, &tail);
     }
 }
 

@@ -39,9 +39,9 @@ impl HostDoctor for TestbedDoctor {
     fn describe(&self) -> HostDescription {
         let mut description = self.host.describe();
         let broken = self.workshop.templates.broken();
-        let warnings = broken.iter().map(|(method, why)| {
-            format!("testbeds start slowly: {method} does not work here: {why}")
-        });
+        let warnings = broken
+            .iter()
+            .map(|(method, why)| format!("testbeds start slowly: {method} does not work here: {why}"));
         description.warnings.extend(warnings);
         description
     }
@@ -83,7 +83,11 @@ fn judge(methods: &[Freezing], experience: impl Fn(Method) -> Experience) -> Che
         }
         return Check {
             name: "testbed start".to_owned(),
-            state: if slower_because.is_empty() { CheckState::Ok } else { CheckState::Warning },
+            state: if slower_because.is_empty() {
+                CheckState::Ok
+            } else {
+                CheckState::Warning
+            },
             detail,
             hint: None,
         };
@@ -112,11 +116,18 @@ mod tests {
         let both = [freezing(Method::SharedMemory, None), freezing(Method::SaveImage, None)];
         let fine = judge(&both, |_| Experience::Proven);
         assert_eq!(fine.state, CheckState::Ok);
-        assert!(fine.detail.contains("shared memory (a clone has answered)"), "{}", fine.detail);
+        assert!(
+            fine.detail.contains("shared memory (a clone has answered)"),
+            "{}",
+            fine.detail
+        );
         let untried = judge(&both, |_| Experience::Untried);
         assert!(untried.detail.contains("to be proven"), "{}", untried.detail);
 
-        let confined = [freezing(Method::SharedMemory, Some("apparmor")), freezing(Method::SaveImage, None)];
+        let confined = [
+            freezing(Method::SharedMemory, Some("apparmor")),
+            freezing(Method::SaveImage, None),
+        ];
         let slower = judge(&confined, |_| Experience::Untried);
         assert_eq!(slower.state, CheckState::Warning);
         assert!(

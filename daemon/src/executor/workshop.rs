@@ -10,16 +10,18 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use async_trait::async_trait;
 use preflight_archive::{Archive, Mirror, Network, ProgressCallback, Session, SessionOptions, SigningKey, TicketMount};
 use preflight_core::{Series, Ticket};
-use preflight_store::TicketFolder;
+use preflight_store::{LogWriter, TicketFolder};
 use preflight_testbed::template::{TemplateId, TemplateStore};
 use preflight_testbed::{DiskFormat, Hypervisor, InstallationId, MachineId, MiB};
 use preflight_vm_images::{
     ArchiveSource, BaseImage, BootOptions, Catalogue, ImageStore, Mirrors, Recipe, RecipeName, Variant, compose_initrd,
     kernel_command_line,
 };
+use tempfile::TempDir;
 use tokio_util::task::TaskTracker;
 
 use super::failure::StepFailure;
+use super::log::JobLog;
 use super::pool::Pool;
 use super::templates::Templates;
 use super::ticket_image::TicketImages;
@@ -228,6 +230,17 @@ impl Workshop {
     #[must_use]
     pub fn slowness(&self) -> f64 {
         self.hypervisor_source.slowness().max(1.0)
+    }
+
+    /// A log for what no job does, gone with the folder that holds it.
+    pub(super) fn scratch_log(&self, prefix: &str) -> Result<(JobLog, TempDir), StepFailure> {
+        let broken = |error: std::io::Error| StepFailure::Testbed(format!("a testbed's log: {error}"));
+        let scratch = tempfile::Builder::new()
+            .prefix(prefix)
+            .tempdir_in(&self.folders.overlays)
+            .map_err(broken)?;
+        let log = LogWriter::create(&scratch.path().join("log"), &scratch.path().join("index")).map_err(broken)?;
+        Ok((JobLog::section(log).0, scratch))
     }
 
     /// A name that no machine of this installation has.

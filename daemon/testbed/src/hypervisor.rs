@@ -18,7 +18,10 @@ pub trait Hypervisor: Send + Sync {
     /// is no such machine, or [`destroy`](Self::destroy) takes away what is left of it.
     async fn start(&self, spec: &MachineSpec) -> Result<(), HypervisorError>;
 
-    /// Lets a machine that was started as held, run.
+    /// Holds a machine's processors; everything else of it stays as it is.
+    async fn hold(&self, id: &MachineId) -> Result<(), HypervisorError>;
+
+    /// Lets a machine that is held run on.
     async fn resume(&self, id: &MachineId) -> Result<(), HypervisorError>;
 
     /// Freezes a machine: its memory and its devices' state are in files then, and the machine has ended, told as

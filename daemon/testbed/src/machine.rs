@@ -294,8 +294,6 @@ pub struct MachineSpec {
     /// A file for its memory, which a later [`freeze`](crate::Hypervisor::freeze) by shared memory needs. It must not exist
     /// yet; a clone's begins as a copy of what its template's memory was. Without one the machine's memory is its own.
     pub memory_file: Option<PathBuf>,
-    /// It is made and then held, until [`resume`](crate::Hypervisor::resume).
-    pub held: bool,
     /// Whom it works for.
     pub priority: Priority,
 }

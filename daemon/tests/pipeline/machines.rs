@@ -246,6 +246,10 @@ impl Hypervisor for Machines {
         self.fake().destroy(id).await
     }
 
+    async fn hold(&self, id: &MachineId) -> Result<(), HypervisorError> {
+        self.fake().hold(id).await
+    }
+
     async fn resume(&self, id: &MachineId) -> Result<(), HypervisorError> {
         self.fake().resume(id).await
     }

@@ -29,7 +29,14 @@ pub struct FakeHypervisor {
 
 struct State {
     dice: Dice,
-    machines: BTreeMap<MachineId, (MachineSpec, Box<dyn Send>)>,
+    machines: BTreeMap<MachineId, Made>,
+}
+
+struct Made {
+    spec: MachineSpec,
+    /// Dropped with the machine.
+    _guest: Box<dyn Send>,
+    state: MachineState,
 }
 
 impl FakeHypervisor {
@@ -66,7 +73,17 @@ impl FakeHypervisor {
     /// The specification with which a machine was started.
     #[must_use]
     pub fn spec(&self, id: &MachineId) -> Option<MachineSpec> {
-        self.state().machines.get(id).map(|(spec, _)| spec.clone())
+        self.state().machines.get(id).map(|made| made.spec.clone())
+    }
+
+    fn put(&self, id: &MachineId, state: MachineState) -> Result<(), HypervisorError> {
+        match self.state().machines.get_mut(id) {
+            Some(made) => {
+                made.state = state;
+                Ok(())
+            }
+            None => Err(HypervisorError::Libvirt(format!("there is no machine {id}"))),
+        }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -108,7 +125,12 @@ impl Hypervisor for FakeHypervisor {
         let guest = (self.on_start)(spec);
         let ends = {
             let mut state = self.state();
-            state.machines.insert(spec.id.clone(), (spec.clone(), guest));
+            let made = Made {
+                spec: spec.clone(),
+                _guest: guest,
+                state: MachineState::Running,
+            };
+            state.machines.insert(spec.id.clone(), made);
             state.dice.falls(self.faults.machine_ends)
         };
         if ends {
@@ -117,14 +139,12 @@ impl Hypervisor for FakeHypervisor {
         Ok(())
     }
 
+    async fn hold(&self, id: &MachineId) -> Result<(), HypervisorError> {
+        self.put(id, MachineState::Paused)
+    }
+
     async fn resume(&self, id: &MachineId) -> Result<(), HypervisorError> {
-        match self.state().machines.get_mut(id) {
-            Some((spec, _)) => {
-                spec.held = false;
-                Ok(())
-            }
-            None => Err(HypervisorError::Libvirt(format!("there is no machine {id}"))),
-        }
+        self.put(id, MachineState::Running)
     }
 
     async fn freeze(&self, id: &MachineId, method: Method, state: &Path) -> Result<Frozen, HypervisorError> {
@@ -173,14 +193,10 @@ impl Hypervisor for FakeHypervisor {
     async fn list(&self) -> Result<Vec<MachineInfo>, HypervisorError> {
         self.blink();
         let state = self.state();
-        let describe = |(id, (spec, _)): (&MachineId, &(MachineSpec, Box<dyn Send>))| MachineInfo {
+        let describe = |(id, made): (&MachineId, &Made)| MachineInfo {
             id: id.clone(),
-            label: spec.label.to_string(),
-            state: if spec.held {
-                MachineState::Paused
-            } else {
-                MachineState::Running
-            },
+            label: made.spec.label.to_string(),
+            state: made.state,
         };
         Ok(state.machines.iter().map(describe).collect())
     }
@@ -224,7 +240,6 @@ mod tests {
             accelerator: Accelerator::Tcg,
             start: Start::Boot,
             memory_file: None,
-            held: false,
             priority: Priority::Background,
         }
     }

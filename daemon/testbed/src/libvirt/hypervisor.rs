@@ -186,9 +186,18 @@ impl Hypervisor for LibvirtHypervisor {
         self.starts.run(move || shared.start(&spec)).await
     }
 
+    async fn hold(&self, id: &MachineId) -> Result<(), HypervisorError> {
+        let (shared, id) = (self.shared.clone(), id.clone());
+        self.resumes
+            .run(move || shared.with_domain(&id, |domain| domain.suspend().map(drop)))
+            .await
+    }
+
     async fn resume(&self, id: &MachineId) -> Result<(), HypervisorError> {
         let (shared, id) = (self.shared.clone(), id.clone());
-        self.resumes.run(move || shared.resume(&id)).await
+        self.resumes
+            .run(move || shared.with_domain(&id, |domain| domain.resume().map(drop)))
+            .await
     }
 
     async fn freeze(&self, id: &MachineId, method: Method, state: &Path) -> Result<Frozen, HypervisorError> {
@@ -291,26 +300,19 @@ impl Shared {
         Ok(())
     }
 
-    /// Makes the domain; it runs then, unless it is to be held.
+    /// Makes the domain; it runs then.
     fn create(&self, connect: &Connect, spec: &MachineSpec, text: &str) -> Result<(), String> {
         let failed = |error: Error| error.message().to_owned();
-        let held = sys::VIR_DOMAIN_START_VALIDATE | sys::VIR_DOMAIN_START_PAUSED;
         match &spec.start {
-            Start::Boot => {
-                let flags = if spec.held {
-                    held
-                } else {
-                    sys::VIR_DOMAIN_START_VALIDATE
-                };
-                connect.create_domain_xml(text, flags).map(drop).map_err(failed)
-            }
+            Start::Boot => connect
+                .create_domain_xml(text, sys::VIR_DOMAIN_START_VALIDATE)
+                .map(drop)
+                .map_err(failed),
             Start::Clone(frozen) if memory::comes_by_migration(spec) => {
+                let held = sys::VIR_DOMAIN_START_VALIDATE | sys::VIR_DOMAIN_START_PAUSED;
                 let domain = connect.create_domain_xml(text, held).map_err(failed)?;
                 let received = migration::receive(&domain, &spec.folder.transit(), &frozen.state);
-                let running = received.and_then(|()| match spec.held {
-                    true => Ok(()),
-                    false => domain.resume().map(drop).map_err(failed),
-                });
+                let running = received.and_then(|()| domain.resume().map(drop).map_err(failed));
                 if running.is_err() {
                     // It may be gone already, which is what is wanted.
                     let _ = domain.destroy();
@@ -319,15 +321,15 @@ impl Shared {
             }
             Start::Clone(frozen) => {
                 // Not the transit folder: QEMU may write to that one.
-                save_image::restore(connect, text, &frozen.state, spec.folder.path(), spec.held)
+                save_image::restore(connect, text, &frozen.state, spec.folder.path())
             }
         }
     }
 
-    fn resume(&self, id: &MachineId) -> Result<(), HypervisorError> {
+    fn with_domain(&self, id: &MachineId, call: impl Fn(&Domain) -> Result<(), Error>) -> Result<(), HypervisorError> {
         self.retried(LONGEST_WAIT, |connect| {
             let domain = connect.lookup_domain_by_name(&id.to_string()).map_err(failed)?;
-            domain.resume().map(drop).map_err(failed)
+            call(&domain).map_err(failed)
         })
     }
 

@@ -86,7 +86,6 @@ mod tests {
             accelerator: Accelerator::Tcg,
             start,
             memory_file: memory_file.map(Into::into),
-            held: false,
             priority: Priority::Background,
         }
     }

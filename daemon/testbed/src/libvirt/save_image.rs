@@ -72,17 +72,12 @@ fn finish(path: &Path) -> io::Result<()> {
     file.sync_all()
 }
 
-/// Starts the domain of `xml` where the guest of the image `stream` was saved. It runs then, or is paused. `work` is a folder
+/// Starts the domain of `xml` where the guest of the image `stream` was saved. It runs then. `work` is a folder
 /// that only this user may write to; nothing is left in it. After an error there is no such domain.
-pub(super) fn restore(connect: &Connect, xml: &str, stream: &Path, work: &Path, paused: bool) -> Result<(), String> {
+pub(super) fn restore(connect: &Connect, xml: &str, stream: &Path, work: &Path) -> Result<(), String> {
     let image = renewed(xml, stream).map_err(|error| format!("{}: {error}", stream.display()))?;
-    let flags = if paused {
-        sys::VIR_DOMAIN_SAVE_PAUSED
-    } else {
-        sys::VIR_DOMAIN_SAVE_RUNNING
-    };
     let restored = feed::offer(&image, work, |path| {
-        connect.restore_domain_flags(&path.to_string_lossy(), None, flags)
+        connect.restore_domain_flags(&path.to_string_lossy(), None, sys::VIR_DOMAIN_SAVE_RUNNING)
     });
     restored
         .map_err(|error| format!("handing on {}: {error}", stream.display()))?

@@ -456,7 +456,6 @@ mod tests {
             accelerator,
             start: Start::Boot,
             memory_file: None,
-            held: false,
             priority: Priority::Background,
         }
     }

@@ -10,13 +10,13 @@ use preflight_testbed::{
     Accelerator, InstallationId, Label, MachineFolder, MachineId, MachineSpec, MiB, Priority, Start,
 };
 
-pub struct Bench {
-    pub home: tempfile::TempDir,
-    pub installation: InstallationId,
+pub(crate) struct Bench {
+    pub(crate) home: tempfile::TempDir,
+    pub(crate) installation: InstallationId,
 }
 
 impl Bench {
-    pub fn new(name: &str) -> Self {
+    pub(crate) fn new(name: &str) -> Self {
         // A home of its own in /tmp: short, and open to QEMU's user.
         let home = tempfile::Builder::new().prefix("pf").tempdir_in("/tmp").unwrap();
         std::fs::set_permissions(home.path(), std::os::unix::fs::PermissionsExt::from_mode(0o711)).unwrap();
@@ -24,7 +24,7 @@ impl Bench {
         Self { home, installation }
     }
 
-    pub fn configuration(&self, grace: u64) -> Configuration {
+    pub(crate) fn configuration(&self, grace: u64) -> Configuration {
         Configuration {
             installation: self.installation.clone(),
             uri: None,
@@ -37,11 +37,11 @@ impl Bench {
         }
     }
 
-    pub fn keeper_home(&self) -> PathBuf {
+    pub(crate) fn keeper_home(&self) -> PathBuf {
         self.home.path().join("k")
     }
 
-    pub fn spec(&self, number: u64) -> MachineSpec {
+    pub(crate) fn spec(&self, number: u64) -> MachineSpec {
         MachineSpec {
             id: MachineId::new(self.installation.clone(), number),
             label: Label::new("ticket 1, job 2, attempt 3").unwrap(),
@@ -53,12 +53,11 @@ impl Bench {
             accelerator: Accelerator::Tcg,
             start: Start::Boot,
             memory_file: None,
-            held: false,
             priority: Priority::Background,
         }
     }
 
-    pub fn keeper_says(&self) -> String {
+    pub(crate) fn keeper_says(&self) -> String {
         let output = Command::new(keeper())
             .arg("status")
             .arg("--home")
@@ -82,7 +81,7 @@ impl Drop for Bench {
 }
 
 /// The keeper's program, built if cargo was asked for this crate alone.
-pub fn keeper() -> PathBuf {
+pub(crate) fn keeper() -> PathBuf {
     let test = std::env::current_exe().unwrap();
     let folder = test.ancestors().nth(2).unwrap();
     let program = folder.join("preflight-keeper");

@@ -1,15 +1,11 @@
 //! Machines on the libvirt of this host, whichever it is: started, listed, destroyed, missed and found again. No image
 //! is needed: a machine without a kernel stays in its firmware for ever.
 
-#![expect(clippy::unwrap_used, reason = "a test that can't go on has failed")]
-
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-mod bench;
-
-use bench::{Bench, keeper};
+use super::bench::{Bench, keeper};
 use preflight_testbed::libvirt::{Configuration, LibvirtHypervisor};
 use preflight_testbed::{
     Accelerator, EndReason, Hypervisor, HypervisorError, HypervisorEvent, InstallationId, Label, MachineFolder,

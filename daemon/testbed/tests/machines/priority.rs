@@ -1,12 +1,8 @@
 //! Whom a machine makes way for, on the libvirt of this host.
 
-#![expect(clippy::unwrap_used, reason = "a test that can't go on has failed")]
-
-mod bench;
-
 use std::path::{Path, PathBuf};
 
-use bench::Bench;
+use super::bench::Bench;
 use preflight_testbed::libvirt::LibvirtHypervisor;
 use preflight_testbed::{Hypervisor, MachineId, MachineSpec, Priority};
 

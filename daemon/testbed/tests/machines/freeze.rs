@@ -1,13 +1,9 @@
 //! Machines frozen by shared memory and their clones, on the libvirt of this host. What runs in them does not matter here:
 //! they stay in their firmware.
 
-#![expect(clippy::unwrap_used, reason = "a test that can't go on has failed")]
-
-mod bench;
-
 use std::path::{Path, PathBuf};
 
-use bench::Bench;
+use super::bench::Bench;
 use preflight_testbed::libvirt::LibvirtHypervisor;
 use preflight_testbed::{
     EndReason, Frozen, Hypervisor, HypervisorError, HypervisorEvent, MachineSpec, MachineState, Method, Start,
@@ -69,11 +65,9 @@ async fn clones_go_on_where_a_machine_was_frozen() {
     for number in [2, 3] {
         hypervisor.start(&clone(&bench, number, &frozen)).await.unwrap();
     }
-    let held = MachineSpec {
-        held: true,
-        ..clone(&bench, 4, &frozen)
-    };
+    let held = clone(&bench, 4, &frozen);
     hypervisor.start(&held).await.unwrap();
+    hypervisor.hold(&held.id).await.unwrap();
     use MachineState::{Paused, Running};
     assert_eq!(states(&hypervisor).await, [(2, Running), (3, Running), (4, Paused)]);
     hypervisor.resume(&held.id).await.unwrap();

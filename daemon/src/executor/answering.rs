@@ -1,0 +1,116 @@
+//! A machine whose agent answers, and which is ready for its first command: it has its identity, the time, and randomness of
+//! its own. Nobody has given it anything to do yet, so that it can be held until somebody does.
+
+use std::time::{Duration, SystemTime};
+
+use preflight_guest::{Exec, Guest, GuestError, Renewal, TunnelConnection};
+use preflight_store::LogStream;
+use tokio::sync::mpsc;
+
+use super::failure::StepFailure;
+use super::log::JobLog;
+use super::machine::{Launched, console_tail, end_of, words_of_end};
+use super::workshop::Workshop;
+
+/// So much of a guest's console is shown when it does not boot.
+const CONSOLE_SHOWN: u64 = 4096;
+
+/// A machine whose agent answers.
+pub(super) struct Answering {
+    pub(super) machine: Launched,
+    pub(super) guest: Guest,
+    /// Its package tunnel; connections wait until somebody serves them.
+    pub(super) tunnels: mpsc::Receiver<TunnelConnection>,
+}
+
+impl Answering {
+    /// Waits for the agent of a machine that was started, and makes the machine ready.
+    pub(super) async fn of(workshop: &Workshop, machine: Launched, log: &JobLog) -> Result<Self, StepFailure> {
+        let limit = workshop.limit(|limits| limits.boot);
+        let attached = tokio::select! {
+            attached = Guest::attach(machine.sockets.clone(), machine.started + limit) => {
+                attached.map_err(|error| error.to_string())
+            }
+            // Its sockets tell nothing: a guest that is not there yet looks the same.
+            reason = end_of(machine.ended.clone()) => Err(words_of_end(reason).to_owned()),
+        };
+        let (guest, tunnels) = match attached {
+            Ok(attached) => attached,
+            Err(error) => {
+                log.say(&format!("preflight: the testbed does not answer: {error}"));
+                let tail = console_tail(&machine.console, CONSOLE_SHOWN);
+                if !tail.is_empty() {
+                    log.say("preflight: the end of its console:");
+                    log.output(LogStream::Stdout, &tail);
+                }
+                return Err(StepFailure::Testbed(format!("the testbed did not boot: {error}")));
+            }
+        };
+        let answering = Self {
+            machine,
+            guest,
+            tunnels,
+        };
+        answering.settle(limit).await?;
+        Ok(answering)
+    }
+
+    /// What every testbed needs before its first command; and one that has just booted, its services.
+    async fn settle(&self, limit: Duration) -> Result<(), StepFailure> {
+        let settling = async {
+            self.guest.renew(&Renewal::now(None)).await?;
+            if self.machine.is_clone {
+                return Ok(());
+            }
+            // `degraded` is as good as `running` here: a unit that fails is the image's matter. The agent answers long
+            // before the system is up.
+            let ready = Exec::new(["systemctl", "is-system-running", "--wait"]);
+            self.guest.output(ready).await.map(drop)
+        };
+        self.within(limit, settling).await
+    }
+
+    /// Runs a first command for nothing, since a clone's first costs more than any other, and holds the machine.
+    pub(super) async fn park(&self, limit: Duration) -> Result<(), StepFailure> {
+        let warming = async { self.guest.output(Exec::new(["true"])).await.map(drop) };
+        self.within(limit, warming).await?;
+        let machine = &self.machine;
+        let held = machine.hypervisor.hold(&machine.id).await;
+        held.map_err(|error| StepFailure::Testbed(error.to_string()))
+    }
+
+    /// Lets a machine that was held go on, in the time that it is now.
+    pub(super) async fn go_on(mut self) -> Result<Self, StepFailure> {
+        self.machine.started = std::time::Instant::now();
+        let machine = &self.machine;
+        machine
+            .hypervisor
+            .resume(&machine.id)
+            .await
+            .map_err(|error| StepFailure::Testbed(error.to_string()))?;
+        // It answered before it was held: one that does not now is lost.
+        self.within(LONGEST_RETURN, self.guest.set_clock(SystemTime::now()))
+            .await?;
+        Ok(self)
+    }
+
+    async fn within(
+        &self,
+        limit: Duration,
+        work: impl Future<Output = Result<(), GuestError>>,
+    ) -> Result<(), StepFailure> {
+        let what = "making the testbed ready";
+        tokio::select! {
+            done = work => done.map_err(|error| StepFailure::Testbed(format!("{what}: {error}"))),
+            reason = end_of(self.machine.ended.clone()) => {
+                Err(StepFailure::Testbed(words_of_end(reason).to_owned()))
+            }
+            () = tokio::time::sleep(limit) => {
+                Err(StepFailure::Testbed(format!("{what} took longer than {} s", limit.as_secs())))
+            }
+        }
+    }
+}
+
+/// How long a machine that was held may take to answer again; another is started then.
+const LONGEST_RETURN: Duration = Duration::from_secs(10);
