@@ -11,7 +11,7 @@ use crate::event::Event;
 use crate::ids::{JobId, Moment, TicketId};
 use crate::job::Job;
 use crate::state::State;
-use crate::ticket::{Ticket, TicketStatus};
+use crate::ticket::{Priority, Ticket, TicketStatus};
 
 /// What the command does. The events are to be stored, then applied in their order.
 ///
@@ -80,17 +80,24 @@ impl Draft<'_> {
         self.events.push(event);
     }
 
-    /// Tells every queued ticket whose place has changed.
+    /// Tells every queued ticket whose place has changed. The more urgent ones stand before the others.
     fn place_queue(&mut self) {
         let touched: Vec<TicketId> = self.tickets.keys().copied().collect();
         let others = self.state.open_tickets().filter(|ticket| !touched.contains(&ticket.id));
-        let mut queue: Vec<(Option<Moment>, TicketId, Option<u32>)> = others
+        let mut queue: Vec<(Priority, Option<Moment>, TicketId, Option<u32>)> = others
             .chain(self.tickets.values())
             .filter(|ticket| ticket.status == TicketStatus::Queued)
-            .map(|ticket| (ticket.queued_at, ticket.id, ticket.queue_position))
+            .map(|ticket| {
+                (
+                    ticket.options.priority,
+                    ticket.queued_at,
+                    ticket.id,
+                    ticket.queue_position,
+                )
+            })
             .collect();
         queue.sort_unstable();
-        for ((_, ticket, position), place) in queue.into_iter().zip(1..) {
+        for ((_, _, ticket, position), place) in queue.into_iter().zip(1..) {
             if position != Some(place) {
                 self.push(Event::QueuePlaced {
                     ticket,

@@ -226,6 +226,12 @@ fn the_queue_is_first_come_first_served_and_waiting_tickets_are_not_in_it() {
     assert_eq!(again, Err(Refusal::NotWaiting(first, TicketStatus::Running)));
     house.send(Command::Cancel { ticket: second }).unwrap();
     assert_eq!(place(&house, waiting), Some(1));
+    let options = Options {
+        priority: Priority::Interactive,
+        ..Options::default()
+    };
+    let urgent = house.create(NewTicket { options, ..one() });
+    assert_eq!([urgent, waiting].map(|id| place(&house, id)), [Some(1), Some(2)]);
 }
 
 #[test]

@@ -37,12 +37,13 @@ impl Dispatcher {
             .filter(|(_, record)| record.kept.is_some())
             .map(|(job, record)| folder.kept(job.id, record.attempt))
             .collect();
-        let given: Vec<PathBuf> = ticket
+        let reruns: Vec<PathBuf> = ticket
             .jobs
             .iter()
-            .filter_map(|job| Some(folder.root().join(job.rerun.as_ref()?.staged.as_ref()?)))
+            .filter(|job| job.rerun.is_some())
+            .map(|job| folder.reruns().join(job.id.to_string()))
             .collect();
-        for (parent, known) in [(folder.all_kept(), kept), (folder.reruns(), given)] {
+        for (parent, known) in [(folder.all_kept(), kept), (folder.reruns(), reruns)] {
             for entry in entries(&parent).filter(|entry| !known.contains(&entry.path())) {
                 remove(&entry.path());
             }

@@ -392,6 +392,8 @@ async fn cancel(context: &Context, args: &CancelArgs) -> Result<u8, CliError> {
     } else {
         let word = match summary.status {
             TicketStatus::Cancelled => "is cancelled",
+            // It ended before: what was still to be done for it were reruns.
+            status if status.is_final() => "has ended, and its reruns are cancelled",
             _ => "is being cancelled",
         };
         output::print(&format!("ticket #{} {word}", summary.id))?;
