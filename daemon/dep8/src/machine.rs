@@ -19,7 +19,7 @@ pub enum Stream {
 pub struct Exec<'a> {
     /// The program, looked up in the testbed's `PATH`, and its arguments.
     pub argv: Vec<String>,
-    /// Variables to set beside the testbed's own few.
+    /// Variables to set beside the testbed's own few. `HOME` and `USER`, where the testbed sets them, are the user's.
     pub env: Vec<(String, String)>,
     /// The user, whose groups the command gets too.
     pub user: &'a str,

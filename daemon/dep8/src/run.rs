@@ -123,13 +123,19 @@ pub fn not_prepared(test: &PlannedTest, why: NotPrepared, on_event: OnEvent<'_>)
 /// Where in a testbed a test leaves what is worth keeping: `AUTOPKGTEST_ARTIFACTS`.
 #[must_use]
 pub fn artifacts(scratch: &str, test: &PlannedTest) -> String {
-    format!("{scratch}/{}-artifacts", test.name)
+    format!("{scratch}/{}", artifacts_name(test))
 }
 
 /// Where in a testbed a test has room for its own files: `AUTOPKGTEST_TMP`.
 #[must_use]
 pub fn tmp(scratch: &str) -> String {
-    format!("{scratch}/autopkgtest_tmp")
+    format!("{scratch}/{TMP}")
+}
+
+const TMP: &str = "autopkgtest_tmp";
+
+fn artifacts_name(test: &PlannedTest) -> String {
+    format!("{}-artifacts", test.name)
 }
 
 /// A test's output on its way to the log: the script's own first line is no part of it.
@@ -194,8 +200,9 @@ async fn execute(
     let script = TestScript {
         executes: &test.executes,
         tree: run.tree,
-        artifacts: &artifacts(run.scratch, test),
-        tmp: &tmp(run.scratch),
+        scratch: run.scratch,
+        artifacts: &artifacts_name(test),
+        tmp: TMP,
         parallel: run.parallel.get(),
         as_root,
         normal_user: run.normal_user,
@@ -260,7 +267,12 @@ async fn pull_artifacts(
     on_event: OnEvent<'_>,
 ) -> Result<(), Trouble> {
     let Some(to) = run.artifacts else { return Ok(()) };
-    let pulled = match timeout(run.timeouts.copy, machine.pull_tree(&artifacts(run.scratch, run.test), to)).await {
+    let pulled = match timeout(
+        run.timeouts.copy,
+        machine.pull_tree(&artifacts(run.scratch, run.test), to),
+    )
+    .await
+    {
         Ok(pulled) => pulled,
         Err(_) => Err(MachineError::Lost(
             "timed out on copying artifacts (kind: copy)".to_owned(),

@@ -14,14 +14,21 @@ const USER_PATH: &str = "/usr/local/bin:/usr/bin:/bin:/usr/local/games:/usr/game
 /// The same for root.
 pub(crate) const ROOT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
+/// What `/etc/profile` and root's `~/.profile` start processes for, answered by the shell itself: a process that says a
+/// number, and one that finds that there is no terminal.
+const PROFILE: &str = r#"id() { case $* in -u) echo "$EUID" ;; *) command id "$@" ;; esac; }; mesg() { false; }; \
+    . /etc/profile >/dev/null 2>&1 || true; . ~/.profile >/dev/null 2>&1 || true; unset -f id mesg; set -e;"#;
+
 /// Runs `"$@"` as a child, which a program that makes a session of its own must be, and ends as it ends. The shell's word
 /// on a child that a signal has killed must not become the test's standard error.
-const WRAPPER: &str = r#"exec 3>&2 2>/dev/null; status=0; ( exec "$@" 2>&3 3>&- ) || status=$?; exit "$status""#;
+const RUN: &str = r#"exec 3>&2 2>/dev/null; status=0; ( exec "$@" 2>&3 3>&- ) || status=$?; exit "$status""#;
 
 /// Values for a test's script.
 pub(crate) struct TestScript<'a> {
     pub(crate) executes: &'a Executes,
     pub(crate) tree: &'a str,
+    pub(crate) scratch: &'a str,
+    /// Names of folders in `scratch`.
     pub(crate) artifacts: &'a str,
     pub(crate) tmp: &'a str,
     pub(crate) parallel: u32,
@@ -39,26 +46,24 @@ impl TestScript<'_> {
             Executes::Command(_) => None,
         };
         if let Some(file) = &file {
-            let _ = write!(
-                text,
-                "[ -e {file} ] || {{ echo {}; exit 0; }}; ",
-                quoted(Word::Missing.line())
-            );
+            let missing = quoted(Word::Missing.line());
+            let _ = write!(text, "[ -e {file} ] || {{ echo {missing}; exit 0; }}; ");
         }
         let _ = write!(
             text,
             // `\u` in a prompt is the user's name, and `~` without HOME the user's home: what `id` and `getent` would say.
-            "set -e; umask 022; user='\\u'; export USER=\"${{user@P}}\"; unset HOME; HOME=~; export HOME=\"${{HOME:-/}}\"; \
-             export LOGNAME=\"$USER\" SHELL=/bin/bash PATH={path}; \
-             . /etc/profile >/dev/null 2>&1 || true; . ~/.profile >/dev/null 2>&1 || true; set -e; \
-             mkdir -p -m 1777 -- {artifacts}; export AUTOPKGTEST_ARTIFACTS={artifacts} ADT_ARTIFACTS={artifacts}; \
-             mkdir -p -m 755 -- {tmp}; export AUTOPKGTEST_TMP={tmp} ADTTMP={tmp}; \
+            "set -e; umask 022; name='\\u'; export USER=\"${{USER:-${{name@P}}}}\"; HOME=\"${{HOME:-$(echo ~)}}\"; \
+             export HOME LOGNAME=\"$USER\" SHELL=/bin/bash PATH={path}; {PROFILE} \
+             export AUTOPKGTEST_ARTIFACTS={artifacts} ADT_ARTIFACTS={artifacts}; \
+             export AUTOPKGTEST_TMP={tmp} ADTTMP={tmp}; mkdir -p -m 1777 -- {folders}; \
              export DEBIAN_FRONTEND=noninteractive LANG=C.UTF-8 DEB_BUILD_OPTIONS=parallel={parallel}; \
              unset LANGUAGE LC_CTYPE LC_NUMERIC LC_TIME LC_COLLATE LC_MONETARY LC_MESSAGES LC_PAPER LC_NAME LC_ADDRESS \
              LC_TELEPHONE LC_MEASUREMENT LC_IDENTIFICATION LC_ALL; cd {tree}; ",
             path = if self.as_root { ROOT_PATH } else { USER_PATH },
-            artifacts = quoted(self.artifacts),
-            tmp = quoted(self.tmp),
+            artifacts = quoted(&format!("{}/{}", self.scratch, self.artifacts)),
+            tmp = quoted(&format!("{}/{}", self.scratch, self.tmp)),
+            // On the way to the artifacts the other folder is made, with the mode of a parent: 755. One process for two.
+            folders = quoted(&format!("{}/{}/../{}", self.scratch, self.tmp, self.artifacts)),
             parallel = self.parallel,
             tree = quoted(self.tree),
         );
@@ -66,18 +71,18 @@ impl TestScript<'_> {
             let user = quoted(user);
             let _ = write!(text, "export AUTOPKGTEST_NORMAL_USER={user} ADT_NORMAL_USER={user}; ");
         }
-        if let Some(file) = &file {
-            let _ = write!(text, "[ -x {file} ] || chmod +x {file}; ");
-        }
-        let _ = write!(
-            text,
-            "echo {}; exec sh -c {} sh ",
-            quoted(Word::Ready.line()),
-            quoted(WRAPPER)
-        );
+        let ready = quoted(Word::Ready.line());
         let _ = match (self.executes, file) {
-            (Executes::Command(command), _) => write!(text, "bash -ec {}", quoted(command)),
-            (Executes::File(_), file) => write!(text, "{}", file.unwrap_or_default()),
+            (Executes::File(_), Some(file)) => write!(
+                text,
+                // A script that does not name its interpreter is for sh, which bash would not start for it.
+                "[ -x {file} ] || chmod +x {file}; set -- {file}; begin=; IFS= read -rn 2 begin 2>/dev/null <{file} || true; \
+                 echo {ready}; [ \"$begin\" = '#!' ] || exec sh -c {run} sh \"$@\"; {RUN}",
+                run = quoted(RUN),
+            ),
+            (Executes::Command(command), _) | (Executes::File(command), None) => {
+                write!(text, "echo {ready}; set -- bash -ec {}; {RUN}", quoted(command))
+            }
         };
         text
     }
@@ -119,8 +124,9 @@ mod tests {
         let script = TestScript {
             executes: &executes,
             tree: &path(""),
-            artifacts: &path("artifacts"),
-            tmp: &path("tmp"),
+            scratch: &path("scratch"),
+            artifacts: "artifacts",
+            tmp: "tmp",
             parallel: 1,
             as_root: true,
             normal_user: None,

@@ -71,7 +71,8 @@ const LONG: Duration = Duration::from_secs(60);
 async fn environment_artifacts_and_lines() {
     let folder = tempfile::tempdir().unwrap();
     let command = "echo $DEB_BUILD_OPTIONS $LANG; echo made > $AUTOPKGTEST_ARTIFACTS/file; \
-        [ $ADTTMP = $AUTOPKGTEST_TMP ]; [ $ADT_ARTIFACTS = $AUTOPKGTEST_ARTIFACTS ]; [ -n \"$HOME\" ]; [ $USER = $(id -nu) ]";
+        [ $ADTTMP = $AUTOPKGTEST_TMP ]; [ $ADT_ARTIFACTS = $AUTOPKGTEST_ARTIFACTS ]; [ $USER:$HOME = $(getent passwd $(id -u) | cut -d: -f1,6) ]; \
+        [ $(stat -c %a $AUTOPKGTEST_ARTIFACTS/ $AUTOPKGTEST_TMP/ | tr '\\n' ,) = 1777,755, ]";
     let test = test(&format!("Test-Command: {command}\nDepends:\nFeatures: test-name=env\n"));
     let (result, lines, output) = run(&local::LocalMachine::with_env(&[]), &test, folder.path(), LONG).await;
     assert_eq!(result.unwrap().status, TestStatus::Pass);

@@ -73,6 +73,8 @@ impl TestMachine for LocalMachine {
     async fn exec(&self, command: &Exec<'_>, on_output: OnOutput<'_>) -> Result<ExitStatus, MachineError> {
         let mut child = Command::new(&command.argv[0])
             .args(&command.argv[1..])
+            .env_remove("HOME")
+            .env_remove("USER")
             .envs(command.env.iter().chain(&self.env).map(|(name, value)| (name, value)))
             .current_dir(command.cwd)
             .stdin(Stdio::null())
