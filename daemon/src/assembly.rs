@@ -106,6 +106,7 @@ pub async fn services(home: &Home, config: &Config) -> Result<(Services, Arc<Hos
             machines,
             overlays,
             initrds: folders.cache.join("initrds"),
+            budget: desk.budget(),
         },
         installation,
         Arc::clone(&host) as _,

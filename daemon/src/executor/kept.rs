@@ -20,6 +20,8 @@ use super::testbed::Testbed;
 use super::workshop::{BootImage, Workshop};
 use crate::services::JobReport;
 
+/// Bytes that a failed testbed takes on the disk, mostly its memory.
+const USUAL_SIZE: u64 = 512 << 20;
 const FORMAT: u32 = 1;
 const RECORD: &str = "kept.json";
 const DISK: &str = "disk.qcow2";
@@ -90,6 +92,12 @@ impl KeptTestbed {
             scene: record.scene,
             memory_name: record.memory_name,
         })
+    }
+
+    /// Where its files are.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        &self.folder
     }
 
     /// The frozen machine.
@@ -181,6 +189,8 @@ impl JobContext {
             .mode(0o711)
             .create(&aside)
             .map_err(broken)?;
+        let room = self.workshop.folders.budget.make_room_at(&all, USUAL_SIZE).await;
+        let _room = room.map_err(|error| StepFailure::Testbed(error.to_string()))?;
         let kept = async {
             let hypervisor = self.workshop.hypervisor().await?;
             let frozen = hypervisor

@@ -81,7 +81,13 @@ impl JobContext {
                     layer: Some(found),
                 });
             }
-            let draft = templates.draft(&self.workshop)?;
+            let (draft, _room) = match templates.draft(&self.workshop).await {
+                Ok(made) => made,
+                Err(why) => {
+                    self.log.say(&format!("preflight: no layer is kept: {why}"));
+                    break;
+                }
+            };
             let cloned =
                 Testbed::clone_of(&self.workshop, &below, Some(&draft), &spec, &self.log, &self.leases).await?;
             let Some(testbed) = cloned else { continue };

@@ -1,7 +1,7 @@
 //! Opens shells in testbeds: a fresh one of a series, a ticket's image, or a clone of a failed testbed that was kept. Pumps
 //! the streams between the guest and whoever holds the shell, and takes the testbed down when either is done.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -22,6 +22,7 @@ use super::machine::{Ground, Launch, Launched};
 use super::remains::Leases;
 use super::testbed::{Testbed, TestbedSpec};
 use super::workshop::{BootImage, Workshop, repository};
+use crate::disk::Hold;
 use crate::shells::{Exit, OpenShell, Phase, ShellEnds, ShellInfo, ShellOutput, ShellRequest, Shells, Target};
 
 /// The shell of who asks for none.
@@ -50,8 +51,10 @@ struct Place {
 struct Leased {
     testbed: Testbed,
     leases: Leases,
-    /// Holds the log's files.
+    /// The log's files.
     _scratch: tempfile::TempDir,
+    /// Whose files are not to go meanwhile: no job tells that they are used.
+    _holds: Vec<Hold>,
 }
 
 impl TestbedShells {
@@ -119,8 +122,23 @@ impl TestbedShells {
         Ok(place)
     }
 
+    /// Keeps what the testbed will stand on.
+    fn hold(&self, place: &Place) -> Result<Vec<Hold>, StepFailure> {
+        let mut folders = vec![place.image.base.folder().to_owned()];
+        match &place.kept {
+            Some(kept) => folders.push(kept.folder().to_owned()),
+            None => folders.extend(place.image.disk.parent().map(Path::to_owned)),
+        }
+        let hold = |folder: PathBuf| {
+            let held = self.workshop.folders.budget.hold(&folder);
+            held.map_err(|error| StepFailure::Testbed(format!("{}: {error}", folder.display())))
+        };
+        folders.into_iter().map(hold).collect()
+    }
+
     async fn lease(&self, place: &Place) -> Result<Leased, StepFailure> {
         let workshop = &self.workshop;
+        let holds = self.hold(place)?;
         let (log, scratch) = workshop.scratch_log("shell-")?;
         let repository = place.folder.as_ref().map(repository).filter(|folder| folder.exists());
         let session = workshop.session(
@@ -165,6 +183,7 @@ impl TestbedShells {
             testbed,
             leases,
             _scratch: scratch,
+            _holds: holds,
         })
     }
 }
@@ -209,6 +228,7 @@ impl Shells for TestbedShells {
                 testbed,
                 leases,
                 _scratch,
+                _holds,
             } = leased;
             drop(testbed);
             if let Some((ends, end)) = end {

@@ -20,10 +20,14 @@ use super::remains::Leases;
 use super::testbed::Testbed;
 use super::testbed_doctor::Experience;
 use super::workshop::{BootImage, Workshop};
+use crate::disk::Room;
 
 /// On hosts with no more processors than this, emulated guests boot one at a time: their kernels calibrate their timers
 /// against the host's clock, and two at once calibrate them wrongly.
 const FEW_PROCESSORS: usize = 4;
+
+/// Bytes that a template takes on the disk, mostly its memory: 300 to 400 MiB were measured for a system at rest.
+const USUAL_SIZE: u64 = 512 << 20;
 
 /// The templates, and what this daemon has learnt about them.
 pub struct Templates {
@@ -114,6 +118,10 @@ impl Templates {
                 Ok(template) => return Ok(Some(template)),
                 Err(Missed::Boot(failure)) => return Err(failure),
                 Err(Missed::Freeze(why)) => self.note_broken(method, &why, log),
+                Err(Missed::NoRoom(why)) => {
+                    log.say(&format!("preflight: no template, so that the testbed boots: {why}"));
+                    return Ok(None);
+                }
             }
         }
         Ok(None)
@@ -127,7 +135,7 @@ impl Templates {
         log: &JobLog,
         leases: &Leases,
     ) -> Result<Arc<Template>, Missed> {
-        let draft = self.draft(workshop).map_err(Missed::Boot)?;
+        let (draft, _room) = self.draft(workshop).await.map_err(|why| Missed::NoRoom(why.to_string()))?;
         let launch = Launch {
             image,
             ground: Ground::Image,
@@ -188,11 +196,13 @@ impl Templates {
         });
     }
 
-    /// A draft whose name is nobody else's.
-    pub(super) fn draft(&self, workshop: &Workshop) -> Result<Draft, StepFailure> {
-        self.store
-            .draft(&workshop.new_machine().number().to_string())
-            .map_err(|error| StepFailure::Testbed(format!("the templates: {error}")))
+    /// A draft whose name is nobody else's, and the room for it: to be kept until it is published.
+    pub(super) async fn draft(&self, workshop: &Workshop) -> Result<(Draft, Room), StepFailure> {
+        let broken = |error: &dyn std::fmt::Display| StepFailure::Testbed(format!("the templates: {error}"));
+        let room = workshop.folders.budget.make_room(USUAL_SIZE).await;
+        let room = room.map_err(|error| broken(&error))?;
+        let draft = self.store.draft(&workshop.new_machine().number().to_string());
+        Ok((draft.map_err(|error| broken(&error))?, room))
     }
 
     /// The template of that name, if it is there.
@@ -264,6 +274,8 @@ enum Missed {
     Boot(StepFailure),
     /// It boots, and can't be frozen.
     Freeze(String),
+    /// There is no room for it.
+    NoRoom(String),
 }
 
 /// What a template of an image is named by.

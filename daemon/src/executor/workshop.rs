@@ -25,6 +25,7 @@ use super::log::JobLog;
 use super::pool::Pool;
 use super::templates::Templates;
 use super::ticket_image::TicketImages;
+use crate::disk::Budget;
 
 /// What guests call the ticket's repository: the same in all tickets.
 pub(crate) const REPOSITORY: &str = "packages";
@@ -74,6 +75,8 @@ pub struct JobFolders {
     pub overlays: PathBuf,
     /// Composed initrds, which can be made again.
     pub initrds: PathBuf,
+    /// How much of the disk they may take.
+    pub budget: Budget,
 }
 
 /// Connects to the hypervisor when the first job needs it, so that a daemon starts on a host that lacks one.

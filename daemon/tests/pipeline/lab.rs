@@ -20,6 +20,7 @@ use preflight_vm_images::{
 };
 use preflightd::bootstrap::{Daemon, Home};
 use preflightd::config::Config;
+use preflightd::disk::Budget;
 use preflightd::executor::{JobFolders, JobSettings, Limits, PipelineExecutor, TicketImages, Workshop, make_reachable};
 use preflightd::images::WorkshopImages;
 use preflightd::pipeline::intake::SourceIntake;
@@ -193,6 +194,7 @@ impl Lab {
                 machines,
                 overlays,
                 initrds: folders.cache.join("initrds"),
+                budget: Budget::unlimited(),
             },
             InstallationId::new("lab").unwrap(),
             Arc::new(self.machines.clone()),
