@@ -4,6 +4,7 @@
 mod feed;
 mod handlers;
 mod session;
+mod shell;
 
 use std::io;
 use std::path::{Path, PathBuf};
