@@ -89,7 +89,7 @@ impl Reports {
     }
 
     /// A sign of life: the guest lives, or what is done on the host gets on. From the first one on the attempt is
-    /// watched: when neither a beat nor a report comes for ten heartbeats ([`crate::services::HostDoctor::heartbeat`]),
+    /// watched: when neither a beat nor a report comes for twelve heartbeats ([`crate::services::HostDoctor::heartbeat`]),
     /// it is unresponsive. Cheap: it is no event, and wakes nobody.
     pub fn beat(&self) {
         self.0.pulse.send_replace(Some(Instant::now()));

@@ -11,8 +11,9 @@ use crate::reports::Addressed;
 /// What an attempt's record says that this daemon has stopped.
 const STOPPED: &str = "interrupted by the daemon's stop";
 
-/// After how many heartbeats without a sign of life an attempt is unresponsive.
-const HEARTBEATS: u32 = 10;
+/// After how many heartbeats without a sign of life an attempt is unresponsive: ten, and two more in which an executor
+/// whose guest is silent can say so itself and keep what the guest has come to.
+const HEARTBEATS: u32 = 10 + 2;
 
 impl Dispatcher {
     /// How long an attempt may say nothing.
