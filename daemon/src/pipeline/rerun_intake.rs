@@ -7,7 +7,7 @@ use std::os::unix::fs::{OpenOptionsExt, PermissionsExt, symlink};
 use std::path::{Component, Path, PathBuf};
 
 use preflight_debian::{Control, TextFile};
-use preflight_protocol::error::{ErrorCode, RpcError};
+use preflight_protocol::error::RpcError;
 use preflight_store::TicketsFolder;
 use walkdir::WalkDir;
 
@@ -177,6 +177,8 @@ fn stays_within(place: &Path, target: &Path) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use preflight_protocol::error::ErrorCode;
+
     use super::*;
 
     const CONTROL_TEXT: &str = "Source: hello\nMaintainer: J <j@example.org>\n\nPackage: hello\nArchitecture: any\n";

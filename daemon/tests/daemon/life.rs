@@ -7,7 +7,7 @@ use preflight_core::JobKind;
 use preflight_protocol::client::ClientError;
 use preflight_protocol::error::ErrorCode;
 use preflight_protocol::event::EventKind;
-use preflight_protocol::ids::{Attempt, ImageId, JobId, Sequence, Series, TicketId};
+use preflight_protocol::ids::{Attempt, ImageId, JobId, Sequence, TicketId};
 use preflight_protocol::job::JobState;
 use preflight_protocol::log::LogName;
 use preflight_protocol::method::*;

@@ -6,7 +6,6 @@ use preflight_core::JobKind;
 use preflight_protocol::client::Notification;
 use preflight_protocol::event::EventKind;
 use preflight_protocol::ids::{JobId, TicketId};
-use preflight_protocol::method::*;
 use preflight_protocol::ticket::TicketStatus;
 use preflight_store::LogStream;
 use preflightd::services::JobReport;
