@@ -49,6 +49,9 @@ _preflight() {
             preflight,logs)
                 cmd="preflight__subcmd__logs"
                 ;;
+            preflight,rerun)
+                cmd="preflight__subcmd__rerun"
+                ;;
             preflight,results)
                 cmd="preflight__subcmd__results"
                 ;;
@@ -119,7 +122,7 @@ _preflight() {
 
     case "${cmd}" in
         preflight)
-            opts="-h -V --color --provoke-panic --help --version check ticket status logs results shell image du gc lock daemon doctor generate create_ticket update_ticket get_image"
+            opts="-h -V --color --provoke-panic --help --version check ticket status logs results rerun shell image du gc lock daemon doctor generate create_ticket update_ticket get_image"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -656,6 +659,32 @@ _preflight() {
                     return 0
                     ;;
                 -C)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        preflight__subcmd__rerun)
+            opts="-w -h -V --with --json --color --help --version"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --with)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -w)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

@@ -35,6 +35,7 @@ complete -c preflight -n "__fish_preflight_needs_command" -f -a "ticket" -d 'Mak
 complete -c preflight -n "__fish_preflight_needs_command" -f -a "status" -d 'Show the daemon and the open tickets, or one ticket'
 complete -c preflight -n "__fish_preflight_needs_command" -f -a "logs" -d 'Print a ticket\'s logs'
 complete -c preflight -n "__fish_preflight_needs_command" -f -a "results" -d 'Print a ticket\'s test results'
+complete -c preflight -n "__fish_preflight_needs_command" -f -a "rerun" -d 'Run one test of a ticket once more, with what you have edited'
 complete -c preflight -n "__fish_preflight_needs_command" -f -a "shell" -d 'Open a shell in a testbed, or run a command there'
 complete -c preflight -n "__fish_preflight_needs_command" -f -a "image" -d 'List, build, fetch and remove images'
 complete -c preflight -n "__fish_preflight_needs_command" -f -a "du" -d 'Show what takes the disk, and why something stays'
@@ -190,6 +191,13 @@ never\t'Never'"
 complete -c preflight -n "__fish_preflight_using_subcommand results" -l json -d 'The same as --format json'
 complete -c preflight -n "__fish_preflight_using_subcommand results" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c preflight -n "__fish_preflight_using_subcommand results" -s V -l version -d 'Print version'
+complete -c preflight -n "__fish_preflight_using_subcommand rerun" -s w -l with -d 'Take debian/tests and debian/control from this source tree, or this one file of debian/tests' -r -F
+complete -c preflight -n "__fish_preflight_using_subcommand rerun" -l color -d 'When to use colours' -r -f -a "auto\t'On a terminal, where NO_COLOR is not set'
+always\t'Always'
+never\t'Never'"
+complete -c preflight -n "__fish_preflight_using_subcommand rerun" -l json -d 'Print one JSON object at the end (schema cli-rerun.json); the log goes to standard error'
+complete -c preflight -n "__fish_preflight_using_subcommand rerun" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c preflight -n "__fish_preflight_using_subcommand rerun" -s V -l version -d 'Print version'
 complete -c preflight -n "__fish_preflight_using_subcommand shell" -s j -l job -d 'Which job of the ticket: its number, or what it does (`build`, `test`), or that of a source (`test/hello`)' -r
 complete -c preflight -n "__fish_preflight_using_subcommand shell" -s u -l user -d 'The user in the testbed; whose command failed, or root' -r
 complete -c preflight -n "__fish_preflight_using_subcommand shell" -s C -l chdir -d 'The folder in the testbed; where the job failed, or the user\'s home' -r -F

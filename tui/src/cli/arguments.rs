@@ -2,7 +2,7 @@
 
 use clap::{Parser, Subcommand, ValueEnum};
 
-use super::{change, check, daemon, doctor, du, gc, generate, image, lock, logs, results, shell, status, ticket};
+use super::{change, check, daemon, doctor, du, gc, generate, image, lock, logs, rerun, results, shell, status, ticket};
 
 /// Check Debian and Ubuntu packages before you submit them: build, rebuild the image, run the dep8 tests, offline.
 #[derive(Debug, Parser)]
@@ -107,6 +107,9 @@ pub enum Command {
         after_help = "Examples:\n  preflight results 12\n  preflight results 12 --format subunit | subunit-stats"
     )]
     Results(results::Args),
+    /// Run one test of a ticket once more, with what you have edited
+    #[command(after_help = rerun::AFTER)]
+    Rerun(rerun::Args),
     /// Open a shell in a testbed, or run a command there
     #[command(after_help = shell::AFTER)]
     Shell(shell::Args),

@@ -18,6 +18,7 @@ pub mod logs;
 pub mod output;
 pub mod progress;
 pub mod report;
+pub mod rerun;
 pub mod results;
 pub mod run;
 pub mod screen;

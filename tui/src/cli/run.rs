@@ -9,7 +9,7 @@ use super::arguments::{Cli, ColorChoice, Command};
 use super::context::Context;
 use super::error::{CliError, code};
 use super::output::Output;
-use super::{check, daemon, doctor, du, gc, generate, image, lock, logs, results, screen, shell, status, ticket};
+use super::{check, daemon, doctor, du, gc, generate, image, lock, logs, rerun, results, screen, shell, status, ticket};
 use crate::conn::attach::Endpoint;
 use crate::theme::Role;
 
@@ -97,6 +97,7 @@ async fn dispatch(context: &Context, command: Command) -> Result<u8, CliError> {
         Command::Status(args) => status::run(context, args).await,
         Command::Logs(args) => logs::run(context, args).await,
         Command::Results(args) => results::run(context, args).await,
+        Command::Rerun(args) => rerun::run(context, args).await,
         Command::Shell(args) => shell::run(context, args).await,
         Command::Image(args) => image::run(context, args).await,
         Command::Du(args) => du::run(context, args).await,

@@ -23,8 +23,9 @@ use preflight_protocol::error::{ErrorCode, RpcError};
 use preflight_protocol::event::{BEAT, Beat, EVENT, Envelope, EventKind};
 use preflight_protocol::handshake::{DaemonHello, PROTOCOL_VERSION};
 use preflight_protocol::health::{Check, DaemonStatus};
-use preflight_protocol::ids::{ImageId, Moment, Sequence, TicketId};
+use preflight_protocol::ids::{Attempt, ImageId, Moment, Sequence, TicketId};
 use preflight_protocol::image::{ImageFiles, ImageInfo};
+use preflight_protocol::job::{JobKind, Rerun};
 use preflight_protocol::log::LogInfo;
 use preflight_protocol::message::Message;
 use preflight_protocol::method::{self, Method};
@@ -203,6 +204,22 @@ impl State {
                     summary.finished_at = Some(now);
                 });
                 write(self.show(request.id)?.summary)
+            }
+            method::TicketRerun::NAME => {
+                let request: method::TicketRerun = read(params)?;
+                let ticket = self.show(request.ticket)?;
+                let id = 1 + ticket.jobs.iter().map(|job| job.id.0).max().unwrap_or(0);
+                let mut job = fixtures::job(request.ticket.0, id, JobKind::Test, Some(&ticket.summary.sources[0]));
+                job.rerun = Some(Rerun {
+                    test: request.test,
+                    dirty: request.with.is_some(),
+                });
+                let answer = method::TicketRerunning {
+                    job: job.id,
+                    attempt: Attempt(1),
+                };
+                self.happen(request.ticket, EventKind::JobChanged(Box::new(job)));
+                write(answer)
             }
             method::LogList::NAME => {
                 let request: method::LogList = read(params)?;
