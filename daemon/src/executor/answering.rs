@@ -15,12 +15,40 @@ use super::workshop::Workshop;
 /// So much of a guest's console is shown when it does not boot.
 const CONSOLE_SHOWN: u64 = 4096;
 
+/// A healthy agent gives a sign of life each second; unscaled, so much may lie between two.
+const HEARTBEAT: Duration = Duration::from_secs(3);
+/// A testbed that misses so many is lost.
+const HEARTBEATS: u32 = 10;
+
+/// How long a guest may give no sign of life on this host.
+fn patience(workshop: &Workshop) -> Duration {
+    workshop.scaled(HEARTBEAT) * HEARTBEATS
+}
+
+/// Waits until a guest has given no sign of life for so long that none will come.
+pub(super) async fn silence(guest: &Guest, patience: Duration) -> StepFailure {
+    let mut health = guest.health();
+    loop {
+        match tokio::time::timeout(patience, health.changed()).await {
+            Ok(Ok(())) => {}
+            // The session is over: whoever uses it is told so.
+            Ok(Err(_)) => std::future::pending().await,
+            Err(_) => {
+                let seconds = patience.as_secs();
+                return StepFailure::Unresponsive(format!("the testbed has given no sign of life for {seconds} s"));
+            }
+        }
+    }
+}
+
 /// A machine whose agent answers.
 pub(super) struct Answering {
     pub(super) machine: Launched,
     pub(super) guest: Guest,
     /// Its package tunnel; connections wait until somebody serves them.
     pub(super) tunnels: mpsc::Receiver<TunnelConnection>,
+    /// How long it may give no sign of life.
+    pub(super) patience: Duration,
 }
 
 impl Answering {
@@ -50,6 +78,7 @@ impl Answering {
             machine,
             guest,
             tunnels,
+            patience: patience(workshop),
         };
         answering.settle(limit).await?;
         Ok(answering)
@@ -105,6 +134,7 @@ impl Answering {
             reason = end_of(self.machine.ended.clone()) => {
                 Err(StepFailure::Testbed(words_of_end(reason).to_owned()))
             }
+            silent = silence(&self.guest, self.patience) => Err(silent),
             () = tokio::time::sleep(limit) => {
                 Err(StepFailure::Testbed(format!("{what} took longer than {} s", limit.as_secs())))
             }

@@ -12,7 +12,7 @@ use preflight_store::LogStream;
 use preflight_testbed::template::{Draft, Template};
 use preflight_testbed::{Disk, DiskFormat, EndReason, Frozen, MachineId, Method, Priority};
 
-use super::answering::Answering;
+use super::answering::{Answering, silence};
 use super::attempts::{Attempts, SeenAttempt};
 use super::context::JobContext;
 use super::failure::StepFailure;
@@ -21,10 +21,6 @@ use super::machine::{Ground, Launch, Launched, Tasks, end_of, words_of_end};
 use super::remains::Leases;
 use super::workshop::{BootImage, Workshop};
 
-/// A healthy agent gives a sign of life each second; unscaled, so much may lie between two.
-const HEARTBEAT: Duration = Duration::from_secs(3);
-/// A testbed that misses so many is lost.
-const HEARTBEATS: u32 = 10;
 /// libvirt tells of a machine's end a moment after its socket has closed.
 const END_KNOWN: Duration = Duration::from_secs(2);
 
@@ -148,6 +144,7 @@ impl Testbed {
             machine,
             guest,
             mut tunnels,
+            patience,
         } = answering;
         let mut tasks = Tasks::default();
         let attempts = Attempts::new(guest.network_attempts(), log.clone());
@@ -177,7 +174,7 @@ impl Testbed {
             log: log.clone(),
             _tasks: tasks,
             attempts,
-            patience: workshop.scaled(HEARTBEAT) * HEARTBEATS,
+            patience,
             own_limit: workshop.limit(|limits| limits.copy),
         }
     }
@@ -296,18 +293,7 @@ impl Testbed {
 
     /// Waits until the guest has given no sign of life for so long that none will come.
     pub async fn silence(&self) -> StepFailure {
-        let mut health = self.guest.health();
-        loop {
-            match tokio::time::timeout(self.patience, health.changed()).await {
-                Ok(Ok(())) => {}
-                // The session is over: whoever uses it is told so.
-                Ok(Err(_)) => std::future::pending().await,
-                Err(_) => {
-                    let seconds = self.patience.as_secs();
-                    return StepFailure::Unresponsive(format!("the testbed has given no sign of life for {seconds} s"));
-                }
-            }
-        }
+        silence(&self.guest, self.patience).await
     }
 
     /// A failure of the guest's channel in the hypervisor's words, where the machine has ended.
