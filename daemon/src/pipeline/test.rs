@@ -121,6 +121,14 @@ impl From<StepFailure> for Stopped {
     }
 }
 
+/// Waits for room that was asked for.
+async fn granted(widening: &mut Option<BoxFuture<'_, Wider>>) -> Wider {
+    match widening {
+        Some(widening) => widening.await,
+        None => std::future::pending().await,
+    }
+}
+
 /// Takes note that what a group of tests needs is there, or why it cannot be.
 fn note((group, why): (GroupIndex, Option<NotPrepared>), order: &mut Order, impossible: &[OnceLock<NotPrepared>]) {
     if let Some(why) = why {
@@ -143,6 +151,7 @@ async fn run_all(grounds: &Grounds<'_>, book: &mut Book<'_>, record: &mut Record
     let room = &context.order.room;
     // The first testbed is covered by the job's turn.
     let mut beside: Vec<Wider> = Vec::new();
+    let mut widening: Option<BoxFuture<'_, Wider>> = None;
     let mut running: FuturesUnordered<BoxFuture<'_, (TestIndex, Result<Ended, Stop>)>> = FuturesUnordered::new();
     loop {
         if grounds.health.failed().is_some() {
@@ -168,6 +177,11 @@ async fn run_all(grounds: &Grounds<'_>, book: &mut Book<'_>, record: &mut Record
                 (test, ended)
             }));
         }
+        beside.truncate(running.len().saturating_sub(1));
+        // Kept from one round to the next: who asks anew stands last again.
+        widening = order
+            .next()
+            .map(|_| widening.take().unwrap_or_else(|| Box::pin(room.widen())));
         let is_all_copied = book.write_down(record)?;
         if book.is_complete() {
             return Ok(());
@@ -175,7 +189,6 @@ async fn run_all(grounds: &Grounds<'_>, book: &mut Book<'_>, record: &mut Record
         tokio::select! {
             Some(word) = told.recv() => note(word, &mut order, &impossible),
             Some((test, outcome)) = running.next() => {
-                beside.truncate(running.len().saturating_sub(1));
                 let ended = outcome.map_err(|stop| Stopped { by: Some(test), stop })?;
                 // What it has told comes before its end.
                 while let Ok(word) = told.try_recv() {
@@ -184,7 +197,10 @@ async fn run_all(grounds: &Grounds<'_>, book: &mut Book<'_>, record: &mut Record
                 order.ended(test);
                 book.end(test, ended);
             }
-            wider = room.widen(), if order.next().is_some() => beside.push(wider),
+            wider = granted(&mut widening) => {
+                widening = None;
+                beside.push(wider);
+            }
             () = book.grown(), if is_all_copied => {}
             () = std::future::ready(()), if !is_all_copied => {}
         }
