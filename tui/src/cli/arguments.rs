@@ -2,7 +2,9 @@
 
 use clap::{Parser, Subcommand, ValueEnum};
 
-use super::{change, check, daemon, doctor, du, gc, generate, image, lock, logs, rerun, results, shell, status, ticket};
+use super::{
+    change, check, daemon, doctor, du, gc, generate, image, lock, logs, rerun, results, shell, status, ticket,
+};
 
 /// Check Debian and Ubuntu packages before you submit them: build, rebuild the image, run the dep8 tests, offline.
 #[derive(Debug, Parser)]

@@ -138,7 +138,7 @@ fn of_kind<'a>(ticket: &'a Ticket, kind: JobKind, source: Option<&str>) -> Resul
 }
 
 fn is_kept(job: &Job) -> bool {
-    job.newest().is_some_and(|attempt| attempt.kept.is_some())
+    job.attempts.iter().any(|attempt| attempt.kept.is_some())
 }
 
 fn ended_at(job: &Job) -> Option<Moment> {
