@@ -3,6 +3,7 @@
 
 use std::num::NonZeroU32;
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use jiff::Zoned;
 use preflight_core::FirstError;
@@ -125,10 +126,16 @@ pub(super) async fn run(
             });
         }
     };
+    let has_begun = AtomicBool::new(false);
     let ended = tokio::select! {
         biased;
-        () = grounds.health.given_up.cancelled() => Ok(Ended::pointless()),
-        ended = in_testbed(context, grounds, test, &id, &testbed) => ended,
+        () = grounds.health.given_up.cancelled() => {
+            if has_begun.load(Ordering::Relaxed) {
+                say(context, &format!("test {}: -----------------------]", test.name));
+            }
+            Ok(Ended::pointless())
+        }
+        ended = in_testbed(context, grounds, test, &id, &testbed, &has_begun) => ended,
     };
     context.lock(&testbed.session);
     match &ended {
@@ -166,6 +173,7 @@ async fn in_testbed(
     test: &PlannedTest,
     id: &TestId,
     testbed: &Testbed,
+    has_begun: &AtomicBool,
 ) -> Result<Ended, Stop> {
     let workshop = &context.workshop;
     let user = grounds.image.user();
@@ -187,6 +195,7 @@ async fn in_testbed(
     let mut output = None;
     let result = run::run(&machine, &test_run, &mut |event| {
         if matches!(event, RunEvent::Began) {
+            has_begun.store(true, Ordering::Relaxed);
             output = Some(context.log.next_line());
         }
         tell(context, grounds, id, event);
