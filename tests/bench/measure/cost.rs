@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use preflight_tests::progress;
+use preflight_tests::wait::wait_until;
 use serde_json::Value;
 
 use crate::bed::{Bed, Pool, SHORT};
@@ -19,6 +20,7 @@ pub(crate) fn measure(bed: &Bed, count: u32, findings: &mut Findings) -> Result<
     bed.restart(Pool::None)?;
     many_tests::check(bed)?;
     bed.claim()?;
+    wait_until("the end of the last machine", SHORT, || bed.home.machines().is_empty());
     let mut clones: Vec<Live> = Vec::new();
     let mut sums = vec![0.0];
     for number in 1..=count {

@@ -31,7 +31,9 @@ pub(crate) fn measure(bed: &Bed, count: u32, findings: &mut Findings) -> Result<
         let path = tree.display().to_string();
         let test = format!("{FIXTURE}/edited");
         let mut live = Live::start(bed.home.command(&["rerun", &ticket, &test, "--with", &path]), false)?;
-        let line = live.await_line("the edited test's line", SHORT, |line| line.text.trim() == next)?;
+        let line = live.await_line("the edited test's line", SHORT, |line| {
+            line.text.split_whitespace().last() == Some(next.as_str())
+        })?;
         live.finish(SHORT, |_| {})?.with_code(&[0])?;
         progress::say(&format!("rerun {number} of {count}: {:.2?}", line.after));
         found.push(line.after.as_secs_f64());
