@@ -426,6 +426,53 @@ async fn what_cannot_be_opened_is_refused_and_the_connection_goes_on() {
     drop(daemon);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_failed_tickets_shell_is_where_it_failed_last_unless_a_testbed_was_kept() {
+    use preflight_core::{Ending, JobKind, Outcome};
+    use preflightd::services::JobReport;
+    use preflightd::testing::Step;
+    let fail = |kept: bool| {
+        let ending = JobReport::Finished(Ending::new(Outcome::Fail, None));
+        let kept = kept.then_some(Step::Report(JobReport::Kept { bytes: 1 }));
+        kept.into_iter().chain([Step::Report(ending)]).collect()
+    };
+    for kept in [None, Some("first")] {
+        let house = House::new(move |kind, source| match kind {
+            JobKind::Test => fail(source == kept),
+            _ => vec![],
+        });
+        let _daemon = house.start().await;
+        let mut client = house.client().await;
+        client.subscribe(None).await;
+        let sources = vec![house.source("first", false), house.source("second", false)];
+        let id = client.create(sources).await.id;
+        let ticket = client.until_ended(id).await;
+        let target = ShellTarget::Ticket { ticket: id, job: None };
+        let request = ShellOpen {
+            target,
+            ..request(&["true"])
+        };
+        let chosen = open(&house, &request).await.unwrap().opened.job.unwrap();
+        let job = ticket.jobs.iter().find(|job| job.id == chosen).unwrap();
+        assert_eq!(
+            (job.kind, job.source.as_deref()),
+            (preflight_protocol::job::JobKind::Test, kept.or(Some("second")))
+        );
+        let which = ShellOpen {
+            target: ShellTarget::Ticket {
+                ticket: id,
+                job: Some(JobChoice::Kind {
+                    kind: preflight_protocol::job::JobKind::Test,
+                    source: None,
+                }),
+            },
+            ..request
+        };
+        let error = refusal(&house, &which).await;
+        assert!(error.message.contains("for each of first, second"), "{error}");
+    }
+}
+
 async fn send(stream: &mut UnixStream, id: u64, method: &str, params: Value) {
     let message = json!({"jsonrpc": "2.0", "id": id, "method": method, "params": params});
     let mut frame = vec![];
