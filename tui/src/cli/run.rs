@@ -9,7 +9,9 @@ use super::arguments::{Cli, ColorChoice, Command};
 use super::context::Context;
 use super::error::{CliError, code};
 use super::output::Output;
-use super::{check, daemon, doctor, du, gc, generate, image, lock, logs, rerun, results, screen, shell, status, ticket};
+use super::{
+    check, daemon, doctor, du, gc, generate, image, lock, logs, rerun, results, screen, shell, status, ticket,
+};
 use crate::conn::attach::Endpoint;
 use crate::theme::Role;
 
