@@ -87,10 +87,17 @@ fn open() -> Home {
     let copy = lock.try_clone().unwrap();
     std::mem::forget(lock);
     let home = Home::lasting(&root, copy);
-    home.configure(&format!(
-        "[ticket]\nseries = \"debian-bookworm\"\n\n[testbed]\nkeeper_grace_s = {GRACE}\n"
-    ));
+    home.configure(&configuration(0));
     home
+}
+
+/// The shared home's configuration, with so many clones that may be made ahead: none, unless a test is about them, since a
+/// held machine looks like one that was left behind.
+#[must_use]
+pub fn configuration(pool: u16) -> String {
+    format!(
+        "[ticket]\nseries = \"debian-bookworm\"\n\n[testbed]\nkeeper_grace_s = {GRACE}\npool = {pool}\n"
+    )
 }
 
 /// Removes what earlier runs have left, whatever became of them, except images and archive that may be used again.
@@ -102,7 +109,7 @@ fn clean(root: &Path) {
             .is_ok_and(|made| made.elapsed().is_ok_and(|age| age < YOUNG));
     let mut doomed: Vec<PathBuf> = ["state", "config", "run"].iter().map(|name| root.join(name)).collect();
     if usable {
-        doomed.extend(["overlays", "ticket-images"].map(|name| cache.join(name)));
+        doomed.extend(["overlays", "ticket-images", "templates", "removing"].map(|name| cache.join(name)));
     } else {
         doomed.push(cache);
     }

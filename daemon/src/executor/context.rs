@@ -8,10 +8,12 @@ use std::time::Duration;
 use preflight_archive::{Lock, Progress, Session};
 use preflight_core::{FirstError, LockEntry, LogName, Sha256, Subticket};
 use preflight_testbed::{MachineId, Priority};
+use tokio_util::task::TaskTracker;
 
 use super::failure::StepFailure;
 use super::log::JobLog;
 use super::machine::Launched;
+use super::pulse::Pulse;
 use super::remains::Leases;
 use super::testbed::{Testbed, TestbedSpec};
 use super::workshop::{BootImage, Workshop};
@@ -27,22 +29,28 @@ pub struct JobContext {
     pub workshop: Arc<Workshop>,
     reports: Reports,
     pub(super) leases: Leases,
+    pub(super) pulse: Pulse,
     lock: Arc<Mutex<Lock>>,
     has_kept: Arc<AtomicBool>,
+    /// Testbeds that are taken down while the job goes on.
+    releasing: TaskTracker,
 }
 
 impl JobContext {
     /// An attempt that has leased nothing yet.
     #[must_use]
     pub fn new(order: JobOrder, log: JobLog, workshop: Arc<Workshop>, reports: Reports) -> Self {
+        let pulse = Pulse::new(reports.clone());
         Self {
             order,
             log,
             workshop,
             reports,
             leases: Leases::default(),
+            pulse,
             lock: Arc::default(),
             has_kept: Arc::default(),
+            releasing: TaskTracker::new(),
         }
     }
 
@@ -56,8 +64,10 @@ impl JobContext {
             workshop: Arc::clone(&self.workshop),
             reports: self.reports.clone(),
             leases: self.leases.clone(),
+            pulse: self.pulse.clone(),
             lock: Arc::clone(&self.lock),
             has_kept: Arc::clone(&self.has_kept),
+            releasing: self.releasing.clone(),
         }
     }
 
@@ -85,6 +95,7 @@ impl JobContext {
             session,
             label: &self.label(),
             priority: self.priority(),
+            pulse: Some(&self.pulse),
         };
         Testbed::lease(&self.workshop, spec, &self.log, &self.leases).await
     }
@@ -111,9 +122,12 @@ impl JobContext {
         )
     }
 
-    /// Takes down every testbed of this job, and all that is left of it.
+    /// Takes down every testbed of this job, and all that is left of it; what was released before is gone then, too.
     pub async fn clear(&self) {
         self.leases.clear(self.workshop.connected().as_ref()).await;
+        self.releasing.close();
+        self.releasing.wait().await;
+        self.releasing.reopen();
     }
 
     /// Takes a testbed down while the job goes on.
@@ -127,8 +141,7 @@ impl JobContext {
     pub(super) fn release_remains(&self, machine: &MachineId) {
         if let Some(remains) = self.leases.take(machine) {
             let hypervisor = self.workshop.connected();
-            self.workshop
-                .tidying
+            self.releasing
                 .spawn(async move { remains.clear(hypervisor.as_ref()).await });
         }
     }

@@ -111,13 +111,10 @@ impl KeptTestbed {
         }
     }
 
-    /// Its disk and what that is an overlay of, nearest first.
+    /// Its disk, an overlay of the base image's.
     #[must_use]
-    pub fn chain(&self) -> Vec<(PathBuf, DiskFormat)> {
-        vec![
-            (self.folder.join(DISK), DiskFormat::Qcow2),
-            (self.base.disk(), DiskFormat::Raw),
-        ]
+    pub fn disk(&self) -> PathBuf {
+        self.folder.join(DISK)
     }
 
     /// The image that it runs.
@@ -149,7 +146,7 @@ impl JobContext {
 
     /// Keeps a testbed of this job that nobody can talk to any more.
     pub(super) async fn keep_lost(&self) {
-        if let Some(machine) = self.leases.first() {
+        if let Some(machine) = self.leases.silent() {
             self.keep(&machine, Scene::default()).await;
         }
     }

@@ -60,6 +60,7 @@ impl JobContext {
             session: session.clone(),
             label: &label,
             priority: self.priority(),
+            pulse: Some(&self.pulse),
         };
         while let Some(below) = templates
             .of_image(&self.workshop, image, &self.log, &self.leases)
@@ -92,7 +93,10 @@ impl JobContext {
                 Testbed::clone_of(&self.workshop, &below, Some(&draft), &spec, &self.log, &self.leases).await?;
             let Some(testbed) = cloned else { continue };
             let machine = testbed.machine().clone();
-            preparation.prepare(&testbed).await?;
+            if let Err(error) = preparation.prepare(&testbed).await {
+                testbed.release(self);
+                return Err(error);
+            }
             let title = layer.title.clone();
             let notes = notes_of(&session);
             let frozen = templates.freeze(testbed, draft, identity, title, notes).await;

@@ -1,8 +1,10 @@
 //! A testbed's machine before anybody has talked to it: its folder, its disk, its start, and how its end is heard of. What
 //! is in it, and what it is for, is the testbed's matter.
 
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
 use preflight_guest::ChannelSockets;
@@ -57,7 +59,8 @@ impl Ground<'_> {
                 chain.extend(template.chain());
                 chain
             }
-            Self::Kept(kept) => kept.chain(),
+            // Its disk is copied.
+            Self::Kept(kept) => vec![(kept.base.disk(), DiskFormat::Raw)],
         }
     }
 
@@ -87,7 +90,9 @@ pub(super) struct Launched {
     /// What it is, in words.
     pub(super) words: String,
     pub(super) ended: watch::Receiver<Option<EndReason>>,
-    pub(super) _tasks: Tasks,
+    /// Set once its guest is given up because nothing was heard of it.
+    pub(super) silent: Arc<AtomicBool>,
+    _tasks: Tasks,
 }
 
 impl Launched {
@@ -111,19 +116,26 @@ impl Launched {
             backing: launch.ground.chain(image),
         };
         let (starting, start) = watch::channel(());
+        let facts = Facts::new(image, &disk, memory, cpus, &folder);
+        let silent = Arc::clone(&facts.silent);
         leases.add(Remains {
             machine: id.clone(),
             folder: folder.clone(),
             overlay: launch.disk.is_none().then_some(overlay),
             start,
-            facts: Facts::new(image, &disk, memory, cpus, &folder),
+            facts,
         });
 
         std::fs::create_dir_all(&folder).map_err(|error| broken("the machine's folder", &error))?;
-        if let Some((below, format)) = disk.backing.first() {
-            create_overlay(below, *format, &disk.path)
+        let disk_failed = |error: &dyn std::fmt::Display| broken("the testbed's disk", error);
+        match (launch.ground, disk.backing.first()) {
+            (Ground::Kept(kept), _) => copy_disk(kept.disk(), disk.path.clone())
                 .await
-                .map_err(|error| broken("the testbed's disk", &error))?;
+                .map_err(|error| disk_failed(&error))?,
+            (_, Some((below, format))) => create_overlay(below, *format, &disk.path)
+                .await
+                .map_err(|error| disk_failed(&error))?,
+            (_, None) => {}
         }
         let machine_folder = MachineFolder::new(&folder).map_err(|error| broken("the machine's folder", &error))?;
         let spec = MachineSpec {
@@ -187,9 +199,19 @@ impl Launched {
             started,
             words,
             ended,
+            silent,
             _tasks: tasks,
         })
     }
+}
+
+/// Copies a kept disk: it is small, and lies where QEMU's user has no business.
+async fn copy_disk(from: PathBuf, to: PathBuf) -> std::io::Result<()> {
+    let copied = tokio::task::spawn_blocking(move || {
+        std::fs::copy(from, &to)?;
+        std::fs::set_permissions(&to, PermissionsExt::from_mode(0o600))
+    });
+    copied.await.map_err(std::io::Error::other)?
 }
 
 impl Workshop {

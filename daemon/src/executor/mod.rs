@@ -11,6 +11,7 @@ mod layer;
 mod log;
 mod machine;
 mod pool;
+mod pulse;
 mod remains;
 mod runner;
 mod shells;

@@ -2,6 +2,7 @@
 //! the files of a machine that may still run.
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -44,9 +45,11 @@ impl Leases {
         Some(found.facts.clone())
     }
 
-    /// The machine that was leased first, of those that are still there.
-    pub(super) fn first(&self) -> Option<MachineId> {
-        self.list().first().map(|one| one.machine.clone())
+    /// A machine of whose guest nothing was heard for too long.
+    pub(super) fn silent(&self) -> Option<MachineId> {
+        let list = self.list();
+        let found = list.iter().find(|one| one.facts.silent.load(Ordering::Relaxed))?;
+        Some(found.machine.clone())
     }
 
     /// Takes down all of them, side by side.
@@ -86,6 +89,8 @@ pub(super) struct Facts {
     pub(super) memory: MiB,
     pub(super) cpus: u16,
     folder: PathBuf,
+    /// Set once its guest was given up because nothing was heard of it.
+    pub(super) silent: Arc<AtomicBool>,
 }
 
 impl Facts {
@@ -97,6 +102,7 @@ impl Facts {
             memory,
             cpus,
             folder: folder.to_owned(),
+            silent: Arc::default(),
         }
     }
 

@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use preflight_core::{Attempt, Ending, JobId, JobKind, Outcome, Ticket};
 use preflight_protocol::error::RpcError;
 use preflight_store::LogWriter;
+use tokio_util::task::AbortOnDropHandle;
 
 use super::context::JobContext;
 use super::log::JobLog;
@@ -67,6 +68,7 @@ async fn attempt(workshop: Arc<Workshop>, order: JobOrder, reports: Reports) {
     let (kind, cancel) = (order.kind, order.cancel.clone());
     let context = Arc::new(JobContext::new(order, log, workshop, reports));
     let stepping = Arc::clone(&context);
+    let _host = AbortOnDropHandle::new(tokio::spawn(context.pulse.clone().beat_for_the_host()));
     // A task of its own, so that a panic in a step is one attempt's end and not the clearing's.
     let mut step = tokio::spawn(async move { run(kind, &stepping).await });
     let ending = tokio::select! {

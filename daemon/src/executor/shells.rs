@@ -7,7 +7,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use bytes::Bytes;
 use preflight_core::{ImageId, JobId, Series, Ticket};
-use preflight_guest::{Exec, ExitStatus, OutputStream, Running, Stdin};
+use preflight_guest::{Exec, ExitStatus, GuestError, OutputStream, Running, Stdin, Terminal};
 use preflight_protocol::error::{ErrorCode, RpcError};
 use preflight_store::{TicketFolder, TicketsFolder};
 use preflight_testbed::Priority;
@@ -66,15 +66,19 @@ impl TestbedShells {
 
     fn place(&self, target: &Target) -> Result<Place, RpcError> {
         match target {
-            Target::Series(series) => Ok(Place {
-                image: self.workshop.base(series, Variant::Test).map_err(refused)?,
-                kept: None,
-                series: series.clone(),
-                folder: None,
-                offline: false,
-                job: None,
-                note: None,
-            }),
+            Target::Series(series) => {
+                let unknown = |failure: StepFailure| RpcError::new(ErrorCode::InvalidParams, failure.to_string());
+                self.workshop.recipe(series).map_err(unknown)?;
+                Ok(Place {
+                    image: self.workshop.base(series, Variant::Test).map_err(refused)?,
+                    kept: None,
+                    series: series.clone(),
+                    folder: None,
+                    offline: false,
+                    job: None,
+                    note: None,
+                })
+            }
             Target::Ticket { ticket, job } => self.place_in(ticket, *job),
         }
     }
@@ -162,7 +166,7 @@ impl TestbedShells {
                 };
                 let launched = Launched::start(workshop, launch, &leases).await?;
                 let answering = Answering::of(workshop, launched, &log).await?;
-                Testbed::new(workshop, answering, session, &log)
+                Testbed::new(workshop, answering, session, &log, None)
             }
             None => {
                 let spec = TestbedSpec {
@@ -170,6 +174,7 @@ impl TestbedShells {
                     session,
                     label,
                     priority: Priority::Interactive,
+                    pulse: None,
                 };
                 Testbed::lease(workshop, spec, &log, &leases).await?
             }
@@ -204,12 +209,7 @@ impl Shells for TestbedShells {
         let size = request
             .terminal
             .unwrap_or(crate::shells::TerminalSize { rows: 24, cols: 80 });
-        let running = leased
-            .testbed
-            .guest
-            .exec(exec)
-            .await
-            .map_err(|error| refused(error.into()))?;
+        let running = leased.testbed.guest.exec(exec).await.map_err(not_started)?;
         let info = ShellInfo {
             machine: leased.testbed.machine().to_string(),
             series: place.series.clone(),
@@ -288,11 +288,19 @@ async fn pump(mut running: Running, mut ends: ShellEnds) -> Option<(ShellEnds, R
                             OutputStream::Stdout => ShellOutput::Stdout(piece),
                             OutputStream::Stderr => ShellOutput::Stderr(piece),
                         };
-                        tokio::select! {
-                            _ = ends.output.send(piece) => {}
-                            () = ends.dropped.cancelled() => {
-                                signals.kill_all();
-                                return None;
+                        // A client that is slow to read may still send a signal.
+                        let output = ends.output.clone();
+                        let sending = output.send(piece);
+                        tokio::pin!(sending);
+                        loop {
+                            tokio::select! {
+                                _ = &mut sending => break,
+                                () = ends.dropped.cancelled() => {
+                                    signals.kill_all();
+                                    return None;
+                                }
+                                Some(signal) = ends.signals.recv() => signals.signal_group(signal.into()),
+                                Ok(()) = ends.size.changed(), if terminal.is_some() => resize(&mut ends, terminal.as_ref()),
                             }
                         }
                     }
@@ -301,12 +309,7 @@ async fn pump(mut running: Running, mut ends: ShellEnds) -> Option<(ShellEnds, R
                 Err(error) => return Some((ends, Err(refused(error.into())))),
             },
             Some(signal) = ends.signals.recv() => signals.signal_group(signal.into()),
-            Ok(()) = ends.size.changed(), if terminal.is_some() => {
-                let size = *ends.size.borrow_and_update();
-                if let Some(terminal) = &terminal {
-                    terminal.resize(size.rows, size.cols);
-                }
-            }
+            Ok(()) = ends.size.changed(), if terminal.is_some() => resize(&mut ends, terminal.as_ref()),
         }
     }
     let end = match running.wait().await {
@@ -318,6 +321,13 @@ async fn pump(mut running: Running, mut ends: ShellEnds) -> Option<(ShellEnds, R
     Some((ends, end))
 }
 
+fn resize(ends: &mut ShellEnds, terminal: Option<&Terminal>) {
+    let size = *ends.size.borrow_and_update();
+    if let Some(terminal) = terminal {
+        terminal.resize(size.rows, size.cols);
+    }
+}
+
 /// Hands on what is typed, to its end. A command that has ended needs none of it.
 async fn hand_on(mut typed: mpsc::Receiver<Bytes>, stdin: Option<Stdin>) {
     let Some(mut stdin) = stdin else { return };
@@ -327,6 +337,14 @@ async fn hand_on(mut typed: mpsc::Receiver<Bytes>, stdin: Option<Stdin>) {
         }
     }
     let _ = stdin.close().await;
+}
+
+/// What cannot be started is the asker's matter, not the host's.
+fn not_started(error: GuestError) -> RpcError {
+    match error {
+        GuestError::Refused(failure) => RpcError::new(ErrorCode::InvalidParams, failure.detail),
+        other => refused(other.into()),
+    }
 }
 
 fn refused(failure: StepFailure) -> RpcError {

@@ -135,7 +135,10 @@ impl Templates {
         log: &JobLog,
         leases: &Leases,
     ) -> Result<Arc<Template>, Missed> {
-        let (draft, _room) = self.draft(workshop).await.map_err(|why| Missed::NoRoom(why.to_string()))?;
+        let (draft, _room) = self
+            .draft(workshop)
+            .await
+            .map_err(|why| Missed::NoRoom(why.to_string()))?;
         let launch = Launch {
             image,
             ground: Ground::Image,
@@ -152,11 +155,17 @@ impl Templates {
             .session(SessionOptions::default())
             .map_err(|error| Missed::Boot(StepFailure::Testbed(error.to_string())))?;
         let answering = Answering::of(workshop, launched, log).await.map_err(Missed::Boot)?;
-        let testbed = Testbed::new(workshop, answering, nothing, log);
+        let testbed = Testbed::new(workshop, answering, nothing, log, None);
         let title = format!("template of {}", image.name());
-        self.freeze(testbed, draft, identity, title, Value::Null)
-            .await
-            .map_err(|failure| Missed::Freeze(failure.to_string()))
+        let machine = testbed.machine().clone();
+        let frozen = self.freeze(testbed, draft, identity, title, Value::Null).await;
+        if let Some(remains) = leases.take(&machine) {
+            let hypervisor = workshop.connected();
+            workshop
+                .tidying
+                .spawn(async move { remains.clear(hypervisor.as_ref()).await });
+        }
+        frozen.map_err(|failure| Missed::Freeze(failure.to_string()))
     }
 
     /// Freezes a testbed whose disk (and memory) are a draft's, and publishes it.

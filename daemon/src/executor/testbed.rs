@@ -4,6 +4,7 @@
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use preflight_archive::Session;
@@ -18,6 +19,7 @@ use super::context::JobContext;
 use super::failure::StepFailure;
 use super::log::JobLog;
 use super::machine::{Ground, Launch, Launched, Tasks, end_of, words_of_end};
+use super::pulse::{Beating, Pulse};
 use super::remains::Leases;
 use super::workshop::{BootImage, Workshop};
 
@@ -34,6 +36,8 @@ pub struct TestbedSpec<'a> {
     pub label: &'a str,
     /// Whom it works for.
     pub priority: Priority,
+    /// Whose signs of life its guest's are.
+    pub(super) pulse: Option<&'a Pulse>,
 }
 
 /// A running testbed.
@@ -46,6 +50,7 @@ pub struct Testbed {
     log: JobLog,
     _tasks: Tasks,
     attempts: Attempts,
+    _beating: Option<Beating>,
     patience: Duration,
     own_limit: Duration,
 }
@@ -79,7 +84,7 @@ impl Testbed {
         let _turn = templates.boot_turn(workshop).await?;
         let launched = Launched::start(workshop, launch, leases).await?;
         let answering = Answering::of(workshop, launched, log).await?;
-        Ok(Self::new(workshop, answering, spec.session, log))
+        Ok(Self::new(workshop, answering, spec.session, log, spec.pulse))
     }
 
     /// Starts a clone of a template; one that is to be frozen again gets the files of `draft`. `None` where it does not
@@ -119,7 +124,7 @@ impl Testbed {
                     Answering::of(workshop, launched, log).await?
                 }
             };
-            Ok::<_, StepFailure>(Self::new(workshop, answering, spec.session.clone(), log))
+            Ok::<_, StepFailure>(Self::new(workshop, answering, spec.session.clone(), log, spec.pulse))
         };
         let failure = match cloned.await {
             Ok(testbed) => {
@@ -139,13 +144,20 @@ impl Testbed {
     }
 
     /// Puts a guest that answers to work: what it does from now on is this log's, and what it fetches this session's.
-    pub(super) fn new(workshop: &Workshop, answering: Answering, session: Session, log: &JobLog) -> Self {
+    pub(super) fn new(
+        workshop: &Workshop,
+        answering: Answering,
+        session: Session,
+        log: &JobLog,
+        pulse: Option<&Pulse>,
+    ) -> Self {
         let Answering {
             machine,
             guest,
             mut tunnels,
             patience,
         } = answering;
+        let beating = pulse.map(|pulse| pulse.follow(&guest));
         let mut tasks = Tasks::default();
         let attempts = Attempts::new(guest.network_attempts(), log.clone());
         let served = session.clone();
@@ -174,6 +186,7 @@ impl Testbed {
             log: log.clone(),
             _tasks: tasks,
             attempts,
+            _beating: beating,
             patience,
             own_limit: workshop.limit(|limits| limits.copy),
         }
@@ -293,7 +306,9 @@ impl Testbed {
 
     /// Waits until the guest has given no sign of life for so long that none will come.
     pub async fn silence(&self) -> StepFailure {
-        silence(&self.guest, self.patience).await
+        let failure = silence(&self.guest, self.patience).await;
+        self.machine.silent.store(true, Ordering::Relaxed);
+        failure
     }
 
     /// A failure of the guest's channel in the hypervisor's words, where the machine has ended.

@@ -4,9 +4,12 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 
 mod check;
+mod clones;
 mod crash;
 mod doctor;
 mod failures;
+mod kept;
+mod rerun;
 mod two_sources;
 mod verbs;
 mod whole;

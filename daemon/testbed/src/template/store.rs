@@ -5,7 +5,7 @@
 use std::collections::HashMap;
 use std::fs;
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, PermissionsExt, chown};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
@@ -70,7 +70,8 @@ pub struct Record {
     pub created_at: u64,
     /// What its maker wants to find again: what was fetched for it, say.
     pub notes: serde_json::Value,
-    /// The host's boot in which it was made: until its digests are there, it is good in that one only.
+    /// The host's boot in which it was made or last verified. In the same boot a look at its files' sizes and times is
+    /// enough; until its digests are there, it is good in no other.
     pub boot: String,
     /// Digests of disk, state and memory, once all is safe on disk.
     pub digests: Option<Digests>,
@@ -83,6 +84,8 @@ pub struct Digests {
     disk: String,
     state: String,
     memory: Option<String>,
+    /// Lengths in bytes and times of the last change in nanoseconds since the epoch, of disk, state and memory.
+    stamps: Vec<(u64, i64)>,
 }
 
 /// A published template. While a clone of this value lives, its files stay.
@@ -295,9 +298,8 @@ impl TemplateStore {
     /// # Errors
     /// The system's.
     pub fn seal(&self, template: &Template) -> Result<(), TemplateError> {
-        let frozen = template.frozen();
-        for file in [&template.disk(), &frozen.state].into_iter().chain(&frozen.memory) {
-            seal::sync(file).map_err(at(file))?;
+        for file in files(template) {
+            seal::sync(&file).map_err(at(&file))?;
         }
         let record = Record {
             digests: Some(digests(template)?),
@@ -328,7 +330,11 @@ impl TemplateStore {
             (judge(&template), template)
         });
         match judged {
-            Ok((Ok(()), template)) => {
+            Ok((Ok(()), mut template)) => {
+                if template.record.boot != boot() {
+                    template.record.boot = boot();
+                    write_record(&folder, &template.record)?;
+                }
                 let template = Arc::new(template);
                 self.known().insert(id.clone(), Arc::clone(&template));
                 Ok(Some(template))
@@ -409,15 +415,43 @@ fn judge(template: &Template) -> Result<(), String> {
     if template.record.identity.id() != template.id {
         return Err("its record is another template's".to_owned());
     }
+    let is_same_boot = template.record.boot == boot() && !template.record.boot.is_empty();
+    let changed = || Err("its files are not what they were".to_owned());
     match &template.record.digests {
-        Some(wanted) => match digests(template) {
-            Ok(found) if found == *wanted => Ok(()),
-            Ok(_) => Err("its files are not what they were".to_owned()),
+        // Only who changes a file's time back could deceive this, and the digests of another boot find that out.
+        Some(wanted) if is_same_boot => match stamps(template) {
+            Ok(found) if found == wanted.stamps => Ok(()),
+            Ok(_) => changed(),
             Err(error) => Err(error.to_string()),
         },
-        None if template.record.boot == boot() && !template.record.boot.is_empty() => Ok(()),
+        Some(wanted) => match digests(template) {
+            Ok(found) if found == *wanted => Ok(()),
+            Ok(_) => changed(),
+            Err(error) => Err(error.to_string()),
+        },
+        None if is_same_boot => Ok(()),
         None => Err("the host has ended before it was safe on disk".to_owned()),
     }
+}
+
+fn files(template: &Template) -> Vec<PathBuf> {
+    let frozen = template.frozen();
+    [template.disk(), frozen.state]
+        .into_iter()
+        .chain(frozen.memory)
+        .collect()
+}
+
+fn stamps(template: &Template) -> Result<Vec<(u64, i64)>, TemplateError> {
+    let stamp = |file: &PathBuf| {
+        let metadata = fs::metadata(file).map_err(at(file))?;
+        let time = metadata
+            .mtime()
+            .wrapping_mul(1_000_000_000)
+            .wrapping_add(metadata.mtime_nsec());
+        Ok((metadata.len(), time))
+    };
+    files(template).iter().map(stamp).collect()
 }
 
 fn digests(template: &Template) -> Result<Digests, TemplateError> {
@@ -427,6 +461,7 @@ fn digests(template: &Template) -> Result<Digests, TemplateError> {
         disk: of(&template.disk())?,
         state: of(&frozen.state)?,
         memory: frozen.memory.as_deref().map(of).transpose()?,
+        stamps: stamps(template)?,
     })
 }
 
@@ -545,7 +580,23 @@ mod tests {
             (template.frozen().state, "state"),
             (template.frozen().memory.unwrap(), "memory"),
         ] {
-            fs::write(&file, b"other").unwrap();
+            // As long as it was, and not touched as far as its times tell: only its digest does.
+            let (time, other) = (
+                fs::metadata(&file).unwrap().modified().unwrap(),
+                vec![b'x'; content.len()],
+            );
+            let change = |bytes: &[u8]| {
+                fs::write(&file, bytes).unwrap();
+                fs::File::options()
+                    .append(true)
+                    .open(&file)
+                    .unwrap()
+                    .set_modified(time)
+                    .unwrap();
+            };
+            change(&other);
+            assert!(opened(folder.path()).get(&id).unwrap().is_some());
+            reboot(&template);
             let third = opened(folder.path());
             // A copy, since looking at it takes it away.
             let saved = folder.path().join("saved");
@@ -558,9 +609,20 @@ mod tests {
             assert!(third.get(&id).unwrap().is_none(), "{}", file.display());
             assert!(!template.folder().exists());
             fs::rename(&saved, template.folder()).unwrap();
-            fs::write(&file, content).unwrap();
+            change(content.as_bytes());
+            assert!(opened(folder.path()).get(&id).unwrap().is_some());
         }
-        assert!(opened(folder.path()).get(&id).unwrap().is_some());
+        fs::write(template.frozen().state, b"other").unwrap();
+        assert!(opened(folder.path()).get(&id).unwrap().is_none());
+    }
+
+    /// The host has been started anew since the template was made.
+    fn reboot(template: &Template) {
+        let record = Record {
+            boot: "another".into(),
+            ..read_record(template.folder()).unwrap()
+        };
+        write_record(template.folder(), &record).unwrap();
     }
 
     #[test]
@@ -568,11 +630,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let template = made(&opened(folder.path()), "");
         assert!(opened(folder.path()).get(template.id()).unwrap().is_some());
-        let record = Record {
-            boot: "another".into(),
-            ..template.record().clone()
-        };
-        write_record(template.folder(), &record).unwrap();
+        reboot(&template);
         assert!(opened(folder.path()).get(template.id()).unwrap().is_none());
     }
 
