@@ -116,9 +116,14 @@ async fn install(context: &JobContext, testbed: &Testbed) -> Result<(), StepFail
     arguments.extend(options.remove_packages.iter().map(|name| format!("{name}-")));
     let part = build::part(context);
     let limit = context.workshop.limit(|limits| limits.install);
-    let ran = testbed
-        .run(apt::apt_get(arguments.iter().map(String::as_str)), limit)
-        .await?;
+    let words = arguments.iter().map(String::as_str);
+    // What is to be added comes from the archive, and what is to be removed may take more with it.
+    let command = if options.add_packages.is_empty() && options.remove_packages.is_empty() {
+        apt::install_from_ticket(words)
+    } else {
+        apt::apt_get(words)
+    };
+    let ran = testbed.run(command, limit).await?;
     if ran.is_success() {
         return Ok(());
     }

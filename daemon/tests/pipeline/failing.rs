@@ -174,12 +174,6 @@ async fn a_package_that_cannot_be_installed_is_a_bad_package() {
 }
 
 #[tokio::test]
-async fn a_repository_that_cannot_be_read_is_the_testbeds_fault() {
-    let (_, ticket) = fails_at(Stage::Update, Play::SaysError("E: no\n", 100)).await;
-    assert_failed(&ticket, JobKind::Image, 16, "the ticket's repository cannot be read");
-}
-
-#[tokio::test]
 async fn a_command_of_our_own_that_fails_is_the_testbeds_fault() {
     for (stage, kind, what) in [
         (Stage::PackTree, JobKind::Build, "packing the tree"),

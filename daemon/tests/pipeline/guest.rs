@@ -81,8 +81,6 @@ impl GuestState {
 #[derive(Clone, Default)]
 struct State {
     source: Option<Source>,
-    /// The ticket repository's index, once it was read.
-    packages: String,
 }
 
 const BUILD: &str = "/build";
@@ -156,7 +154,6 @@ impl ScriptedGuest {
                 None => 2,
             },
             Stage::TestsControl => i32::from(shell.files().read(&command.argv[2]).is_none()),
-            Stage::Update => self.read_repository(shell).await,
             Stage::BuildDepends => {
                 // A `.dsc`, before the source is there, or the source's tree.
                 let asked = Path::new(command.argv.last().unwrap()).file_name().unwrap();
@@ -181,7 +178,7 @@ impl ScriptedGuest {
                 }
                 0
             }
-            Stage::Install => self.install(command, shell).await,
+            Stage::Install => Self::install(command, shell).await,
             Stage::PowerOff => {
                 self.machines.end(&self.machine, EndReason::Shutdown);
                 std::future::pending().await
@@ -217,36 +214,37 @@ impl ScriptedGuest {
         0
     }
 
-    /// Reads the ticket's repository as apt does.
-    async fn read_repository(&self, shell: &FakeShell) -> i32 {
-        let list = shell
-            .files()
-            .read("/etc/apt/sources.list.d/preflight-ticket.list")
-            .map(|file| String::from_utf8(file.bytes).unwrap())
-            .unwrap_or_default();
-        let Some(url) = list.split_whitespace().find(|word| word.contains("://")) else {
-            return 100;
+    /// Whether apt can install a package from the ticket's repository: its lists name it, and its file is served.
+    async fn repository_has(name: &str, shell: &FakeShell) -> bool {
+        let text = |path: &str| {
+            let file = shell.files().read(path);
+            file.map_or_else(String::new, |file| String::from_utf8(file.bytes).unwrap())
         };
-        let release = shell.fetch(&format!("{url}/./InRelease")).await;
-        let packages = shell.fetch(&format!("{url}/./Packages")).await;
-        let packages = String::from_utf8_lossy(&packages).into_owned();
-        if !release.starts_with(b"HTTP/1.1 200") || !packages.starts_with("HTTP/1.1 200") {
-            shell.stderr(b"E: The repository has no Release file.\n").await;
-            return 100;
+        let sources = text("/etc/apt/sources.list.d/preflight-ticket.list");
+        let Some(url) = sources.split_whitespace().find(|word| word.contains("://")) else {
+            return false;
+        };
+        let lists = "/var/lib/apt/lists/ticket.preflight.invalid_packages_._";
+        let packages = text(&format!("{lists}Packages"));
+        let is_signed = text(&format!("{lists}InRelease")).contains("-----BEGIN PGP SIGNED MESSAGE-----");
+        let wanted = format!("Package: {name}");
+        let stanza = packages
+            .split("\n\n")
+            .find(|stanza| stanza.lines().any(|line| line == wanted));
+        let file = stanza.and_then(|stanza| stanza.lines().find_map(|line| line.strip_prefix("Filename: ")));
+        match file {
+            Some(file) if is_signed => shell
+                .fetch(&format!("{url}/./{file}"))
+                .await
+                .starts_with(b"HTTP/1.1 200"),
+            _ => false,
         }
-        self.state.lock().packages = packages;
-        0
-    }
-
-    fn repository_has(&self, name: &str) -> bool {
-        let state = self.state.lock();
-        state.packages.lines().any(|line| line == format!("Package: {name}"))
     }
 
     async fn install_build_depends(&self, shell: &FakeShell) -> i32 {
         let wanted = self.source().unwrap().build_depends;
         for other in self.sources.iter().filter(|other| wanted.contains(other.name)) {
-            if !self.repository_has(other.name) {
+            if !Self::repository_has(other.name, shell).await {
                 shell.stderr(b"E: Unable to correct problems\n").await;
                 return 100;
             }
@@ -254,10 +252,10 @@ impl ScriptedGuest {
         0
     }
 
-    async fn install(&self, command: &FakeCommand, shell: &FakeShell) -> i32 {
+    async fn install(command: &FakeCommand, shell: &FakeShell) -> i32 {
         for (name, _) in command.argv.iter().filter_map(|word| word.split_once('=')) {
             let is_package = !name.contains("::");
-            if is_package && !self.repository_has(name) {
+            if is_package && !Self::repository_has(name, shell).await {
                 let message = format!("E: Unable to locate package {name}\n");
                 shell.stderr(message.as_bytes()).await;
                 return 100;

@@ -44,7 +44,7 @@ async fn an_image_can_be_had_without_its_base() {
 
 #[tokio::test]
 async fn a_ticket_that_fails_leaves_no_half_image() {
-    for stage in [Stage::Update, Stage::Install, Stage::Clean] {
+    for stage in [Stage::Install, Stage::Clean] {
         let lab = Lab::new(Scenario::scripted(move |scene| match scene.stage == stage {
             true => Play::Says("E: no\n", 100),
             false => Play::Usual,

@@ -33,7 +33,7 @@ pub(crate) fn stages() -> Vec<(Stage, JobKind)> {
                 Stage::List,
             ],
         ),
-        of(JobKind::Image, &[Stage::Update, Stage::Install, Stage::Clean]),
+        of(JobKind::Image, &[Stage::Install, Stage::Clean]),
         of(
             JobKind::Test,
             &[Stage::UnpackTree, Stage::Satisfy, Stage::Query, Stage::Prepare, test],
