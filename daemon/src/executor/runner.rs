@@ -52,7 +52,9 @@ impl Executor for PipelineExecutor {
     async fn reconcile(&self, live: &[(JobId, Attempt)]) -> Result<(), RpcError> {
         // A machine does not outlive its daemon usefully: interrupted jobs run again from their beginning.
         debug_assert!(live.is_empty(), "no attempt survives a daemon yet");
-        sweep::leftovers(&self.0).await
+        let swept = sweep::leftovers(&self.0).await;
+        self.0.set_swept();
+        swept
     }
 }
 

@@ -201,6 +201,7 @@ impl Shells for TestbedShells {
             Some(_) => "resuming the failed testbed",
             None => "starting a testbed",
         });
+        self.workshop.until_swept().await;
         let leased = self.lease(&place).await.map_err(refused)?;
         let clearing = ClearOnDrop(Some((Arc::clone(&self.workshop), leased.leases.clone())));
         let scene = place.kept.as_ref().map(|kept| kept.scene.clone()).unwrap_or_default();

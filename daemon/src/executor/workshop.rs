@@ -18,6 +18,7 @@ use preflight_vm_images::{
     kernel_command_line,
 };
 use tempfile::TempDir;
+use tokio::sync::watch;
 use tokio_util::task::TaskTracker;
 
 use super::failure::StepFailure;
@@ -106,6 +107,8 @@ pub struct Workshop {
     /// Machines that are being taken down although nobody waits for it.
     pub(super) tidying: TaskTracker,
     pub(super) pool: Pool,
+    /// Whether what an earlier daemon left is gone: what is made before that would go with it.
+    swept: watch::Sender<bool>,
     /// The recipes.
     pub catalogue: Catalogue,
     /// Where packages come from.
@@ -191,6 +194,7 @@ impl Workshop {
             templates: Templates::new(templates),
             tidying: TaskTracker::new(),
             pool: Pool::default(),
+            swept: watch::Sender::new(false),
             catalogue,
             archive,
             key,
@@ -233,6 +237,17 @@ impl Workshop {
     #[must_use]
     pub fn slowness(&self) -> f64 {
         self.hypervisor_source.slowness().max(1.0)
+    }
+
+    /// What an earlier daemon left is gone.
+    pub(super) fn set_swept(&self) {
+        self.swept.send_replace(true);
+    }
+
+    /// Waits until what an earlier daemon left is gone.
+    pub(super) async fn until_swept(&self) {
+        // It fails only when this value is gone, and nobody waits then.
+        let _ = self.swept.subscribe().wait_for(|swept| *swept).await;
     }
 
     /// A log for what no job does, gone with the folder that holds it.
