@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use preflight_archive::{Lock, Progress, Session};
 use preflight_core::{FirstError, LockEntry, LogName, Sha256, Subticket};
+use preflight_testbed::template::Template;
 use preflight_testbed::{MachineId, Priority};
 use tokio_util::task::TaskTracker;
 
@@ -32,6 +33,7 @@ pub struct JobContext {
     pub(super) pulse: Pulse,
     lock: Arc<Mutex<Lock>>,
     has_kept: Arc<AtomicBool>,
+    others: usize,
     /// Testbeds that are taken down while the job goes on.
     releasing: TaskTracker,
 }
@@ -50,6 +52,7 @@ impl JobContext {
             pulse,
             lock: Arc::default(),
             has_kept: Arc::default(),
+            others: 0,
             releasing: TaskTracker::new(),
         }
     }
@@ -67,7 +70,21 @@ impl JobContext {
             pulse: self.pulse.clone(),
             lock: Arc::clone(&self.lock),
             has_kept: Arc::clone(&self.has_kept),
+            others: self.others,
             releasing: self.releasing.clone(),
+        }
+    }
+
+    /// The same, where so many others are likely to want a testbed like the next one soon.
+    #[must_use]
+    pub fn expecting(self, others: usize) -> Self {
+        Self { others, ..self }
+    }
+
+    /// Makes a clone ahead where another is likely to be wanted.
+    pub(super) fn make_ahead(&self, template: &Arc<Template>, image: &BootImage) {
+        if self.others > 0 {
+            self.workshop.expect(template, image, 1);
         }
     }
 

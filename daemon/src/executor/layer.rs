@@ -77,6 +77,7 @@ impl JobContext {
                 let cloned = Testbed::clone_of(&self.workshop, &found, None, &spec, &self.log, &self.leases).await?;
                 let Some(testbed) = cloned else { continue };
                 self.lock_also(lock);
+                self.make_ahead(&found, image);
                 return Ok(Prepared {
                     testbed,
                     layer: Some(found),
@@ -109,6 +110,7 @@ impl JobContext {
                     let cloned =
                         Testbed::clone_of(&self.workshop, &template, None, &spec, &self.log, &self.leases).await?;
                     let Some(testbed) = cloned else { continue };
+                    self.make_ahead(&template, image);
                     return Ok(Prepared {
                         testbed,
                         layer: Some(template),

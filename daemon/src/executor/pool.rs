@@ -28,7 +28,7 @@ pub(super) struct Pool(Mutex<Held>);
 struct Held {
     parked: HashMap<TemplateId, Vec<Parked>>,
     /// Clones that are being made now.
-    making: usize,
+    making: HashMap<TemplateId, usize>,
     /// Whether somebody looks after them.
     watched: bool,
 }
@@ -57,7 +57,7 @@ impl Pool {
 
     fn count(&self) -> usize {
         let held = self.held();
-        held.making + held.parked.values().map(Vec::len).sum::<usize>()
+        held.making.values().sum::<usize>() + held.parked.values().map(Vec::len).sum::<usize>()
     }
 
     fn held(&self) -> MutexGuard<'_, Held> {
@@ -74,8 +74,9 @@ impl Workshop {
             let all = self.pool.count();
             let mut held = self.pool.held();
             let there = held.parked.get(template.id()).map_or(0, Vec::len);
-            let wanted = count.saturating_sub(there).min(most.saturating_sub(all));
-            held.making += wanted;
+            let making = held.making.entry(template.id().clone()).or_default();
+            let wanted = count.saturating_sub(there + *making).min(most.saturating_sub(all));
+            *making += wanted;
             wanted
         };
         for _ in 0..wanted {
@@ -83,7 +84,9 @@ impl Workshop {
             self.tidying.spawn(async move {
                 let parked = workshop.park(&template, &image).await;
                 let mut held = workshop.pool.held();
-                held.making -= 1;
+                if let Some(making) = held.making.get_mut(template.id()) {
+                    *making -= 1;
+                }
                 if let Some(parked) = parked {
                     held.parked.entry(template.id().clone()).or_default().push(parked);
                 }
@@ -161,7 +164,7 @@ async fn look_after(workshop: Arc<Workshop>) {
             .thin(|parked| !spares || parked.since.elapsed() > LONGEST_HOLD)
             .await;
         let mut held = workshop.pool.held();
-        if held.making == 0 && held.parked.is_empty() {
+        if held.making.values().all(|making| *making == 0) && held.parked.is_empty() {
             held.watched = false;
             return;
         }

@@ -168,7 +168,7 @@ async fn run_all(grounds: &Grounds<'_>, book: &mut Book<'_>, record: &mut Record
             }
             order.begin(test);
             let log = book.begin(test)?;
-            let own = contexts[test].get_or_init(|| context.with_log(log));
+            let own = contexts[test].get_or_init(|| context.with_log(log).expecting(order.waiting_with(test)));
             let (tell, group) = (tell.clone(), order.group_of(test));
             let known = impossible[group].get();
             running.push(Box::pin(async move {

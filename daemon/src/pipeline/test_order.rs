@@ -79,6 +79,13 @@ impl Order {
         }
     }
 
+    /// How many tests wait that start from what this one starts from.
+    pub(super) fn waiting_with(&self, test: TestIndex) -> usize {
+        let group = self.tests[test].group;
+        let waits = |other: &&Test| other.group == group && other.progress == Progress::Waiting;
+        self.tests.iter().filter(waits).count()
+    }
+
     /// What a group needs is prepared, or cannot be.
     pub(super) fn prepared(&mut self, group: GroupIndex) {
         self.groups[group] = Progress::Ended;
