@@ -241,6 +241,10 @@ pub fn text(ticket: &Ticket, paint: Paint) -> String {
             format!("preflight logs {id} --first-error"),
             "the failing line and what stands around it",
         ));
+        let is_kept = |job: &Job| job.attempts.iter().any(|attempt| attempt.kept.is_some());
+        if ticket.jobs.iter().any(is_kept) {
+            next.push((format!("preflight shell {id}"), "the failed testbed, as it was"));
+        }
     } else if exit_code(ticket) != 0 && ticket.jobs.iter().any(|job| job.log.is_some()) {
         next.push((format!("preflight logs {id}"), "all logs"));
     }
