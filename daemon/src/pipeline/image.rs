@@ -1,6 +1,7 @@
 //! Rebuilds the image: an overlay of the base image in which the ticket's packages are installed from its repository.
 //! The result is an image of its own that every test starts from.
 
+use std::os::unix::fs::PermissionsExt;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use async_trait::async_trait;
@@ -9,11 +10,16 @@ use preflight_debian::BinaryPackage;
 use preflight_guest::Exec;
 use preflight_report::findings;
 use preflight_testbed::overlay::rebase;
+use preflight_testbed::template::Template;
+use preflight_testbed::{Disk, DiskFormat};
 use preflight_vm_images::Variant;
 
 use super::{apt, build, results};
-use crate::executor::{JobContext, LayerSpec, Prepare, StepFailure, Testbed, repository};
+use crate::executor::{Draft, JobContext, LayerSpec, Prepare, StepFailure, Testbed, repository};
 use crate::services::JobReport;
+
+/// Changes with what [`Installation`] does to a testbed.
+const GENERATION: &str = "ticket's image, generation 2";
 
 pub(crate) async fn run(context: &JobContext) -> Result<Ending, StepFailure> {
     let (workshop, ticket) = (&context.workshop, &context.order.ticket);
@@ -33,28 +39,19 @@ pub(crate) async fn run(context: &JobContext) -> Result<Ending, StepFailure> {
     let session = context.session(&image, Some(&repository(&context.order.folder)))?;
     let layer = LayerSpec {
         title: format!("image {id}"),
-        contents,
+        contents: [vec![GENERATION.to_owned()], contents].concat(),
     };
     let prepared = context.prepared(&image, layer, session, &Installation(context)).await?;
     let testbed = prepared.testbed;
     let lock = context.fetched();
 
     context.phase("closing the image", Some(0.9));
-    // Who boots this image is another machine: it gets an identity and a seed of its own.
-    let clean = "apt-get clean; : >/etc/machine-id; rm -f /var/lib/systemd/random-seed /var/lib/dbus/machine-id; sync";
-    testbed
-        .must("cleaning the image", Exec::new(["sh", "-ec", clean]))
-        .await?;
-    let disk = testbed.disk().clone();
-    testbed.power_off(workshop.limit(|limits| limits.boot)).await?;
     let draft = workshop.ticket_images.begin(&id).map_err(broken)?;
+    let disk = close(context, testbed, prepared.layer.as_deref(), &draft).await?;
     // An image of its own: the template that it came from may go.
     rebase(&disk, &image.disk, image.format)
         .await
         .map_err(|error| StepFailure::Testbed(format!("the ticket's image: {error}")))?;
-    std::fs::rename(&disk.path, draft.disk())
-        .or_else(|_| std::fs::copy(&disk.path, draft.disk()).map(drop))
-        .map_err(broken)?;
     context.clear().await;
     let now = SystemTime::now()
         .duration_since(UNIX_EPOCH)
@@ -79,6 +76,40 @@ pub(crate) async fn run(context: &JobContext) -> Result<Ending, StepFailure> {
     Ok(Ending::pass())
 }
 
+/// The image's disk, in its place, when no machine writes to it any more.
+async fn close(
+    context: &JobContext,
+    testbed: Testbed,
+    layer: Option<&Template>,
+    draft: &Draft,
+) -> Result<Disk, StepFailure> {
+    let broken = |error: std::io::Error| StepFailure::Testbed(format!("the ticket's image: {error}"));
+    let path = draft.disk();
+    let Some(layer) = layer else {
+        let disk = testbed.disk().clone();
+        testbed.power_off(context.workshop.limit(|limits| limits.boot)).await?;
+        std::fs::rename(&disk.path, &path)
+            .or_else(|_| std::fs::copy(&disk.path, &path).map(drop))
+            .map_err(broken)?;
+        return Ok(Disk { path, ..disk });
+    };
+    // What all tests start from is the image, to the byte: no machine has to be powered off, which would take longer than
+    // all else here. It was frozen at rest, with all that was written on its disk; who boots the disk finds a journal to
+    // replay, and nothing in it. That the testbed is here proves that it can be cloned.
+    testbed.release(context);
+    let (from, to) = (layer.disk(), path.clone());
+    let copied = tokio::task::spawn_blocking(move || {
+        std::fs::copy(from, &to)?;
+        std::fs::set_permissions(&to, std::fs::Permissions::from_mode(0o600))
+    });
+    copied.await.map_err(std::io::Error::other).flatten().map_err(broken)?;
+    Ok(Disk {
+        path,
+        format: DiskFormat::Qcow2,
+        backing: layer.chain(),
+    })
+}
+
 /// The ticket's packages in a testbed.
 struct Installation<'a>(&'a JobContext);
 
@@ -89,7 +120,13 @@ impl Prepare for Installation<'_> {
     async fn prepare(&self, testbed: &Testbed) -> Result<(), StepFailure> {
         self.0.phase("installing the ticket's packages", None);
         apt::add_ticket_repository(self.0, testbed).await?;
-        install(self.0, testbed).await
+        install(self.0, testbed).await?;
+        // Who boots this image is another machine: it gets an identity and a seed of its own. apt's caches stay, for the
+        // tests' apt.
+        let clean = "rm -f /var/cache/apt/archives/*.deb /var/lib/systemd/random-seed; : >/etc/machine-id; \
+                     if [ -e /var/lib/dbus/machine-id ]; then ln -sf /etc/machine-id /var/lib/dbus/machine-id; fi";
+        let clean = Exec::new(["sh", "-ec", clean]);
+        testbed.must("cleaning the image", clean).await.map(drop)
     }
 }
 

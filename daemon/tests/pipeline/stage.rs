@@ -58,7 +58,7 @@ impl Stage {
             ["sh", "-c", _, "sh", "satisfy" | "install", ..] => Self::Satisfy,
             ["sh", "-ec", script] if script.contains("chown") && script.contains("mkdir -p /build") => Self::MakeFolder,
             ["sh", "-ec", script] if script.starts_with("mkdir package") => Self::Gather,
-            ["sh", "-ec", script] if script.contains("apt-get clean") => Self::Clean,
+            ["sh", "-ec", script] if script.contains("/etc/machine-id") => Self::Clean,
             ["sh", "-ec", script] if script.contains("/tmp/autopkgtest") => Self::Prepare,
             ["bash", "-c", script] => Self::Test(test_name(script).to_owned()),
             _ => panic!("the pipeline runs what no guest of this test knows: {line}"),
