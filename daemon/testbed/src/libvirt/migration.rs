@@ -134,7 +134,10 @@ fn returned(command: &str, answer: &str) -> Result<Value, String> {
 }
 
 /// Waits a moment, on a thread that is for nothing else.
-#[expect(clippy::disallowed_methods, reason = "QEMU tells of no migration's end, and no socket can be awaited here")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "QEMU tells of no migration's end, and no socket can be awaited here"
+)]
 fn pause() {
     std::thread::sleep(PAUSE);
 }

@@ -1,15 +1,12 @@
 //! Machines on the libvirt of this host, whichever it is: started, listed, destroyed, missed and found again. No image
 //! is needed: a machine without a kernel stays in its firmware for ever.
 
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use super::bench::{Bench, keeper};
+use super::bench::Bench;
 use preflight_testbed::libvirt::{Configuration, LibvirtHypervisor};
 use preflight_testbed::{
-    Accelerator, EndReason, Hypervisor, HypervisorError, HypervisorEvent, InstallationId, Label, MachineFolder,
-    MachineId, MachineSpec, MachineState, MiB, Priority, Start,
+    Accelerator, EndReason, Hypervisor, HypervisorError, HypervisorEvent, MachineId, MachineState,
 };
 use tokio::sync::broadcast::Receiver;
 
