@@ -17,7 +17,8 @@ use preflight_dep8::{
 const NO_FILE: &str = "Maintainer: A <a@b.example>\nFilename: ./gone.deb\nSize: 100\nDescription: x\n\
     SHA256: 0000000000000000000000000000000000000000000000000000000000000000\n";
 
-/// An apt that knows `here` as installed, and of a repository whose files are gone `fetchable` and `broken`.
+/// An apt that knows `here` and `outdated` as installed, and of a repository whose files are gone `fetchable`, `broken` and a
+/// newer `outdated`.
 fn apt(folder: &Path) -> local::LocalMachine {
     for name in [
         "state/lists/partial",
@@ -31,11 +32,17 @@ fn apt(folder: &Path) -> local::LocalMachine {
     }
     let packages = format!(
         "Package: fetchable\nVersion: 1\nArchitecture: all\n{NO_FILE}\n\
+         Package: outdated\nVersion: 2\nArchitecture: all\n{NO_FILE}\n\
          Package: broken\nVersion: 1\nArchitecture: all\nDepends: never-seen (>= 2)\n{NO_FILE}"
     );
     fs::write(folder.join("repo/Packages"), packages).unwrap();
-    let status = "Package: here\nStatus: install ok installed\nVersion: 1\nArchitecture: all\nMaintainer: A <a@b.example>\nDescription: x\n";
-    fs::write(folder.join("status"), status).unwrap();
+    let installed = |name: &str| {
+        format!(
+            "Package: {name}\nStatus: install ok installed\nVersion: 1\nArchitecture: all\n\
+             Maintainer: A <a@b.example>\nDescription: x\n\n"
+        )
+    };
+    fs::write(folder.join("status"), installed("here") + &installed("outdated")).unwrap();
     let shown = folder.display();
     fs::write(
         folder.join("etc/sources.list"),
@@ -87,7 +94,14 @@ async fn install(machine: &local::LocalMachine, folder: &Path, depends: &str) ->
 async fn apt_says_what_is_wrong() {
     let folder = tempfile::tempdir().unwrap();
     let machine = apt(folder.path());
-    for depends in ["here", "here (>= 1), here | no-such", "no-such [arm64], here"] {
+    for depends in [
+        "here",
+        "here (>= 1), here | no-such",
+        "no-such [arm64], here",
+        "fetchable | here",
+        "outdated",
+        "outdated (>= 1)",
+    ] {
         let (result, output) = install(&machine, folder.path(), depends).await;
         assert_eq!(
             result.unwrap().to_string(),
@@ -105,14 +119,32 @@ async fn apt_says_what_is_wrong() {
         assert!(output.contains("unmet dependencies"), "{output}");
         assert!(!output.contains("dlstatus"), "{output}");
     }
+    for depends in ["fetchable", "here, fetchable", "outdated (>= 2)"] {
+        let (result, output) = install(&machine, folder.path(), depends).await;
+        assert_eq!(
+            result,
+            Err(Trouble::TestbedFailure("apt failed to download packages".into())),
+            "{depends}: {output}"
+        );
+        assert!(
+            output.contains("E: Failed to fetch") && !output.contains("dlstatus"),
+            "{output}"
+        );
+        assert_eq!(output.matches("Building dependency tree").count(), 1, "{output}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_there_is_found_without_the_archives_lists() {
+    let folder = tempfile::tempdir().unwrap();
+    let machine = apt(folder.path());
+    fs::write(folder.path().join("etc/sources.list"), "nothing that apt can read\n").unwrap();
+    let (result, output) = install(&machine, folder.path(), "here, outdated | fetchable").await;
+    assert_eq!(result.unwrap().to_string(), "command1             PASS", "{output}");
     let (result, output) = install(&machine, folder.path(), "fetchable").await;
     assert_eq!(
-        result,
-        Err(Trouble::TestbedFailure("apt failed to download packages".into())),
-        "{output}"
-    );
-    assert!(
-        output.contains("E: Failed to fetch") && !output.contains("dlstatus"),
+        result.unwrap().to_string(),
+        "command1             FAIL badpkg",
         "{output}"
     );
 }
