@@ -62,14 +62,14 @@ impl Bed {
         let shared = lock.try_clone().map_err(io(folder))?;
         // The home's sentry holds the copy, and with it the lock, until the home is at rest.
         std::mem::forget(lock);
-        let root = folder.join("home");
-        remove(&root)?;
         let bed = Self {
-            home: Home::lasting(&root, shared),
+            home: Home::lasting(&folder.join("home"), shared),
             series: series()?,
             folder: folder.to_owned(),
             accelerator: OnceLock::new(),
         };
+        // Another bench may have been killed here, or its home kept.
+        bed.empty()?;
         bed.configure(Pool::Ahead);
         Ok(bed)
     }

@@ -55,7 +55,8 @@ fn once(machine: &Machine, seen: &mut Seen) -> Result<(), BenchError> {
     let (mut server, asked) = Server::open(machine)?;
     let open = server.first_output_of(&["echo", "here"])? - asked;
     seen.opens.push(open.as_secs_f64());
-    let processes = process::with_arguments(&["qemu-system", &machine.disk()]);
+    // Its disk is an overlay somewhere; its kernel is the image's own.
+    let processes = process::with_arguments(&["qemu-system", &machine.image.folder.display().to_string()]);
     let memory = processes
         .into_iter()
         .filter_map(|pid| process::proportional_memory(pid).ok())

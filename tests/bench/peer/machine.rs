@@ -33,11 +33,6 @@ impl Machine {
         self.command("autopkgtest", [dsc.into(), "--".into(), "qemu".into()])
     }
 
-    /// The disk, as it stands on the command line of the machine's process.
-    pub(crate) fn disk(&self) -> String {
-        self.image.folder.join("disk.qcow2").display().to_string()
-    }
-
     fn command<const N: usize>(&self, program: &str, arguments: [OsString; N]) -> Command {
         let mut command = if self.kvm {
             Command::new(program)
@@ -53,7 +48,7 @@ impl Machine {
             .arg(format!(
                 "--qemu-options=-kernel {folder}/kernel -initrd {folder}/initrd -append root=/dev/vda"
             ))
-            .arg(self.disk())
+            .arg(self.image.folder.join("disk.qcow2"))
             .env("LC_ALL", "C.UTF-8");
         command
     }
