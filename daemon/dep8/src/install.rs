@@ -27,13 +27,19 @@ impl From<MachineError> for InstallError {
 }
 
 /// apt's status file descriptor goes to stderr, all that people read to stdout.
-const APT: &str = r#"exec apt-get -o APT::Status-Fd=3 "$@" 3>&2 2>&1"#;
+///
+/// Debconf may not ask anything: to have its questions ready before, as a hook would, takes longer than dpkg takes to install
+/// a small package, and changes nothing. The list of such hooks can be emptied by a file only.
+const APT: &str = r#"exec apt-get -c /dev/fd/4 -o APT::Status-Fd=3 "$@" 3>&2 2>&1 4<<'END'
+#clear DPkg::Pre-Install-Pkgs;
+END
+"#;
 
 /// Asks an apt that knows nothing but what is installed, and takes its word where there is nothing to do: it need not read
 /// the archive's lists, which takes most of apt's time. An apt that reads them would do nothing either: it adds, replaces or
 /// removes something for an entry that nothing installed satisfies, and looks for something better for no other (what it
 /// recommends is not asked for). What it says otherwise is nobody's matter, and it has changed nothing.
-const SATISFY: &str = r#"
+const SATISFIED: &str = r#"
 line='
 '
 said=$(apt-get "$@" --simulate --no-remove -o Dir::Etc::SourceList=/dev/null -o Dir::Etc::SourceParts=/dev/null \
@@ -44,9 +50,9 @@ said=$(apt-get "$@" --simulate --no-remove -o Dir::Etc::SourceList=/dev/null -o 
         exit
         ;;
 esac
-exec apt-get -o APT::Status-Fd=3 "$@" 3>&2 2>&1"#;
+"#;
 
-fn apt(script: &str, arguments: &[&str]) -> Exec<'static> {
+fn apt(arguments: &[&str], script: &str) -> Exec<'static> {
     let options = [
         "--assume-yes",
         "-o",
@@ -91,14 +97,14 @@ pub(crate) async fn dependencies(
     }
     run_apt(
         machine,
-        &apt(SATISFY, &["satisfy", &test.dependencies.to_string()]),
+        &apt(&["satisfy", &test.dependencies.to_string()], &[SATISFIED, APT].concat()),
         on_output,
     )
     .await?;
     let missing = only_provided(machine, test).await?;
     if !missing.is_empty() {
         let arguments: Vec<&str> = ["install"].into_iter().chain(missing.iter().copied()).collect();
-        run_apt(machine, &apt(APT, &arguments), on_output).await?;
+        run_apt(machine, &apt(&arguments, APT), on_output).await?;
     }
     Ok(())
 }

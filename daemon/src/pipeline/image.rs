@@ -98,11 +98,10 @@ async fn close(
     // replay, and nothing in it. That the testbed is here proves that it can be cloned.
     testbed.release(context);
     let (from, to) = (layer.disk(), path.clone());
-    let copied = tokio::task::spawn_blocking(move || {
-        std::fs::copy(from, &to)?;
-        std::fs::set_permissions(&to, std::fs::Permissions::from_mode(0o600))
-    });
-    copied.await.map_err(std::io::Error::other).flatten().map_err(broken)?;
+    tokio::fs::copy(from, &to).await.map_err(broken)?;
+    tokio::fs::set_permissions(&to, std::fs::Permissions::from_mode(0o600))
+        .await
+        .map_err(broken)?;
     Ok(Disk {
         path,
         format: DiskFormat::Qcow2,
