@@ -19,7 +19,10 @@ use preflight_vm_images::{Catalogue, ImageStore, Mirrors};
 use crate::bootstrap::{DaemonError, Home};
 use crate::config::{self, Config, NetworkPolicy, TestbedConfig, TimeoutConfig};
 use crate::disk::{Storage, StorageDesk, StorageParts};
-use crate::executor::{JobFolders, JobSettings, Limits, PipelineExecutor, TestbedDoctor, TestbedShells, TicketImages, Workshop, make_reachable};
+use crate::executor::{
+    JobFolders, JobSettings, Limits, PipelineExecutor, TestbedDoctor, TestbedShells, TicketImages, Workshop,
+    make_reachable,
+};
 use crate::host::Host;
 use crate::images::WorkshopImages;
 use crate::pipeline::intake::SourceIntake;
@@ -135,7 +138,10 @@ pub async fn services(home: &Home, config: &Config) -> Result<(Services, Arc<Hos
         doctor: Arc::new(TestbedDoctor::new(Arc::clone(&host) as _, Arc::clone(&workshop))),
         demands,
         disk: Arc::new(Storage::new(storage, desk)),
-        shells: Arc::new(TestbedShells::new(Arc::clone(&workshop), TicketsFolder::below(&folders.state))),
+        shells: Arc::new(TestbedShells::new(
+            Arc::clone(&workshop),
+            TicketsFolder::below(&folders.state),
+        )),
     };
     Ok((services, host))
 }

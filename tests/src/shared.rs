@@ -95,9 +95,7 @@ fn open() -> Home {
 /// held machine looks like one that was left behind.
 #[must_use]
 pub fn configuration(pool: u16) -> String {
-    format!(
-        "[ticket]\nseries = \"debian-bookworm\"\n\n[testbed]\nkeeper_grace_s = {GRACE}\npool = {pool}\n"
-    )
+    format!("[ticket]\nseries = \"debian-bookworm\"\n\n[testbed]\nkeeper_grace_s = {GRACE}\npool = {pool}\n")
 }
 
 /// Removes what earlier runs have left, whatever became of them, except images and archive that may be used again.

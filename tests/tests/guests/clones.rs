@@ -23,14 +23,19 @@ struct Told {
 }
 
 fn ask(home: &Home) -> Told {
-    let finished = home.run(&["shell", "debian-bookworm", "--", "sh", "-c", QUESTIONS]).with_code(0);
+    let finished = home
+        .run(&["shell", "debian-bookworm", "--", "sh", "-c", QUESTIONS])
+        .with_code(0);
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
     let lines: Vec<String> = finished.stdout.lines().map(str::to_owned).collect();
     let [machine_id, random, clock, packages] = &lines[..] else {
         panic!("not four answers: {finished}")
     };
     let clock: u64 = clock.parse().unwrap();
-    assert!(clock.abs_diff(now) <= LONGEST_DRIFT, "it is {now} here, and {clock} there");
+    assert!(
+        clock.abs_diff(now) <= LONGEST_DRIFT,
+        "it is {now} here, and {clock} there"
+    );
     Told {
         own: [machine_id.clone(), random.clone()],
         packages: packages.clone(),
@@ -64,21 +69,35 @@ fn clones_differ_in_all_that_is_theirs_and_in_nothing_else() {
 #[test]
 fn streams_and_exit_codes_pass_through() {
     let home = shared::turn("shell");
-    let told = home.run(&["shell", "debian-bookworm", "--", "sh", "-c", "echo out; echo err >&2; exit 7"]);
+    let told = home.run(&[
+        "shell",
+        "debian-bookworm",
+        "--",
+        "sh",
+        "-c",
+        "echo out; echo err >&2; exit 7",
+    ]);
     let told = told.with_code(7);
     assert_eq!(told.stdout, "out\n");
     assert!(told.stderr.contains("err"), "{told}");
 
     // A tree there and back, by others' tools.
     let scratch = tempfile::tempdir().unwrap();
-    std::fs::write(scratch.path().join("bytes"), (0..=255).cycle().take(1 << 20).collect::<Vec<u8>>()).unwrap();
+    std::fs::write(
+        scratch.path().join("bytes"),
+        (0..=255).cycle().take(1 << 20).collect::<Vec<u8>>(),
+    )
+    .unwrap();
     let script = "tar -C \"$1\" -c bytes | \"$2\" shell debian-bookworm -- sh -c 'cd /tmp && tar x && tar c bytes' | tar -C \"$3\" -x";
     let back = scratch.path().join("back");
     std::fs::create_dir(&back).unwrap();
     let program = home.command(&[]);
     let mut pipe = Command::new("bash");
-    pipe.args(["-euo", "pipefail", "-c", script, "bash"])
-        .args([scratch.path().as_os_str(), program.get_program(), back.as_os_str()]);
+    pipe.args(["-euo", "pipefail", "-c", script, "bash"]).args([
+        scratch.path().as_os_str(),
+        program.get_program(),
+        back.as_os_str(),
+    ]);
     for (name, value) in program.get_envs() {
         match value {
             Some(value) => pipe.env(name, value),

@@ -17,7 +17,10 @@ fn a_failed_build_is_looked_at_as_it_failed_and_each_look_is_its_own() {
     let source = fixture::dsc("broken-build", scratch.path());
     let checked = check(&home, "kept", &[&source], &[], 12);
     let build = job(&checked.ticket, JobKind::Build);
-    assert!(build.attempts.last().unwrap().kept.is_some_and(|bytes| bytes > 1 << 20), "{build:#?}");
+    assert!(
+        build.attempts.last().unwrap().kept.is_some_and(|bytes| bytes > 1 << 20),
+        "{build:#?}"
+    );
 
     let id = checked.ticket.summary.id.to_string();
     let look = "pwd; id -un; echo $DEB_BUILD_OPTIONS; ls sum.c; test ! -e spoilt; touch spoilt";
