@@ -99,6 +99,10 @@ async fn run(seed: u64) -> u8 {
             start_fails: Chance(30),
             machine_ends: Chance(30),
             connection_closes: Chance(200),
+            // Every other lab knows no clones.
+            never_freezes: seed % 2 == 0,
+            clone_fails: Chance(60),
+            freeze_fails: Chance(60),
             ..Faults::default()
         },
         guests: Arc::new(move |nth| guest(seed, nth)),

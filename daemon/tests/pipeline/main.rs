@@ -11,6 +11,7 @@
 mod cancelling;
 mod chaos;
 mod client;
+mod clones;
 mod dying;
 mod failing;
 mod guest;
