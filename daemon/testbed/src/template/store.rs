@@ -199,7 +199,7 @@ pub struct TemplateStore {
 }
 
 impl TemplateStore {
-    /// Opens the folder, and sweeps what was being made when an earlier daemon ended.
+    /// Opens the folder, and sweeps what was being made when an earlier daemon ended, and what this release can't read.
     ///
     /// # Errors
     /// The system's.
@@ -212,7 +212,9 @@ impl TemplateStore {
         fs::set_permissions(&folder, fs::Permissions::from_mode(0o711)).map_err(at(&folder))?;
         for entry in fs::read_dir(&folder).map_err(at(&folder))? {
             let path = entry.map_err(at(&folder))?.path();
-            if !path.join(RECORD).is_file() {
+            // Half made, or another release's: nobody would ever start from it, nor free it.
+            if let Err(error) = read_record(&path) {
+                tracing::info!(template = %path.display(), %error, "a template of no use is removed");
                 fs::remove_dir_all(&path).map_err(at(&path))?;
             }
         }
@@ -649,6 +651,19 @@ mod tests {
         store.remove(&below_id).unwrap();
         assert!(store.records().is_empty());
         assert!(store.get(&below_id).unwrap().is_none());
+    }
+
+    #[test]
+    fn what_another_release_has_made_is_swept() {
+        let folder = tempfile::tempdir().unwrap();
+        let template = made(&opened(folder.path()), "");
+        let record = Record {
+            format: FORMAT + 1,
+            ..template.record().clone()
+        };
+        write_record(template.folder(), &record).unwrap();
+        opened(folder.path());
+        assert!(!template.folder().exists());
     }
 
     #[test]
