@@ -85,7 +85,7 @@ pub(crate) async fn run(context: &JobContext) -> Result<Ending, StepFailure> {
     Ok(Ending::pass())
 }
 
-/// Makes the folder that the unprivileged user works in.
+/// Makes the folder that the unprivileged user works in, or makes it the user's where a copy has made it.
 pub(super) async fn make_work_folder(testbed: &Testbed, user: &str) -> Result<(), StepFailure> {
     let make = Exec::new(["install", "-d", "-o", user, "-g", user, WORK]);
     testbed.must("making the build folder", make).await.map(drop)
@@ -152,10 +152,7 @@ async fn unpack(
     let push = testbed.guest.push_tree(package, format!("{WORK}/package"), Some(user));
     testbed.attend("copying the source", push).await?;
     let tree = TREE.to_owned();
-    let make = format!("mkdir -p {WORK} && chown {user}: {WORK}");
-    testbed
-        .must("making the build folder", Exec::new(["sh", "-ec", &make]))
-        .await?;
+    make_work_folder(testbed, user).await?;
     // Its files were verified on the host; the testbed has nobody's keys.
     let extract = Exec::new(["dpkg-source", "--no-check", "--extract", &name, &tree])
         .user(user)

@@ -56,7 +56,6 @@ impl Stage {
             ["sh", "-c", _, "apt-get", ..] if words.contains(&"build-dep") => Self::BuildDepends,
             ["sh", "-c", _, "apt-get", ..] if words.contains(&"install") => Self::Install,
             ["sh", "-c", _, "sh", "satisfy" | "install", ..] => Self::Satisfy,
-            ["sh", "-ec", script] if script.contains("chown") && script.contains("mkdir -p /build") => Self::MakeFolder,
             ["sh", "-ec", script] if script.starts_with("mkdir package") => Self::Gather,
             ["sh", "-ec", script] if script.contains("/etc/machine-id") => Self::Clean,
             ["sh", "-ec", script] if script.contains("/tmp/autopkgtest") => Self::Prepare,
