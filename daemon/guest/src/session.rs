@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use tokio::time::Instant;
 
 use preflight_guest_protocol::message::{Beat, NetworkAttempt, ToGuest, ToHost, of_payload};
 use preflight_guest_protocol::{Channel, Frame, Inbound, Incoming, Kind, SessionId, StreamId};

@@ -6,6 +6,7 @@ use std::time::{Duration, SystemTime};
 use preflight_guest::{Exec, Guest, GuestError, Renewal, TunnelConnection};
 use preflight_store::LogStream;
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 
 use super::failure::StepFailure;
 use super::log::JobLog;
@@ -20,16 +21,21 @@ const HEARTBEAT: Duration = Duration::from_secs(3);
 /// A testbed that misses so many is lost.
 const HEARTBEATS: u32 = 10;
 
+/// libvirt may take so long to tell of a machine's end after its socket has closed.
+pub(super) const END_KNOWN: Duration = Duration::from_secs(2);
+
 /// How long a guest may give no sign of life on this host.
 fn patience(workshop: &Workshop) -> Duration {
     workshop.scaled(HEARTBEAT) * HEARTBEATS
 }
 
-/// Waits until a guest has given no sign of life for so long that none will come.
-pub(super) async fn silence(guest: &Guest, patience: Duration) -> StepFailure {
+/// Waits until a guest has given no sign of life for so long that none will come, counted from `since` at the earliest: what
+/// was held has said nothing meanwhile.
+pub(super) async fn silence(guest: &Guest, patience: Duration, since: Instant) -> StepFailure {
     let mut health = guest.health();
     loop {
-        match tokio::time::timeout(patience, health.changed()).await {
+        let last = health.borrow().as_ref().map_or(since, |health| health.at.max(since));
+        match tokio::time::timeout_at(last + patience, health.changed()).await {
             Ok(Ok(())) => {}
             // The session is over: whoever uses it is told so.
             Ok(Err(_)) => std::future::pending().await,
@@ -130,11 +136,19 @@ impl Answering {
     ) -> Result<(), StepFailure> {
         let what = "making the testbed ready";
         tokio::select! {
-            done = work => done.map_err(|error| StepFailure::Testbed(format!("{what}: {error}"))),
+            done = work => match done {
+                Err(error) if error.is_guest_lost() => {
+                    // libvirt tells of a machine's end a moment after its socket has closed.
+                    let ended = tokio::time::timeout(END_KNOWN, end_of(self.machine.ended.clone())).await;
+                    let why = ended.map_or_else(|_| error.to_string(), |reason| words_of_end(reason).to_owned());
+                    Err(StepFailure::Testbed(why))
+                }
+                done => done.map_err(|error| StepFailure::Testbed(format!("{what}: {error}"))),
+            },
             reason = end_of(self.machine.ended.clone()) => {
                 Err(StepFailure::Testbed(words_of_end(reason).to_owned()))
             }
-            silent = silence(&self.guest, self.patience) => Err(silent),
+            silent = silence(&self.guest, self.patience, Instant::now()) => Err(silent),
             () = tokio::time::sleep(limit) => {
                 Err(StepFailure::Testbed(format!("{what} took longer than {} s", limit.as_secs())))
             }

@@ -12,8 +12,9 @@ use preflight_guest::{Exec, ExitStatus, Guest, GuestError, OutputStream};
 use preflight_store::LogStream;
 use preflight_testbed::template::{Draft, Template};
 use preflight_testbed::{Disk, DiskFormat, EndReason, Frozen, MachineId, Method, Priority};
+use tokio::time::Instant;
 
-use super::answering::{Answering, silence};
+use super::answering::{Answering, END_KNOWN, silence};
 use super::attempts::{Attempts, SeenAttempt};
 use super::context::JobContext;
 use super::failure::StepFailure;
@@ -22,9 +23,6 @@ use super::machine::{Ground, Launch, Launched, Tasks, end_of, words_of_end};
 use super::pulse::{Beating, Pulse};
 use super::remains::Leases;
 use super::workshop::{BootImage, Workshop};
-
-/// libvirt tells of a machine's end a moment after its socket has closed.
-const END_KNOWN: Duration = Duration::from_secs(2);
 
 /// What a testbed is to be.
 pub struct TestbedSpec<'a> {
@@ -50,8 +48,11 @@ pub struct Testbed {
     log: JobLog,
     _tasks: Tasks,
     attempts: Attempts,
-    _beating: Option<Beating>,
+    /// Its guest's signs of life, as its job's.
+    beating: Option<Beating>,
     patience: Duration,
+    /// When it began to work.
+    since: Instant,
     own_limit: Duration,
 }
 
@@ -186,8 +187,9 @@ impl Testbed {
             log: log.clone(),
             _tasks: tasks,
             attempts,
-            _beating: beating,
+            beating,
             patience,
+            since: Instant::now(),
             own_limit: workshop.limit(|limits| limits.copy),
         }
     }
@@ -306,7 +308,7 @@ impl Testbed {
 
     /// Waits until the guest has given no sign of life for so long that none will come.
     pub async fn silence(&self) -> StepFailure {
-        let failure = silence(&self.guest, self.patience).await;
+        let failure = silence(&self.guest, self.patience, self.since).await;
         self.machine.silent.store(true, Ordering::Relaxed);
         failure
     }
@@ -353,7 +355,9 @@ impl Testbed {
     ///
     /// # Errors
     /// It does not go, or not in order, and its disk is as a power cut would leave it.
-    pub async fn power_off(self, limit: Duration) -> Result<(), StepFailure> {
+    pub async fn power_off(mut self, limit: Duration) -> Result<(), StepFailure> {
+        // The agent goes down with the machine: its silence means nothing from here on.
+        self.beating = None;
         let gone = async {
             // Its answer may never come: the agent goes down with the machine.
             let asked = self.guest.output(Exec::new(["systemctl", "poweroff"])).await;

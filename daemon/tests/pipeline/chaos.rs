@@ -100,7 +100,7 @@ async fn run(seed: u64) -> u8 {
             machine_ends: Chance(30),
             connection_closes: Chance(200),
             // Every other lab knows no clones.
-            never_freezes: seed % 2 == 0,
+            never_freezes: seed.is_multiple_of(2),
             clone_fails: Chance(60),
             freeze_fails: Chance(60),
             ..Faults::default()
