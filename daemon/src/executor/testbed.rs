@@ -118,8 +118,17 @@ impl Testbed {
             Some(_) => None,
         };
         let cloned = async {
-            let answering = match parked {
-                Some(parked) => parked.go_on().await?,
+            let gone_on = match parked {
+                // What became of one that was held says nothing of those that are not made yet.
+                Some(parked) => parked
+                    .go_on()
+                    .await
+                    .inspect_err(|failure| tracing::warn!(%failure, "a clone that was held is lost"))
+                    .ok(),
+                None => None,
+            };
+            let answering = match gone_on {
+                Some(answering) => answering,
                 None => {
                     let launched = Launched::start(workshop, launch, leases).await?;
                     Answering::of(workshop, launched, log).await?
