@@ -63,7 +63,8 @@ async fn attempt(context: &Context, request: &ShellOpen, phase: &RefCell<String>
         })
     };
     match open().await {
-        Err(ClientError::NoDaemon { .. }) => {
+        // One that is just dying may still take a connection. It has opened nothing that could be lost.
+        Err(ClientError::NoDaemon { .. } | ClientError::Closed) => {
             context.attach().await?;
             Ok(open().await?)
         }
