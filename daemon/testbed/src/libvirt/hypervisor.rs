@@ -1,11 +1,13 @@
-//! [`Hypervisor`] by libvirt: one connection, two threads that call, one that hears events, opens the connection again
-//! when it ends, and watches the console logs. It knows how machines start and end, not what they are for.
+//! [`Hypervisor`] by libvirt: one connection, threads that call over it, and one that watches over both (`watch`). It knows
+//! how machines start, freeze and end, not what they are for.
 
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt, chown};
+mod files;
+mod watch;
+
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{self, RecvTimeoutError};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::mpsc;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
@@ -15,9 +17,8 @@ use virt::domain::Domain;
 use virt::error::Error;
 use virt::sys;
 
-use super::access::{Access, Configuration, watch_for_hanging};
+use super::access::{Access, Configuration};
 use super::capabilities;
-use super::console_watch::{LARGEST_CONSOLE_LOG, flooded};
 use super::events::{self, Raw, Watched};
 use super::known::{KnownMachines, Origin};
 use super::worker::Worker;
@@ -40,12 +41,6 @@ const EVENTS_KEPT: usize = 1024;
 const LONGEST_DESTROY: Duration = Duration::from_secs(2);
 /// How long a call waits for a connection that is being opened again.
 const LONGEST_WAIT: Duration = Duration::from_secs(5);
-/// Between two looks at the console logs, and between two attempts to connect.
-const TICK: Duration = Duration::from_secs(1);
-/// How long libvirt is given to agree with the processes about what runs; some processes only it can see.
-const LONGEST_DISAGREEMENT: Duration = Duration::from_secs(60);
-/// How long after a call, with no machine that runs, libvirt is still watched: a call that hangs is found out within that time.
-const ATTENTION: Duration = Duration::from_secs(30);
 
 /// Machines by libvirt.
 pub struct LibvirtHypervisor {
@@ -132,7 +127,7 @@ impl LibvirtHypervisor {
         let weak = Arc::downgrade(&shared);
         std::thread::Builder::new()
             .name("libvirt-watch".into())
-            .spawn(move || watch(&weak, &heard))
+            .spawn(move || watch::watch(&weak, &heard))
             .map_err(|source| HypervisorError::File {
                 what: "the thread libvirt-watch".into(),
                 source,
@@ -368,94 +363,6 @@ impl Shared {
         })
     }
 
-    /// Makes the folder and gives QEMU's user what it needs, and nothing else of ours.
-    fn prepare(&self, spec: &MachineSpec) -> Result<(), HypervisorError> {
-        let doing = |what: String| move |source| HypervisorError::File { what, source };
-        let folder = spec.folder.path();
-        std::fs::DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(folder)
-            .map_err(doing(format!("creating {}", folder.display())))?;
-        let console = spec.folder.console_log();
-        std::fs::OpenOptions::new()
-            .create(true)
-            .append(true)
-            .mode(0o640)
-            .open(&console)
-            .map_err(doing(format!("creating {}", console.display())))?;
-        self.prepare_memory(spec)?;
-        if let Some(account) = self.access.account.as_ref().filter(|_| self.access.gives_files) {
-            let give = |path: &Path, uid| {
-                chown(path, uid, Some(account.gid)).map_err(doing(format!(
-                    "giving {} to {}",
-                    path.display(),
-                    account.user
-                )))
-            };
-            give(folder, None)?;
-            std::fs::set_permissions(folder, std::fs::Permissions::from_mode(0o750))
-                .map_err(doing(format!("opening {}", folder.display())))?;
-            give(&console, Some(account.uid))?;
-            if let Some(disk) = &spec.disk {
-                give(&disk.path, Some(account.uid))?;
-            }
-        }
-        self.check_reach(spec)
-    }
-
-    /// Makes the folder through which the machine's state comes and goes, and the file that its memory is to be: libvirt
-    /// knows of neither, so that they are given to QEMU's user whichever libvirt it is.
-    fn prepare_memory(&self, spec: &MachineSpec) -> Result<(), HypervisorError> {
-        let doing = |what: String| move |source| HypervisorError::File { what, source };
-        let give = |path: &Path| match &self.access.account {
-            Some(account) => chown(path, Some(account.uid), Some(account.gid)),
-            None => Ok(()),
-        };
-        let transit = spec.folder.transit();
-        std::fs::DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(&transit)
-            .and_then(|()| give(&transit))
-            .map_err(doing(format!("creating {}", transit.display())))?;
-        let Some(file) = &spec.memory_file else { return Ok(()) };
-        let making = doing(format!("making {}", file.display()));
-        let template = match &spec.start {
-            Start::Clone(frozen) => frozen.memory.as_deref(),
-            Start::Boot => None,
-        };
-        match template {
-            Some(template) => copy_memory(template, file),
-            None => std::fs::OpenOptions::new()
-                .write(true)
-                .create_new(true)
-                .mode(0o600)
-                .open(file)
-                .and_then(|file| file.set_len(u64::from(spec.memory.0) << 20)),
-        }
-        .and_then(|()| give(file))
-        .map_err(making)
-    }
-
-    fn check_reach(&self, spec: &MachineSpec) -> Result<(), HypervisorError> {
-        let Some(account) = &self.access.account else {
-            return Ok(());
-        };
-        if let Some(boot) = &spec.boot {
-            account.check(&boot.kernel, 0o4)?;
-            account.check(&boot.initrd, 0o4)?;
-        }
-        if let Some(disk) = &spec.disk {
-            // A system's libvirt gives the disk to QEMU's user itself; the folders above it are left as they are.
-            account.check(&disk.path, if self.access.gives_files { 0o6 } else { 0 })?;
-            for (path, _) in &disk.backing {
-                account.check(path, 0o4)?;
-            }
-        }
-        Ok(())
-    }
-
     fn destroy(&self, id: &MachineId) -> Result<(), HypervisorError> {
         self.retried(LONGEST_DESTROY, |connect| {
             let gone = |error: &Error| error.code().to_raw() == sys::VIR_ERR_NO_DOMAIN;
@@ -558,163 +465,6 @@ impl Shared {
     fn tell(&self, event: HypervisorEvent) {
         // Nobody listening is nobody's fault.
         let _ = self.events.send(event);
-    }
-
-    fn hear(&self, raw: Raw) -> bool {
-        match raw {
-            Raw::Called => true,
-            Raw::Life { name, event, detail } => {
-                let Ok(id) = name.parse::<MachineId>() else { return true };
-                if *id.installation() != self.installation {
-                    return true;
-                }
-                let ended = lock(&self.known).life(&id, event, detail);
-                if let Some(reason) = ended {
-                    self.tell(HypervisorEvent::Ended { id, reason });
-                }
-                true
-            }
-            Raw::Closed { generation } => {
-                let mut link = lock(&self.connection);
-                if link.generation != generation {
-                    return true;
-                }
-                link.current = None;
-                false
-            }
-        }
-    }
-
-    /// Tries once to open the connection again, and tells what was missed.
-    fn reopen(&self) -> Result<(), HypervisorError> {
-        let connect = self.access.open()?;
-        let generation = lock(&self.connection).generation + 1;
-        let watched = Watched::new(connect, self.messages.clone(), generation).map_err(failed)?;
-        let mut link = lock(&self.connection);
-        link.generation = generation;
-        link.current = Some(Arc::new(watched));
-        drop(link);
-        self.restored.notify_all();
-        self.tell(HypervisorEvent::ConnectionRestored);
-        Ok(())
-    }
-
-    /// Tells which machines ended unseen; true when libvirt and the processes agree. A libvirt daemon that has just
-    /// come back may not know yet of machines that run, and none of those must be told to have ended; and it may not know yet
-    /// that others have ended, of which it never tells.
-    fn compare(&self) -> bool {
-        let link = self
-            .connection_now()
-            .ok_or_else(|| HypervisorError::Disconnected("the connection has ended".into()));
-        let listed = link
-            .and_then(|link| ours(link.connect(), &self.installation))
-            .map(|found| found.into_iter().map(|(id, _)| id).collect::<Vec<MachineId>>());
-        let mut present = match listed {
-            Ok(listed) => listed,
-            Err(error) => {
-                tracing::warn!(%error, "machines can't be compared yet");
-                return false;
-            }
-        };
-        let running = match self.access.keeper.machines() {
-            Ok(running) => running,
-            Err(error) => {
-                tracing::warn!(%error, "machines can't be compared yet");
-                return false;
-            }
-        };
-        let unknown: Vec<MachineId> = running.iter().filter(|id| !present.contains(id)).cloned().collect();
-        let agreed = unknown.is_empty() && present.iter().all(|id| running.contains(id));
-        present.extend(unknown);
-        let gone = lock(&self.known).compare(&present);
-        for (id, reason) in gone {
-            self.tell(HypervisorEvent::Ended { id, reason });
-        }
-        agreed
-    }
-
-    fn stop_floods(&self) {
-        let folders = lock(&self.known).folders();
-        for id in flooded(folders, LARGEST_CONSOLE_LOG) {
-            tracing::warn!(%id, "destroyed: its console log is larger than {LARGEST_CONSOLE_LOG} bytes");
-            lock(&self.known).because(&id, EndReason::ConsoleFlood);
-            if let Err(error) = self.destroy(&id) {
-                tracing::error!(%id, %error, "a machine that floods its console could not be destroyed");
-            }
-        }
-    }
-}
-
-/// Copies a template's memory, and of it only what was ever written to. `cp` knows how each file system does it best.
-fn copy_memory(template: &Path, file: &Path) -> std::io::Result<()> {
-    let output = std::process::Command::new("cp")
-        .args(["--reflink=auto", "--sparse=auto", "--no-preserve=all", "--"])
-        .args([template, file])
-        .output()?;
-    if !output.status.success() {
-        return Err(std::io::Error::other(
-            String::from_utf8_lossy(&output.stderr).trim().to_owned(),
-        ));
-    }
-    std::fs::set_permissions(file, std::fs::Permissions::from_mode(0o600))
-}
-
-/// The life of the thread that hears events. Without calls and with no machine that runs, it rests until it is told something.
-fn watch(shared: &Weak<Shared>, heard: &mpsc::Receiver<Raw>) {
-    let mut connected = true;
-    let mut compared = true;
-    let mut disagreement_ends = Instant::now();
-    let mut rests = false;
-    let mut called = Instant::now();
-    loop {
-        let message = if rests {
-            heard.recv().map_err(|_| RecvTimeoutError::Disconnected)
-        } else {
-            heard.recv_timeout(TICK)
-        };
-        let Some(shared) = shared.upgrade() else { return };
-        if shared.leaving.load(Ordering::SeqCst) {
-            return;
-        }
-        match message {
-            Ok(raw) => {
-                if matches!(raw, Raw::Called) {
-                    called = Instant::now();
-                }
-                if !shared.hear(raw) && connected {
-                    connected = false;
-                    tracing::warn!("the connection to libvirt has ended; opening another");
-                    shared.tell(HypervisorEvent::ConnectionClosed);
-                }
-            }
-            Err(RecvTimeoutError::Timeout) => {
-                shared.stop_floods();
-                if compared && lock(&shared.known).awaits_end() {
-                    // libvirt tells of no end that it was asked for while it was coming back.
-                    (compared, disagreement_ends) = (false, Instant::now() + LONGEST_DISAGREEMENT);
-                }
-            }
-            Err(RecvTimeoutError::Disconnected) => return,
-        }
-        if !connected {
-            match shared.reopen() {
-                Ok(()) => {
-                    (connected, compared, rests) = (true, false, false);
-                    disagreement_ends = Instant::now() + LONGEST_DISAGREEMENT;
-                }
-                Err(error) => tracing::warn!(%error, "libvirt can't be reached yet"),
-            }
-        }
-        if connected && !compared {
-            compared = shared.compare() || disagreement_ends <= Instant::now();
-        }
-        let idle = connected && compared && called.elapsed() >= ATTENTION && lock(&shared.known).rest();
-        if idle != rests {
-            rests = idle;
-            if let Some(link) = shared.connection_now() {
-                watch_for_hanging(link.connect(), !rests);
-            }
-        }
     }
 }
 
