@@ -20,8 +20,8 @@ use crate::bootstrap::{DaemonError, Home};
 use crate::config::{self, Config, NetworkPolicy, TestbedConfig, TimeoutConfig};
 use crate::disk::{Storage, StorageDesk, StorageParts};
 use crate::executor::{
-    JobFolders, JobSettings, Limits, PipelineExecutor, TestbedDoctor, TestbedShells, TicketImages, Workshop,
-    make_reachable,
+    JobFolders, JobSettings, Limits, PipelineExecutor, TestbedDoctor, TestbedShells, TicketImages, UnpackedSources,
+    Workshop, make_reachable,
 };
 use crate::host::Host;
 use crate::images::WorkshopImages;
@@ -96,6 +96,7 @@ pub async fn services(home: &Home, config: &Config) -> Result<(Services, Arc<Hos
     };
     let desk = StorageDesk::open(folders);
     let ticket_images = folders.cache.join("ticket-images");
+    let unpacked = folders.cache.join("unpacked");
     let templates = TemplateStore::open(folders.cache.join("templates")).map_err(fault)?;
     let workshop = Arc::new(Workshop::new(
         images,
@@ -109,6 +110,7 @@ pub async fn services(home: &Home, config: &Config) -> Result<(Services, Arc<Hos
             machines,
             overlays,
             initrds: folders.cache.join("initrds"),
+            unpacked: UnpackedSources::open(unpacked.clone()).map_err(|error| at(&unpacked, &error))?,
             budget: desk.budget(),
         },
         installation,

@@ -32,6 +32,8 @@ pub enum DiskKind {
     ArchiveObject,
     /// A composed initrd.
     Initrd,
+    /// A source as a testbed has unpacked it, for whoever needs the same.
+    UnpackedSource,
     /// The disk of a running testbed.
     Overlay,
     /// The database.

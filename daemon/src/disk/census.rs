@@ -93,6 +93,9 @@ pub(super) fn take(survey: &Survey<'_>) -> io::Result<Census> {
     for path in entries(&cache.join("initrds"))? {
         walk.add(DiskKind::Initrd, name(&path), Subject::Boot, vec![path])?;
     }
+    for path in entries(&cache.join("unpacked"))? {
+        walk.add(DiskKind::UnpackedSource, name(&path), Subject::Boot, vec![path])?;
+    }
     for path in entries(&cache.join("overlays"))? {
         let overlay = walk.add(DiskKind::Overlay, name(&path), Subject::Files, vec![path])?;
         overlay.users.push("a running testbed".to_owned());

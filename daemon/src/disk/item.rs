@@ -41,6 +41,7 @@ impl fmt::Display for ItemId {
             DiskKind::StagedSources => write!(f, "sources of ticket {name}"),
             DiskKind::ArchiveObject => write!(f, "archive object {name}"),
             DiskKind::Initrd => write!(f, "initrd {name}"),
+            DiskKind::UnpackedSource => write!(f, "unpacked source {name}"),
             DiskKind::Overlay => write!(f, "overlay {name}"),
             DiskKind::Database | DiskKind::HypervisorCache | DiskKind::Other => f.write_str(name),
         }
@@ -101,7 +102,7 @@ impl Item {
     pub fn turn(&self) -> Option<u8> {
         let turn = match self.id.kind {
             DiskKind::ArchiveObject => 0,
-            DiskKind::Initrd => 1,
+            DiskKind::Initrd | DiskKind::UnpackedSource => 1,
             DiskKind::Layer => 2,
             DiskKind::Template => 3,
             DiskKind::TicketImage => 4,
@@ -122,7 +123,11 @@ impl Item {
     pub fn is_mere_cache(&self) -> bool {
         matches!(
             self.id.kind,
-            DiskKind::ArchiveObject | DiskKind::Initrd | DiskKind::Layer | DiskKind::Template
+            DiskKind::ArchiveObject
+                | DiskKind::Initrd
+                | DiskKind::UnpackedSource
+                | DiskKind::Layer
+                | DiskKind::Template
         )
     }
 
@@ -154,6 +159,7 @@ impl Item {
         match (self.id.kind, self.kept) {
             (DiskKind::ArchiveObject, _) => "no lock and no image names it: fetched again when it is needed",
             (DiskKind::Initrd, _) => "composed again when it is needed",
+            (DiskKind::UnpackedSource, _) => "unpacked again when it is needed",
             (DiskKind::Layer | DiskKind::Template, _) => "least used: made again when it is needed",
             (_, true) => "of a kept ticket: nothing else is left to go",
             (DiskKind::TicketImage, _) => "its ticket has ended",

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use preflight_core::{Command, ImageKind};
+use preflight_protocol::disk::DiskKind;
 use preflight_protocol::endpoint::Folders;
 use preflight_testbed::template::TemplateStore;
 
@@ -240,7 +241,7 @@ impl Remover {
 }
 
 fn is_file(item: &Item) -> bool {
-    matches!(item.subject, Subject::Object(_) | Subject::Boot)
+    matches!(item.id.kind, DiskKind::ArchiveObject | DiskKind::Initrd)
 }
 
 /// All or none, each into a folder of its own on its own file system.

@@ -21,6 +21,7 @@ mod templates;
 mod testbed;
 mod testbed_doctor;
 mod ticket_image;
+mod unpacked;
 mod workshop;
 
 pub use attempts::SeenAttempt;
@@ -36,5 +37,6 @@ pub use templates::Templates;
 pub use testbed::{Ran, Testbed, describe, make_reachable};
 pub use testbed_doctor::TestbedDoctor;
 pub use ticket_image::{Draft, TicketImage, TicketImages};
+pub use unpacked::UnpackedSources;
 pub use workshop::{BootImage, HypervisorSource, JobFolders, JobSettings, Limits, Workshop};
 pub(crate) use workshop::{REPOSITORY, mirrors, repository};

@@ -26,6 +26,7 @@ use super::log::JobLog;
 use super::pool::Pool;
 use super::templates::Templates;
 use super::ticket_image::TicketImages;
+use super::unpacked::UnpackedSources;
 use crate::disk::Budget;
 
 /// What guests call the ticket's repository: the same in all tickets.
@@ -76,6 +77,8 @@ pub struct JobFolders {
     pub overlays: PathBuf,
     /// Composed initrds, which can be made again.
     pub initrds: PathBuf,
+    /// Sources as testbeds have unpacked them, which can be unpacked again.
+    pub unpacked: UnpackedSources,
     /// How much of the disk they may take.
     pub budget: Budget,
 }

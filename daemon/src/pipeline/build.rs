@@ -8,36 +8,20 @@ use async_trait::async_trait;
 use preflight_archive::{ArchiveError, TicketRepository};
 use preflight_core::{Artifact, Ending, Sha256, Ticket};
 use preflight_debian::{BinaryPackage, Keyring, PackageName, Sha256Digest, SignaturePolicy, SourcePackage};
-use preflight_guest::{Exec, ExitStatus, GuestError};
+use preflight_guest::{Exec, ExitStatus};
 use preflight_report::findings;
 use preflight_vm_images::Variant;
 
 use super::results::{self, Part};
+use super::tree::{self, TREE, WORK};
 use super::{apt, stage};
 use crate::executor::{JobContext, LayerSpec, Prepare, Ran, Scene, StepFailure, Testbed, describe, repository};
 use crate::services::JobReport;
 
-/// Where sources are unpacked and built in a testbed.
-pub(super) const WORK: &str = "/build";
-/// The source's tree, below [`WORK`].
-pub(super) const TREE: &str = "/build/tree";
 /// The largest file that a build may leave.
 const LARGEST_ARTIFACT: u64 = 8 << 30;
 /// The most files that a build may leave; the largest sources of the archive make some hundreds.
 const MOST_ARTIFACTS: usize = 2000;
-/// `debian/control` and `debian/tests/control` are text that people write.
-const LARGEST_CONTROL: u64 = 4 << 20;
-
-/// The largest tree that tests run in.
-const LARGEST_TREE: u64 = 16 << 30;
-
-/// Below a staged source: the tree that tests run in.
-const UNPACKED: &str = "unpacked.tar";
-/// Below a staged source: what the tests' plan is made from.
-pub(super) const CONTROL: &str = "control";
-/// Below a staged source: `debian/tests/control`, where there is one.
-pub(super) const TESTS_CONTROL: &str = "tests-control";
-
 pub(crate) async fn run(context: &JobContext) -> Result<Ending, StepFailure> {
     let (workshop, ticket) = (&context.workshop, &context.order.ticket);
     let image = workshop.base(&ticket.series, Variant::Build)?;
@@ -60,17 +44,18 @@ pub(crate) async fn run(context: &JobContext) -> Result<Ending, StepFailure> {
     let prepared = context.prepared(&image, layer, session, &preparation).await?;
     let testbed = prepared.testbed;
     context.phase("unpacking the source", None);
-    let tree = unpack(context, &testbed, &dsc, user).await?;
-    keep_tree(&testbed, &staged, user).await?;
-    keep_control(&testbed, &tree, &staged).await?;
+    let below = prepared
+        .layer
+        .map_or_else(|| image.name(), |layer| layer.id().to_string());
+    tree::make(context, &testbed, &dsc, &below).await?;
     testbed.session.seal();
     context.lock(&testbed.session);
 
     context.phase("building", None);
-    let built = build(context, &testbed, &tree, user, &["--build=binary"]).await;
+    let built = build(context, &testbed, TREE, user, &["--build=binary"]).await;
     if let Err(failure @ StepFailure::Package { .. }) = built {
         let scene = Scene {
-            cwd: Some(tree),
+            cwd: Some(TREE.to_owned()),
             user: Some(user.to_owned()),
             env: environment(context),
         };
@@ -81,14 +66,10 @@ pub(crate) async fn run(context: &JobContext) -> Result<Ending, StepFailure> {
 
     context.phase("keeping what was built", Some(0.95));
     keep_artifacts(context, &testbed).await?;
+    // It goes while its packages are published.
+    testbed.release(context);
     publish(context, &repository)?;
     Ok(Ending::pass())
-}
-
-/// Makes the folder that the unprivileged user works in, or makes it the user's where a copy has made it.
-pub(super) async fn make_work_folder(testbed: &Testbed, user: &str) -> Result<(), StepFailure> {
-    let make = Exec::new(["install", "-d", "-o", user, "-g", user, WORK]);
-    testbed.must("making the build folder", make).await.map(drop)
 }
 
 fn source_package(staged: &Path) -> Result<SourcePackage, StepFailure> {
@@ -137,37 +118,6 @@ impl Prepare for Dependencies<'_> {
         let push = testbed.guest.push_file(self.dsc, &there, None);
         testbed.attend("copying the .dsc", push).await?;
         install_build_dependencies(self.context, testbed, &there).await
-    }
-}
-
-/// Copies a source package into the testbed and unpacks it, as the unprivileged user; answers where.
-async fn unpack(
-    context: &JobContext,
-    testbed: &Testbed,
-    source: &SourcePackage,
-    user: &str,
-) -> Result<String, StepFailure> {
-    let (package, dsc) = (source.dsc_path.parent().unwrap_or(Path::new("/")), &source.dsc_path);
-    let name = dsc.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    let push = testbed.guest.push_tree(package, format!("{WORK}/package"), Some(user));
-    testbed.attend("copying the source", push).await?;
-    let tree = TREE.to_owned();
-    make_work_folder(testbed, user).await?;
-    // Its files were verified on the host; the testbed has nobody's keys.
-    let extract = Exec::new(["dpkg-source", "--no-check", "--extract", &name, &tree])
-        .user(user)
-        .cwd(format!("{WORK}/package"))
-        .env("LC_ALL", "C.UTF-8");
-    let part = part(context);
-    match testbed
-        .run(extract, context.workshop.limit(|limits| limits.copy))
-        .await?
-    {
-        ran if ran.is_success() => Ok(tree),
-        ran => Err(StepFailure::Package {
-            reason: "dpkg-source cannot unpack the source".to_owned(),
-            first_error: results::first_error(context, findings::JobKind::Build, ending_of(ran), part),
-        }),
     }
 }
 
@@ -253,71 +203,6 @@ pub(super) fn ending_of(ran: Ran) -> findings::Ending<'static> {
         Ran::Ended(_) => findings::Ending::Failed,
         Ran::TimedOut => findings::Ending::TimedOut,
     }
-}
-
-/// Keeps the unpacked tree for the tests, whose testbeds have no dpkg-source: tests run in the pristine tree, as the
-/// archive's infrastructure runs them. To the host it is bytes.
-async fn keep_tree(testbed: &Testbed, staged: &Path, user: &str) -> Result<(), StepFailure> {
-    let file = format!("{WORK}/{UNPACKED}");
-    let pack = Exec::new(["tar", "--create", "--file", &file, "--directory", WORK, "tree"]).user(user);
-    testbed.must("packing the tree", pack).await?;
-    let pull = testbed.guest.pull_file(&file, staged.join(UNPACKED), LARGEST_TREE);
-    testbed.attend("keeping the tree", pull).await?;
-    testbed
-        .must("removing the packed tree", Exec::new(["rm", &file]))
-        .await
-        .map(drop)
-}
-
-/// Puts the tree that [`run`] has kept into a testbed; answers where.
-pub(super) async fn place_tree(testbed: &Testbed, staged: &Path, user: &str) -> Result<String, StepFailure> {
-    make_work_folder(testbed, user).await?;
-    let file = format!("{WORK}/{UNPACKED}");
-    let push = testbed.guest.push_file(staged.join(UNPACKED), &file, Some(user));
-    testbed.attend("copying the tree", push).await?;
-    let unpack = Exec::new(["tar", "--extract", "--file", &file, "--directory", WORK]).user(user);
-    testbed.must("unpacking the tree", unpack).await?;
-    testbed
-        .must("removing the packed tree", Exec::new(["rm", &file]))
-        .await?;
-    Ok(TREE.to_owned())
-}
-
-/// Keeps what the tests' plan will be made from.
-async fn keep_control(testbed: &Testbed, tree: &str, staged: &Path) -> Result<(), StepFailure> {
-    let control = read_control(testbed, tree, "debian/control").await?;
-    write(&staged.join(CONTROL), &control)?;
-    let file = staged.join(TESTS_CONTROL);
-    let there = Exec::new(["test", "-e", &format!("{tree}/debian/tests/control")]);
-    let looking = testbed.attend("looking for tests", testbed.guest.output(there)).await?;
-    if looking.is_success() {
-        let tests = read_control(testbed, tree, "debian/tests/control").await?;
-        write(&file, &tests)?;
-    } else if file.exists() {
-        std::fs::remove_file(&file).map_err(|error| StepFailure::Testbed(error.to_string()))?;
-    }
-    Ok(())
-}
-
-/// Reads a control file of the tree. That the guest cannot (it is missing, a folder, or huge) is the source's fault.
-async fn read_control(testbed: &Testbed, tree: &str, name: &str) -> Result<Vec<u8>, StepFailure> {
-    let reading = async {
-        match testbed
-            .guest
-            .read_bytes(format!("{tree}/{name}"), LARGEST_CONTROL)
-            .await
-        {
-            Err(GuestError::Refused(failure)) => Ok(Err(failure.detail)),
-            other => other.map(Ok),
-        }
-    };
-    let read = testbed.attend("reading a control file", reading).await?;
-    read.map_err(|why| StepFailure::package(format!("{name} cannot be read: {why}")))
-}
-
-fn write(file: &Path, content: &[u8]) -> Result<(), StepFailure> {
-    std::fs::write(file, content)
-        .map_err(|error| StepFailure::Testbed(format!("{} cannot be written: {error}", file.display())))
 }
 
 /// Copies what the build left into the ticket's artifacts.

@@ -18,3 +18,4 @@ mod test_order;
 mod test_plan;
 mod test_record;
 mod test_run;
+mod tree;

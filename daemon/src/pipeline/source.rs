@@ -6,7 +6,7 @@ use preflight_guest::{Exec, TreeLimits};
 use preflight_report::findings;
 use preflight_vm_images::Variant;
 
-use super::build::{WORK, make_work_folder};
+use super::tree::{WORK, make_work_folder};
 use super::{results, stage};
 use crate::executor::{JobContext, Ran, StepFailure};
 

@@ -11,6 +11,7 @@ use preflight_store::LogStream;
 
 use super::test_machine::TestbedMachine;
 use super::test_run::{Stop, timeouts};
+use super::tree::{self, TREE};
 use super::{build, stage};
 use crate::executor::{BootImage, JobContext, LayerSpec, Prepare, StepFailure, Testbed, repository};
 
@@ -82,9 +83,9 @@ impl Prepare for Filling<'_> {
     /// Tree, build, dependencies.
     async fn prepare(&self, testbed: &Testbed) -> Result<(), Unfilled> {
         let (context, user) = (self.context, self.image.user());
-        let tree = build::place_tree(testbed, &context.staged()?, user).await?;
+        tree::place(testbed, &context.staged()?, user).await?;
         if self.test.needs_build() {
-            self.build(testbed, &tree).await?;
+            self.build(testbed).await?;
         }
         let limits = timeouts(context);
         let preparation = Preparation {
@@ -105,11 +106,11 @@ impl Prepare for Filling<'_> {
 
 impl Filling<'_> {
     /// `build-needed`: builds the tree in place, as autopkgtest does.
-    async fn build(&self, testbed: &Testbed, tree: &str) -> Result<(), Unfilled> {
+    async fn build(&self, testbed: &Testbed) -> Result<(), Unfilled> {
         let (context, user) = (self.context, self.image.user());
         let building = async {
-            build::install_build_dependencies(context, testbed, tree).await?;
-            build::build(context, testbed, tree, user, &["--build=binary"]).await
+            build::install_build_dependencies(context, testbed, TREE).await?;
+            build::build(context, testbed, TREE, user, &["--build=binary"]).await
         };
         match building.await {
             Ok(()) => Ok(()),

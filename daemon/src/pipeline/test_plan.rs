@@ -8,7 +8,7 @@ use preflight_dep8::control::TestControl;
 use preflight_dep8::plan::{Capabilities, Plan, PlanEntry, plan};
 use preflight_dep8::source::SourceControl;
 
-use super::build;
+use super::tree;
 use crate::executor::{JobContext, StepFailure};
 
 /// The owner's edited files, laid out as in a source tree, for a rerun that has some.
@@ -28,9 +28,9 @@ pub(super) fn make(context: &JobContext, architecture: &str) -> Result<Result<Pl
 }
 
 fn of_files(staged: &Path, edited: Option<&Path>, architecture: &str) -> Result<Plan, String> {
-    let control = read("debian/control", edited, &staged.join(build::CONTROL))?.unwrap_or_default();
+    let control = read("debian/control", edited, &staged.join(tree::CONTROL))?.unwrap_or_default();
     let source = SourceControl::parse(&control).map_err(|error| format!("debian/control: {error}"))?;
-    let tests = match read("debian/tests/control", edited, &staged.join(build::TESTS_CONTROL))? {
+    let tests = match read("debian/tests/control", edited, &staged.join(tree::TESTS_CONTROL))? {
         Some(bytes) => Some(TestControl::parse(&bytes).map_err(|error| error.to_string())?),
         None => None,
     };
@@ -82,12 +82,12 @@ mod tests {
     fn edited_control_files_take_the_place_of_those_that_were_kept() {
         let (kept, edited) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         std::fs::write(
-            kept.path().join(build::CONTROL),
+            kept.path().join(tree::CONTROL),
             "Source: s\n\nPackage: s\nArchitecture: all\n",
         )
         .unwrap();
         std::fs::write(
-            kept.path().join(build::TESTS_CONTROL),
+            kept.path().join(tree::TESTS_CONTROL),
             "Tests: one two\n\nTests: net\nRestrictions: needs-internet\n",
         )
         .unwrap();

@@ -23,7 +23,7 @@ use super::test_layer::{self, SCRATCH, Start};
 use super::test_machine::TestbedMachine;
 use super::test_plan;
 use super::test_record::{Stream, test_folder};
-use super::{build, results};
+use super::{results, tree};
 use crate::executor::{BootImage, JobContext, Scene, StepFailure, Testbed};
 
 /// What all tests of a job have in common.
@@ -158,7 +158,7 @@ fn scene(grounds: &Grounds<'_>, test: &PlannedTest) -> Scene {
         false => grounds.image.user(),
     };
     Scene {
-        cwd: Some(build::TREE.to_owned()),
+        cwd: Some(tree::TREE.to_owned()),
         user: Some(user.to_owned()),
         env: vec![
             ("AUTOPKGTEST_TMP".to_owned(), run::tmp(SCRATCH)),
@@ -178,13 +178,13 @@ async fn in_testbed(
     let workshop = &context.workshop;
     let user = grounds.image.user();
     if let Some(edited) = test_plan::edited(context) {
-        let push = testbed.guest.push_tree(edited, build::TREE, Some(user));
+        let push = testbed.guest.push_tree(edited, tree::TREE, Some(user));
         testbed.attend("copying the edited files", push).await?;
     }
     let folder = test_folder(context, grounds.source, test.name.as_str())?;
     let test_run = TestRun {
         test,
-        tree: build::TREE,
+        tree: tree::TREE,
         scratch: SCRATCH,
         normal_user: Some(user),
         parallel: NonZeroU32::new(u32::from(workshop.settings.cpus)).unwrap_or(NonZeroU32::MIN),

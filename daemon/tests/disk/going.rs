@@ -41,6 +41,7 @@ async fn everything_goes_in_the_documented_order_and_nothing_else() {
     // A dry run says what comes, and does nothing.
     let everything = [
         ArchiveObject,
+        UnpackedSource,
         Initrd,
         Layer,
         Template,
@@ -66,8 +67,8 @@ async fn everything_goes_in_the_documented_order_and_nothing_else() {
     };
     // The initrd goes after what was booted with it, though its class comes before.
     let mut order = everything.to_vec();
-    order.swap(1, 2);
     order.swap(2, 3);
+    order.swap(3, 4);
     assert_eq!(kinds(&dry), order);
     assert!(dry.short > 0 && dry.dry_run);
 
@@ -82,11 +83,11 @@ async fn everything_goes_in_the_documented_order_and_nothing_else() {
         .await;
     assert_eq!(
         (kinds(&all), all.short),
-        (order[2..10].to_vec(), 0),
+        (order[2..11].to_vec(), 0),
         "kept tickets are spared"
     );
     let last = running.free(to(0)).await;
-    assert_eq!(kinds(&last), order[10..]);
+    assert_eq!(kinds(&last), order[11..]);
     assert_eq!([names(&some), names(&all), names(&last)].concat(), names(&dry));
     assert!(last.failed.is_empty() && last.short > 0, "{last:?}");
 
@@ -174,6 +175,7 @@ async fn what_runs_is_never_touched() {
     running.client.until_ended(slow).await;
     let rest = [
         ArchiveObject,
+        UnpackedSource,
         Layer,
         Template,
         Initrd,

@@ -268,6 +268,7 @@ pub(crate) async fn furnish(world: &World, running: &mut Running) -> Vec<PathBuf
     world.archive.store().put(&piece(b'n')).unwrap();
     world.archive.store().put(&piece(b'u')).unwrap();
     write(&world.folders.cache.join("initrds/initrd-a.cpio"));
+    write(&world.folders.cache.join("unpacked/abc/unpacked.tar"));
     let overlay = world.folders.cache.join("overlays/7.qcow2");
     write(&overlay);
     let kept = world

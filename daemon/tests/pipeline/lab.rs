@@ -21,7 +21,9 @@ use preflight_vm_images::{
 use preflightd::bootstrap::{Daemon, Home};
 use preflightd::config::Config;
 use preflightd::disk::Budget;
-use preflightd::executor::{JobFolders, JobSettings, Limits, PipelineExecutor, TicketImages, Workshop, make_reachable};
+use preflightd::executor::{
+    JobFolders, JobSettings, Limits, PipelineExecutor, TicketImages, UnpackedSources, Workshop, make_reachable,
+};
 use preflightd::images::WorkshopImages;
 use preflightd::pipeline::intake::SourceIntake;
 use preflightd::services::Services;
@@ -194,6 +196,7 @@ impl Lab {
                 machines,
                 overlays,
                 initrds: folders.cache.join("initrds"),
+                unpacked: UnpackedSources::open(folders.cache.join("unpacked")).unwrap(),
                 budget: Budget::unlimited(),
             },
             InstallationId::new("lab").unwrap(),

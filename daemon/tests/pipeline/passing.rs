@@ -71,6 +71,7 @@ async fn a_package_is_built_installed_and_tested() {
             Stage::BuildDepends,
             Stage::MakeFolder,
             Stage::Extract,
+            Stage::Remove,
             Stage::PackTree,
             Stage::Remove,
             Stage::TestsControl,
@@ -88,7 +89,6 @@ async fn a_package_is_built_installed_and_tested() {
             Stage::Settle,
             Stage::MakeFolder,
             Stage::UnpackTree,
-            Stage::Remove,
             Stage::Satisfy,
             Stage::Query,
             Stage::Prepare,
@@ -107,6 +107,30 @@ async fn a_package_is_built_installed_and_tested() {
     let root = lab.tickets().ticket(preflight_core::TicketId(1)).root().to_owned();
     let kept = root.join("tests/hello/command1/artifacts/kept");
     assert_eq!(std::fs::read(kept).unwrap(), b"artifact");
+}
+
+#[tokio::test]
+async fn the_same_source_is_unpacked_once() {
+    let lab = Lab::new(Scenario::default());
+    for _ in 0..2 {
+        assert_passed(&lab.check().await);
+    }
+    let scenes = lab.machines.scenes();
+    let stages = |first: Stage, second: Stage| {
+        let found = scenes.iter().filter(|scene| [&first, &second].contains(&&scene.stage));
+        found.map(|scene| scene.stage.clone()).collect::<Vec<_>>()
+    };
+    // Two builds and one test, since the second ticket's image is there already.
+    assert_eq!(
+        stages(Stage::Extract, Stage::PackTree),
+        [Stage::Extract, Stage::PackTree]
+    );
+    let build = |nth| stages_of(&scenes, nth).contains(&Stage::Build);
+    let second = (1..lab.machines.started()).find(|nth| build(*nth)).unwrap();
+    assert_eq!(
+        stages_of(&scenes, second)[2..5],
+        [Stage::MakeFolder, Stage::UnpackTree, Stage::Build]
+    );
 }
 
 #[tokio::test]

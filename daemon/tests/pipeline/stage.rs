@@ -47,7 +47,7 @@ impl Stage {
             ["dpkg-source", "--build", ..] => Self::Pack,
             ["dpkg-source", "--no-check", "--extract", ..] => Self::Extract,
             ["tar", "--create", ..] => Self::PackTree,
-            ["tar", "--extract", ..] => Self::UnpackTree,
+            ["sh", "-ec", script] if script.starts_with("tar --extract") => Self::UnpackTree,
             ["rm", ..] => Self::Remove,
             ["test", "-e", ..] => Self::TestsControl,
             ["find", ..] => Self::List,

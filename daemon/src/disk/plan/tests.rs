@@ -158,9 +158,10 @@ fn only_what_is_on_the_full_file_system_goes() {
     assert_eq!((names(&items, &plan), plan.short), (vec!["here".to_owned()], 0));
 }
 
-const KINDS: [DiskKind; 11] = [
+const KINDS: [DiskKind; 12] = [
     ArchiveObject,
     Initrd,
+    UnpackedSource,
     Layer,
     Template,
     TicketImage,
