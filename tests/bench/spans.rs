@@ -1,5 +1,6 @@
 //! When a package's own commands ran, found in a log by the words that dpkg-buildpackage and autopkgtest put around them.
-//! Preflight's logs and the peer's have the same words, so that both are measured by the same ruler.
+//! Preflight's logs and the peer's have the same words, so that both are measured by the same ruler; only the moment at
+//! which dpkg-buildpackage was started, a second before its first word, is told by Preflight alone.
 
 use std::time::Duration;
 
@@ -22,7 +23,7 @@ impl Spans {
         let mut running = None;
         for (at, line) in lines {
             let line = line.trim_end();
-            if line.starts_with("dpkg-buildpackage: info: ") {
+            if line.starts_with("dpkg-buildpackage: info: ") || is_start(line) {
                 let start = spans.build.map_or(at, |(start, _)| start);
                 spans.build = Some((start, at));
             } else if line.contains("]: test ") && line.ends_with(": [-----------------------") {
@@ -46,6 +47,11 @@ impl Spans {
     pub(crate) fn all(&self) -> Vec<Span> {
         self.build.iter().chain(&self.tests).copied().collect()
     }
+}
+
+/// Preflight's own word: `preflight: USER runs dpkg-buildpackage … in TREE`.
+fn is_start(line: &str) -> bool {
+    line.starts_with("preflight: ") && line.contains(" runs dpkg-buildpackage ")
 }
 
 /// How long at least one of the spans ran: what ran side by side counts once.
@@ -89,6 +95,17 @@ mod tests {
         let spans = Spans::of((0..).map(Duration::from_secs).zip(lines));
         assert_eq!(spans.build, Some(seconds(&[(1, 3)])[0]));
         assert_eq!(spans.tests, seconds(&[(5, 7)]), "the second one has not ended");
+    }
+
+    #[test]
+    fn a_build_begins_when_it_is_started() {
+        let lines = [
+            "preflight: preflight runs dpkg-buildpackage --build=binary in /build/tree",
+            "dpkg-buildpackage: info: source package hello",
+            "dpkg-buildpackage: info: binary-only upload (no source included)",
+        ];
+        let spans = Spans::of((3..).map(Duration::from_secs).zip(lines));
+        assert_eq!(spans.build, Some(seconds(&[(3, 5)])[0]));
     }
 
     #[test]

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use preflight_testbed::Priority;
 use preflight_testbed::template::{Template, TemplateId};
+use tokio::sync::Notify;
 
 use super::answering::Answering;
 use super::failure::StepFailure;
@@ -22,13 +23,19 @@ const LOOK: Duration = Duration::from_secs(20);
 
 /// The clones that are held.
 #[derive(Default)]
-pub(super) struct Pool(Mutex<Held>);
+pub(super) struct Pool {
+    held: Mutex<Held>,
+    /// One was made, or was not to be had.
+    made: Notify,
+}
 
 #[derive(Default)]
 struct Held {
     parked: HashMap<TemplateId, Vec<Parked>>,
     /// Clones that are being made now.
     making: HashMap<TemplateId, usize>,
+    /// Who waits for one of them.
+    waiting: HashMap<TemplateId, usize>,
     /// Whether somebody looks after them.
     watched: bool,
 }
@@ -40,10 +47,52 @@ struct Parked {
 }
 
 impl Pool {
-    /// Takes a clone of a template, if one is held that still lives; `leases` sees to it from now on.
-    pub(super) fn take(&self, template: &TemplateId, leases: &Leases) -> Option<Answering> {
+    /// Takes a clone of a template, if one is held that still lives, or is being made for nobody yet; `leases` sees to it
+    /// from now on.
+    pub(super) async fn take(&self, template: &TemplateId, leases: &Leases) -> Option<Answering> {
+        loop {
+            let made = self.made.notified();
+            let _waiting = {
+                let mut held = self.held();
+                if let Some(answering) = held.take(template, leases) {
+                    return Some(answering);
+                }
+                let making = held.making.get(template).copied().unwrap_or(0);
+                let waiting = held.waiting.entry(template.clone()).or_default();
+                if *waiting >= making {
+                    return None;
+                }
+                *waiting += 1;
+                Waiting { pool: self, template }
+            };
+            made.await;
+        }
+    }
+
+    /// What came of one that was being made.
+    fn made(&self, template: &TemplateId, parked: Option<Parked>) {
         let mut held = self.held();
-        let parked = held.parked.get_mut(template)?;
+        if let Some(making) = held.making.get_mut(template) {
+            *making -= 1;
+        }
+        held.parked.entry(template.clone()).or_default().extend(parked);
+        drop(held);
+        self.made.notify_waiters();
+    }
+
+    fn count(&self) -> usize {
+        let held = self.held();
+        held.making.values().sum::<usize>() + held.parked.values().map(Vec::len).sum::<usize>()
+    }
+
+    fn held(&self) -> MutexGuard<'_, Held> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Held {
+    fn take(&mut self, template: &TemplateId, leases: &Leases) -> Option<Answering> {
+        let parked = self.parked.get_mut(template)?;
         while let Some(found) = parked.pop() {
             if found.answering.machine.ended.borrow().is_none()
                 && let Some(remains) = found.leases.take(&found.answering.machine.id)
@@ -54,14 +103,32 @@ impl Pool {
         }
         None
     }
+}
 
-    fn count(&self) -> usize {
-        let held = self.held();
-        held.making.values().sum::<usize>() + held.parked.values().map(Vec::len).sum::<usize>()
+/// A clone that is being made: who waits for it hears of its end, whatever that is.
+struct Making<'a> {
+    pool: &'a Pool,
+    template: &'a TemplateId,
+    made: Option<Parked>,
+}
+
+impl Drop for Making<'_> {
+    fn drop(&mut self) {
+        self.pool.made(self.template, self.made.take());
     }
+}
 
-    fn held(&self) -> MutexGuard<'_, Held> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+/// Somebody who waits for a clone that is being made.
+struct Waiting<'a> {
+    pool: &'a Pool,
+    template: &'a TemplateId,
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        if let Some(waiting) = self.pool.held().waiting.get_mut(self.template) {
+            *waiting -= 1;
+        }
     }
 }
 
@@ -82,14 +149,12 @@ impl Workshop {
         for _ in 0..wanted {
             let (workshop, template, image) = (Arc::clone(self), Arc::clone(template), image.clone());
             self.tidying.spawn(async move {
-                let parked = workshop.park(&template, &image).await;
-                let mut held = workshop.pool.held();
-                if let Some(making) = held.making.get_mut(template.id()) {
-                    *making -= 1;
-                }
-                if let Some(parked) = parked {
-                    held.parked.entry(template.id().clone()).or_default().push(parked);
-                }
+                let mut making = Making {
+                    pool: &workshop.pool,
+                    template: template.id(),
+                    made: None,
+                };
+                making.made = workshop.park(&template, &image).await;
             });
         }
         if wanted > 0 && !std::mem::replace(&mut self.pool.held().watched, true) {

@@ -114,7 +114,7 @@ impl Testbed {
             priority: spec.priority,
         };
         let parked = match draft {
-            None => workshop.pool.take(template.id(), leases),
+            None => workshop.pool.take(template.id(), leases).await,
             Some(_) => None,
         };
         let cloned = async {
@@ -271,7 +271,8 @@ impl Testbed {
         what: &str,
         work: impl Future<Output = Result<T, GuestError>>,
     ) -> Result<T, StepFailure> {
-        tokio::select! {
+        let since = Instant::now();
+        let done = tokio::select! {
             done = work => match done {
                 Ok(value) => Ok(value),
                 Err(error) if error.is_guest_lost() => Err(self.why(error).await),
@@ -282,7 +283,9 @@ impl Testbed {
                 limit.as_secs()
             ))),
             silence = self.silence() => Err(silence),
-        }
+        };
+        tracing::debug!(machine = %self.machine.id, what, elapsed = ?since.elapsed(), "asked of a testbed");
+        done
     }
 
     /// Runs a command with its output in the log.

@@ -156,10 +156,15 @@ pub(super) async fn build(
     user: &str,
     what: &[&str],
 ) -> Result<(), StepFailure> {
-    let part = part(context);
-    let command = ["dpkg-buildpackage", "--unsigned-source", "--unsigned-changes"]
+    let command: Vec<&str> = ["dpkg-buildpackage", "--unsigned-source", "--unsigned-changes"]
         .iter()
-        .chain(what);
+        .chain(what)
+        .copied()
+        .collect();
+    context
+        .log
+        .say(&format!("preflight: {user} runs {} in {tree}", command.join(" ")));
+    let part = part(context);
     let mut exec = Exec::new(command).user(user).cwd(tree).kill_leftovers();
     for (name, value) in environment(context) {
         exec = exec.env(name, value);

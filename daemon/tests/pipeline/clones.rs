@@ -1,11 +1,14 @@
 //! Testbeds that are clones, and what becomes of jobs where freezing does not work: they take longer, and pass all the same.
 
+use std::collections::BTreeSet;
+
 use preflight_protocol::job::JobKind;
 use preflight_protocol::ticket::Ticket;
 use preflight_testbed::fake::{Chance, Faults};
 
 use crate::lab::{Lab, Scenario};
 use crate::source::Source;
+use crate::stage::Stage;
 
 const TESTS: &str = "Tests: one two\nDepends: @, bash\n";
 
@@ -41,6 +44,31 @@ async fn a_second_check_goes_on_from_what_the_first_has_prepared() {
     assert!(!build.contains("freezing a template"), "{build}");
     let image = log(&lab, &second, JobKind::Image);
     assert!(image.contains("is there already"), "{image}");
+}
+
+#[tokio::test]
+async fn no_clone_is_made_beside_one_that_is_being_made() {
+    let lab = Lab::new(Scenario {
+        sources: vec![Source::new("hello").with_tests("Tests: one two three four\nDepends: @\n")],
+        hypervisor: Faults::default(),
+        pool: 3,
+        ..Scenario::default()
+    });
+    let _daemon = lab.start().await;
+    let mut client = lab.client().await;
+    let id = client.create(lab.request()).await.id;
+    let ticket = client.until_ended(id).await;
+    assert_eq!((exit_code(&ticket), ticket.tests.len()), (Some(0), 4));
+    let scenes = lab.machines.scenes();
+    let worked: BTreeSet<usize> = scenes
+        .iter()
+        .filter(|scene| scene.stage != Stage::Settle)
+        .map(|scene| scene.nth)
+        .collect();
+    let made: BTreeSet<usize> = scenes.iter().map(|scene| scene.nth).collect();
+    let idle = made.difference(&worked).count();
+    // What was made for whoever looks at the ticket; nobody has wanted it.
+    assert!(idle <= 1, "{idle} of {} machines did nothing", made.len());
 }
 
 #[tokio::test]

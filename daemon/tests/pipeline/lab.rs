@@ -52,6 +52,8 @@ pub(crate) struct Scenario {
     pub(crate) unusable: Option<String>,
     pub(crate) boot: Duration,
     pub(crate) jobs: u16,
+    /// So many clones may be held.
+    pub(crate) pool: usize,
 }
 
 impl Default for Scenario {
@@ -68,6 +70,7 @@ impl Default for Scenario {
             unusable: None,
             boot: BOOT,
             jobs: 1,
+            pool: 0,
         }
     }
 }
@@ -119,7 +122,7 @@ impl Lab {
                     build: LIMIT,
                 },
                 agent,
-                pool: 0,
+                pool: scenario.pool,
             },
             jobs: scenario.jobs,
             folder,

@@ -40,7 +40,7 @@ impl Stage {
         let line = command.line();
         let words: Vec<&str> = command.argv.iter().map(String::as_str).collect();
         match words.as_slice() {
-            ["systemctl", "is-system-running", ..] => Self::Settle,
+            ["systemctl", "is-system-running", ..] | ["true"] => Self::Settle,
             ["sync"] => Self::Sync,
             ["systemctl", "poweroff"] => Self::PowerOff,
             ["install", "-d", ..] => Self::MakeFolder,
