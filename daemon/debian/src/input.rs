@@ -136,12 +136,15 @@ impl<'a> Document<'a> {
     }
 
     pub(crate) fn error(&self, stanza: usize, field: &str, problem: Problem) -> Error {
-        let place = Place {
+        Error::new(self.place(stanza, field), problem)
+    }
+
+    pub(crate) fn place(&self, stanza: usize, field: &str) -> Place {
+        Place {
             file: self.path.to_owned(),
             line: self.line_of(stanza, field),
             field: Some(field.to_owned()),
-        };
-        Error::new(place, problem)
+        }
     }
 
     fn line_of(&self, stanza: usize, field: &str) -> Option<usize> {

@@ -5,6 +5,8 @@
 //! of a signed file only the signed text is parsed. [`Error`] says what is wrong, where, and what to do about it.
 //! This crate knows nothing of tickets, guests or the network.
 
+mod apt_sources;
+mod certificate;
 mod changelog;
 mod changes;
 mod control;
@@ -21,6 +23,8 @@ mod relation;
 mod signature;
 mod version;
 
+pub use apt_sources::{AptSource, SignedBy};
+pub use certificate::{CertificateError, Fingerprint, FingerprintError};
 pub use changelog::{Changelog, ChangelogEntry};
 pub use changes::{SourceChanges, SourceUpload};
 pub use control::{BinaryStanza, Control};

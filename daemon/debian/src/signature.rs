@@ -100,7 +100,7 @@ pub enum KeyringError {
 /// since a certificate is parsed only once somebody's signature names it.
 #[derive(Debug, Clone, Default)]
 pub struct Keyring {
-    certs: Vec<RawCert<'static>>,
+    pub(crate) certs: Vec<RawCert<'static>>,
 }
 
 impl Keyring {
