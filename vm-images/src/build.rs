@@ -2,7 +2,6 @@
 
 use std::ffi::OsString;
 use std::fs;
-use std::io::Read as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
@@ -12,8 +11,9 @@ use url::Url;
 
 use crate::host_apt::ReleaseDates;
 use crate::identity::{BadDigest, ImageId, Sha256, image_digest, parse_archive_state};
-use crate::image::{BaseImage, IMAGE_FORMAT, ImageMetadata, KernelModule, METADATA_FILE, is_module_name};
+use crate::image::{BaseImage, IMAGE_FORMAT, ImageMetadata, KernelModule, METADATA_FILE};
 use crate::mirrors::{ArchiveSource, SourceSet};
+use crate::module_file;
 use crate::progress::{Progress, Reader};
 use crate::recipe::{Recipe, RecipeName, Variant};
 use crate::store::{ImageStore, StoreError};
@@ -28,9 +28,6 @@ const MODULES_WANTED: &str = "virtio_rng tun crc32c_generic";
 
 /// Below this much free memory the tree is built on disk.
 const MEMORY_FOR_TREE: u64 = 3 << 30;
-
-/// Larger than any module; more is an archive that was made to fill the memory.
-const LARGEST_MODULE: u64 = 64 << 20;
 
 /// What to build.
 #[derive(Debug, Clone)]
@@ -342,28 +339,10 @@ fn unpack_modules(folder: &Path, order: &str) -> Result<Vec<KernelModule>, Build
     let mut modules = Vec::new();
     for name in order.lines() {
         let packed = folder.join("modules").join(name);
-        let plain = ["", ".xz", ".zst", ".gz"]
-            .iter()
-            .find_map(|end| name.strip_suffix(end).filter(|name| is_module_name(name)));
-        let plain = plain.ok_or_else(|| BuildError::Result(format!("`{name}` is no kernel module's file name")))?;
+        let plain = module_file::plain_name(name)
+            .ok_or_else(|| BuildError::Result(format!("`{name}` is no kernel module's file name")))?;
         let file = fs::File::open(&packed).map_err(at(&packed))?;
-        let mut reader: Box<dyn std::io::Read> = match name.rsplit('.').next() {
-            Some("xz") => Box::new(liblzma::read::XzDecoder::new(file)),
-            Some("zst") => Box::new(zstd::Decoder::new(file).map_err(at(&packed))?),
-            Some("gz") => Box::new(flate2::read::GzDecoder::new(file)),
-            _ => Box::new(file),
-        };
-        let mut bytes = Vec::new();
-        reader
-            .by_ref()
-            .take(LARGEST_MODULE + 1)
-            .read_to_end(&mut bytes)
-            .map_err(at(&packed))?;
-        if bytes.len() as u64 > LARGEST_MODULE {
-            return Err(BuildError::Result(format!(
-                "the module {name} is larger than any module is"
-            )));
-        }
+        let bytes = module_file::unpack(name, file).map_err(at(&packed))?;
         if plain != name {
             let target = folder.join("modules").join(plain);
             fs::write(&target, &bytes).map_err(at(&target))?;

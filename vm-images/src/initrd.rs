@@ -33,6 +33,9 @@ pub enum InitrdError {
         /// What the system said.
         source: io::Error,
     },
+    /// A part is larger than an archive can say.
+    #[error("the initrd cannot be put together: {0}")]
+    Unwieldy(io::Error),
     /// The result cannot be written.
     #[error("cannot write the initrd into {folder}: {source}")]
     Unwritable {
@@ -51,15 +54,11 @@ pub enum InitrdError {
 /// # Errors
 /// [`InitrdError`] when a part is missing or the folder cannot be written.
 pub fn compose_initrd(image: &BaseImage, agent: &Path, folder: &Path) -> Result<PathBuf, InitrdError> {
-    let mut modules = Vec::new();
-    for module in &image.metadata.modules {
-        modules.push((module.file.clone(), read_part(&image.module(module))?));
-    }
+    let archive = with_drivers(image, agent, Vec::new())?;
     let unwritable = |source| InitrdError::Unwritable {
         folder: folder.to_owned(),
         source,
     };
-    let archive = archive(&read_part(agent)?, &modules).map_err(unwritable)?;
     let target = folder.join(format!("initrd-{}.cpio", Sha256::of(&archive).short()));
     if target.is_file() {
         return Ok(target);
@@ -71,6 +70,20 @@ pub fn compose_initrd(image: &BaseImage, agent: &Path, folder: &Path) -> Result<
     file.as_file().set_permissions(readable).map_err(unwritable)?;
     file.persist(&target).map_err(|error| unwritable(error.error))?;
     Ok(target)
+}
+
+/// An initrd with this agent and an image's modules, and others that are loaded after those.
+pub(crate) fn with_drivers(
+    image: &BaseImage,
+    agent: &Path,
+    others: Vec<(String, Vec<u8>)>,
+) -> Result<Vec<u8>, InitrdError> {
+    let mut modules = Vec::new();
+    for module in &image.metadata.modules {
+        modules.push((module.file.clone(), read_part(&image.module(module))?));
+    }
+    modules.extend(others);
+    archive(&read_part(agent)?, &modules).map_err(InitrdError::Unwieldy)
 }
 
 fn read_part(file: &Path) -> Result<Vec<u8>, InitrdError> {

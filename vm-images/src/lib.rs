@@ -31,9 +31,11 @@ mod identity;
 mod image;
 mod initrd;
 mod mirrors;
+mod module_file;
 mod progress;
 mod recipe;
 mod store;
+mod uefi;
 mod word;
 mod workshop;
 mod workshop_error;
@@ -52,6 +54,7 @@ pub use recipe::{
     Variant,
 };
 pub use store::{ImageStore, StoreError};
+pub use uefi::{Extent, Frame, Layout, UefiError, write_frame};
 pub use word::{NameError, PackageName, SuiteName, UnitName, UserName, Word};
 pub use workshop::check_host;
 pub use workshop_error::WorkshopError;

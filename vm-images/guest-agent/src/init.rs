@@ -4,6 +4,7 @@
 mod command_line;
 mod drivers;
 mod handover;
+mod root;
 mod unit;
 
 use std::convert::Infallible;
@@ -19,7 +20,9 @@ use crate::console::say;
 enum InitError {
     #[error("{what}: {source}")]
     Io { what: String, source: io::Error },
-    #[error("the kernel's command line does not name the root disk; it needs preflight.root=/dev/…")]
+    #[error(
+        "the kernel's command line does not name the root disk; it needs preflight.root=/dev/… or preflight.root=PARTLABEL=…"
+    )]
     NoRoot,
     #[error("the root disk {0} did not appear; is its driver in the initrd?")]
     NoDisk(String),
@@ -53,8 +56,10 @@ fn start() -> Result<Infallible, InitError> {
     handover::mount_kernel_file_systems()?;
     let options = command_line::read()?;
     drivers::load_all()?;
-    handover::wait_for(&options.root)?;
-    handover::mount_root(&options)?;
-    unit::leave_agent(std::path::Path::new(handover::NEW_ROOT))?;
+    let device = root::wait_for(&options.root)?;
+    handover::mount_root(&device, &options)?;
+    if options.leaves_agent {
+        unit::leave_agent(std::path::Path::new(handover::NEW_ROOT))?;
+    }
     handover::switch(&options.init)
 }

@@ -11,6 +11,8 @@ pub(super) struct Options {
     pub(super) file_system: String,
     pub(super) mount_options: String,
     pub(super) init: String,
+    /// Whether somebody will talk to the agent.
+    pub(super) leaves_agent: bool,
 }
 
 pub(super) fn read() -> Result<Options, InitError> {
@@ -31,6 +33,7 @@ fn parse(line: &str) -> Result<Options, InitError> {
         file_system: value("preflight.rootfstype").unwrap_or_else(|| "ext4".to_owned()),
         mount_options: value("preflight.rootflags").unwrap_or_default(),
         init: value("preflight.init").unwrap_or_else(|| "/sbin/init".to_owned()),
+        leaves_agent: value("preflight.agent").as_deref() != Some("off"),
     })
 }
 
@@ -49,6 +52,9 @@ mod tests {
             (options.file_system.as_str(), options.init.as_str()),
             ("ext4", "/sbin/init")
         );
+        assert!(options.leaves_agent);
+        let options = parse("preflight.root=PARTLABEL=x preflight.agent=off").unwrap();
+        assert_eq!((options.root.as_str(), options.leaves_agent), ("PARTLABEL=x", false));
         assert!(matches!(parse("root=/dev/vda"), Err(InitError::NoRoot)));
     }
 }

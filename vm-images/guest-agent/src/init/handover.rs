@@ -5,7 +5,6 @@ use std::ffi::CString;
 use std::fs::{self, File};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
-use std::time::{Duration, Instant};
 
 use nix::mount::{MsFlags, mount};
 use nix::sys::statfs::{FsType, TMPFS_MAGIC, statfs};
@@ -16,8 +15,6 @@ use super::command_line::Options;
 
 /// Where the root disk is mounted before it becomes the root.
 pub(super) const NEW_ROOT: &str = "/preflight-root";
-/// Under emulation a busy host may take long to find a disk.
-const DISK_DEADLINE: Duration = Duration::from_secs(20);
 const KERNEL_FILE_SYSTEMS: [(&str, &str); 3] = [("devtmpfs", "/dev"), ("proc", "/proc"), ("sysfs", "/sys")];
 /// `RAMFS_MAGIC` of linux/magic.h.
 const RAMFS: FsType = FsType(0x8584_58f6);
@@ -41,32 +38,17 @@ pub(super) fn mount_kernel_file_systems() -> Result<(), InitError> {
     Ok(())
 }
 
-/// Waits for a device to appear.
-pub(super) fn wait_for(device: &str) -> Result<(), InitError> {
-    let start = Instant::now();
-    while !Path::new(device).exists() {
-        if start.elapsed() > DISK_DEADLINE {
-            return Err(InitError::NoDisk(device.to_owned()));
-        }
-        crate::port::pause();
-    }
-    Ok(())
-}
-
 /// Mounts the root disk, and a /run on it that programs may be started from.
-pub(super) fn mount_root(options: &Options) -> Result<(), InitError> {
+pub(super) fn mount_root(device: &str, options: &Options) -> Result<(), InitError> {
     fs::create_dir_all(NEW_ROOT).map_err(InitError::io(format!("making {NEW_ROOT}")))?;
     mount(
-        Some(options.root.as_str()),
+        Some(device),
         NEW_ROOT,
         Some(options.file_system.as_str()),
         MsFlags::empty(),
         Some(options.mount_options.as_str()),
     )
-    .map_err(InitError::io(format!(
-        "mounting {} as {}",
-        options.root, options.file_system
-    )))?;
+    .map_err(InitError::io(format!("mounting {device} as {}", options.file_system)))?;
     let run = format!("{NEW_ROOT}/run");
     fs::create_dir_all(&run).map_err(InitError::io("making /run"))?;
     let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV;
