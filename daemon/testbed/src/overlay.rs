@@ -10,6 +10,10 @@ use tokio::process::Command;
 
 use crate::machine::{Disk, DiskFormat};
 
+mod standalone;
+
+pub use standalone::Standalone;
+
 /// How an overlay's file name ends; the sweep looks at nothing else.
 pub const OVERLAY_SUFFIX: &str = "qcow2";
 
@@ -149,9 +153,13 @@ fn chain(disk: &Disk) -> Value {
     node(&disk.path, disk.format, below)
 }
 
-async fn run(verb: &'static str, path: &Path, mut command: Command) -> Result<(), OverlayError> {
+async fn run(verb: &'static str, path: &Path, command: Command) -> Result<(), OverlayError> {
+    run_on(verb, path, command, Stdio::null()).await
+}
+
+async fn run_on(verb: &'static str, path: &Path, mut command: Command, input: Stdio) -> Result<(), OverlayError> {
     let output = command
-        .stdin(Stdio::null())
+        .stdin(input)
         .kill_on_drop(true)
         .output()
         .await
