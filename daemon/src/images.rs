@@ -1,19 +1,19 @@
-//! Images as clients ask for them: base images and tickets' images in one list, written out on request.
+//! Images as clients ask for them: base images and tickets' images in one list, written out and compared on request.
 
-use std::path::Path;
+mod export;
+
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use preflight_core::{ImageId, ImageRecord, Series};
 use preflight_protocol::error::{ErrorCode, RpcError};
-use preflight_protocol::image::ImageFiles;
-use preflight_testbed::overlay::flatten;
-use preflight_testbed::{Disk, DiskFormat};
+use preflight_protocol::image::{ImageDifference, ImageFiles};
 use preflight_vm_images::{BaseImage, StoreError, Variant};
 
-use crate::executor::{StepFailure, Workshop};
+use crate::executor::{BootImage, StepFailure, Workshop, manifest_of};
+use crate::manifest::difference;
 use crate::pipeline::base_image;
-use crate::services::Images;
+use crate::services::{Export, Images};
 
 /// The images of the workshop.
 pub struct WorkshopImages(Arc<Workshop>);
@@ -25,8 +25,8 @@ impl WorkshopImages {
         Self(workshop)
     }
 
-    fn is_base(&self, id: &ImageId) -> bool {
-        self.0.images.get(id.as_str()).is_ok()
+    fn named(&self, id: &ImageId) -> Result<BootImage, RpcError> {
+        self.0.image_named(id.as_str()).ok_or_else(|| not_found(id))
     }
 }
 
@@ -52,51 +52,20 @@ impl Images for WorkshopImages {
         Ok(all)
     }
 
-    async fn get(&self, id: &ImageId, output: &Path) -> Result<ImageFiles, RpcError> {
-        let folder = output.parent().filter(|folder| folder.is_dir()).ok_or_else(|| {
-            RpcError::new(
-                ErrorCode::InvalidParams,
-                format!("{} is in no folder that exists", output.display()),
-            )
-        })?;
-        let (base, disk) = if self.is_base(id) {
-            let base = self.0.images.get(id.as_str()).map_err(|error| host(&error))?;
-            let disk = Disk {
-                path: base.disk(),
-                format: DiskFormat::Raw,
-                backing: vec![],
-            };
-            (base, disk)
-        } else {
-            let image = self.0.ticket_images.get(id.as_str()).map_err(|_| not_found(id))?;
-            let base = self.0.images.get(&image.base).map_err(|error| host(&error))?;
-            let backing = vec![(base.disk(), DiskFormat::Raw)];
-            (
-                base,
-                Disk {
-                    path: image.disk,
-                    format: DiskFormat::Qcow2,
-                    backing,
-                },
-            )
-        };
-        let name = output.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        // Written aside, so that a half image never has the name that was asked for.
-        let aside = folder.join(format!(".{name}.part"));
-        flatten(&disk, &aside).await.map_err(|error| host(&error))?;
-        std::fs::rename(&aside, output).map_err(|error| host(&error))?;
-        let (kernel, initrd) = (
-            folder.join(format!("{name}.vmlinuz")),
-            folder.join(format!("{name}.initrd")),
-        );
-        copy(&base.kernel(), &kernel)?;
-        copy(&self.0.initrd(&base).map_err(|error| host(&error))?, &initrd)?;
-        Ok(ImageFiles {
-            disk: output.to_owned(),
-            kernel,
-            initrd,
-            command_line: Workshop::command_line(&base, false),
-        })
+    async fn get(&self, id: &ImageId, export: &Export) -> Result<ImageFiles, RpcError> {
+        export::write(&self.0, &self.named(id)?, export).await
+    }
+
+    async fn diff(&self, from: &ImageId, to: &ImageId) -> Result<ImageDifference, RpcError> {
+        let (from, to) = (self.named(from)?, self.named(to)?);
+        // One after the other: each asks a testbed where it is not known yet.
+        let before = manifest_of(&self.0, &from).await.map_err(|error| host(&error))?;
+        let after = manifest_of(&self.0, &to).await.map_err(|error| host(&error))?;
+        let wire = |image: &BootImage| preflight_protocol::ids::ImageId(image.name());
+        let (from, to) = (wire(&from), wire(&to));
+        tokio::task::spawn_blocking(move || difference(from, &before, to, &after))
+            .await
+            .map_err(|error| host(&error))
     }
 
     async fn remove(&self, id: &ImageId) -> Result<(), RpcError> {
@@ -128,15 +97,6 @@ impl Images for WorkshopImages {
         }
         Ok(false)
     }
-}
-
-fn copy(from: &Path, to: &Path) -> Result<(), RpcError> {
-    // What is there may be read-only, and is replaced.
-    match std::fs::remove_file(to) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(host(&error)),
-        _ => {}
-    }
-    std::fs::copy(from, to).map(drop).map_err(|error| host(&error))
 }
 
 fn host(error: &dyn std::fmt::Display) -> RpcError {

@@ -16,12 +16,17 @@ pub mod executor;
 pub mod folders;
 pub mod host;
 pub mod images;
+mod manifest;
+mod output_file;
 pub mod pipeline;
+pub mod ppa_pool;
+pub mod promotions;
 mod reports;
 pub mod room;
 pub mod server;
 pub mod services;
 pub mod shells;
+pub mod snapshots;
 mod staging;
 #[cfg(feature = "testing")]
 pub mod testing;

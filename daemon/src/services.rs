@@ -12,7 +12,7 @@ use preflight_core::{
 };
 use preflight_protocol::error::RpcError;
 use preflight_protocol::health::Check;
-use preflight_protocol::image::ImageFiles;
+use preflight_protocol::image::{ExportFormat, ImageDifference, ImageFiles};
 use preflight_protocol::method;
 use preflight_store::TicketFolder;
 use tokio_util::sync::CancellationToken;
@@ -21,6 +21,7 @@ use crate::disk::DiskKeeper;
 pub use crate::reports::{JobReport, Reports};
 pub use crate::room::{JobRoom, Wider};
 use crate::shells::Shells;
+use crate::snapshots::Snapshots;
 pub use crate::staging::Staging;
 
 /// All that does the work.
@@ -32,6 +33,8 @@ pub struct Services {
     pub intake: Arc<dyn Intake>,
     /// Keeps images.
     pub images: Arc<dyn Images>,
+    /// Knows the archive's snapshots.
+    pub snapshots: Arc<dyn Snapshots>,
     /// Looks at the host.
     pub doctor: Arc<dyn HostDoctor>,
     /// What a testbed takes of the host.
@@ -154,6 +157,17 @@ pub trait Intake: Send + Sync {
     async fn stage_rerun(&self, with: &std::path::Path) -> Result<StagedRerun, RpcError>;
 }
 
+/// What is written of an image.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Export {
+    /// The disk's file: an absolute path.
+    pub output: PathBuf,
+    /// The disk's format.
+    pub format: ExportFormat,
+    /// A whole disk that boots by itself under UEFI, rather than the root file system's with kernel and initrd beside it.
+    pub uefi: bool,
+}
+
 /// Keeps images.
 #[async_trait]
 pub trait Images: Send + Sync {
@@ -163,11 +177,17 @@ pub trait Images: Send + Sync {
     /// Where the cache cannot be read.
     async fn list(&self) -> Result<Vec<ImageRecord>, RpcError>;
 
-    /// Writes an image to `output` as a qcow2 file without a backing file, kernel and initrd beside it.
+    /// Writes an image out as files of its owner's. Broken off, it leaves nothing.
     ///
     /// # Errors
     /// Where there is no such image, or it cannot be written.
-    async fn get(&self, id: &ImageId, output: &std::path::Path) -> Result<ImageFiles, RpcError>;
+    async fn get(&self, id: &ImageId, export: &Export) -> Result<ImageFiles, RpcError>;
+
+    /// What differs between two images. Broken off, it leaves nothing.
+    ///
+    /// # Errors
+    /// Where one is not there, or no testbed of it can be had.
+    async fn diff(&self, from: &ImageId, to: &ImageId) -> Result<ImageDifference, RpcError>;
 
     /// Removes an image. The caller has made sure that no ticket uses it.
     ///

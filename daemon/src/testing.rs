@@ -10,7 +10,7 @@ use preflight_core::schedule::{Demand, Demands};
 use preflight_core::{Attempt, Ending, ImageId, ImageRecord, JobId, JobKind, Outcome, Series, Signature};
 use preflight_protocol::error::{ErrorCode, RpcError};
 use preflight_protocol::health::{Check, CheckState};
-use preflight_protocol::image::ImageFiles;
+use preflight_protocol::image::{ImageDifference, ImageFiles};
 use preflight_protocol::method;
 use preflight_store::{LogStream, LogWriter, TicketsFolder};
 use tokio::sync::watch;
@@ -18,13 +18,15 @@ use tokio_util::sync::CancellationToken;
 
 mod disk;
 mod shells;
+mod snapshots;
 
 pub use disk::EndlessDisk;
 pub use shells::{BROKEN_SERIES, LocalShells, SLOW_SERIES};
+pub use snapshots::NoSnapshots;
 
 use crate::services::{
-    Examined, ExaminedSource, Executor, HostDescription, HostDoctor, Images, Intake, JobOrder, JobReport, Reports,
-    Services, StagedRerun, Staging,
+    Examined, ExaminedSource, Executor, Export, HostDescription, HostDoctor, Images, Intake, JobOrder, JobReport,
+    Reports, Services, StagedRerun, Staging,
 };
 
 /// One thing that a scripted job does.
@@ -239,15 +241,31 @@ impl Images for ScriptedImages {
         Ok(lock(&self.0).clone())
     }
 
-    async fn get(&self, id: &ImageId, output: &Path) -> Result<ImageFiles, RpcError> {
+    async fn get(&self, id: &ImageId, export: &Export) -> Result<ImageFiles, RpcError> {
+        let output = &export.output;
         if !lock(&self.0).iter().any(|image| image.id == *id) {
             return Err(RpcError::new(ErrorCode::NotFound, format!("there is no image {id}")));
         }
         Ok(ImageFiles {
             disk: output.to_owned(),
-            kernel: output.with_extension("vmlinuz"),
-            initrd: output.with_extension("initrd"),
+            kernel: Some(output.with_extension("vmlinuz")),
+            initrd: Some(output.with_extension("initrd")),
             command_line: "root=/dev/vda".to_owned(),
+        })
+    }
+
+    async fn diff(&self, from: &ImageId, to: &ImageId) -> Result<ImageDifference, RpcError> {
+        for id in [from, to] {
+            if !lock(&self.0).iter().any(|image| image.id == *id) {
+                return Err(RpcError::new(ErrorCode::NotFound, format!("there is no image {id}")));
+            }
+        }
+        Ok(ImageDifference {
+            from: preflight_protocol::ids::ImageId(from.0.clone()),
+            to: preflight_protocol::ids::ImageId(to.0.clone()),
+            packages: vec![],
+            files: vec![],
+            more_files: 0,
         })
     }
 
@@ -315,6 +333,7 @@ pub fn services(executor: &ScriptedExecutor, state: &Path) -> Services {
             ..Demands::default()
         },
         disk: Arc::new(EndlessDisk),
+        snapshots: Arc::new(NoSnapshots),
         shells: Arc::new(LocalShells::default()),
     }
 }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::ids::{ImageId, Moment, Series, TicketId};
+use crate::ids::{ImageId, Moment, Series, Sha256, TicketId};
 
 /// What an image was made from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
@@ -41,12 +41,137 @@ pub struct ImageInfo {
 /// Where `image get` has put an image.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ImageFiles {
-    /// The disk: qcow2 without a backing file.
+    /// The disk; it stands on no other.
     pub disk: PathBuf,
-    /// Its kernel.
-    pub kernel: PathBuf,
-    /// Its initrd.
-    pub initrd: PathBuf,
+    /// Its kernel, where the disk does not boot by itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kernel: Option<PathBuf>,
+    /// Its initrd, where the disk does not boot by itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub initrd: Option<PathBuf>,
     /// The kernel command line that boots it.
     pub command_line: String,
+}
+
+/// A disk's format.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ExportFormat {
+    /// QEMU's own; small whatever the file system that it lies on.
+    #[default]
+    Qcow2,
+    /// Byte for byte what a machine sees; a sparse file, which can be written to a real disk.
+    Raw,
+}
+
+/// An image, by who has it or by its name.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ImageChoice {
+    /// A ticket's.
+    Ticket(TicketId),
+    /// The one of this name, or a series' newest base image for tests.
+    Image(ImageId),
+}
+
+/// How two images differ.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ImageDifference {
+    /// What was compared with.
+    pub from: ImageId,
+    /// What was looked at.
+    pub to: ImageId,
+    /// Packages, by their names.
+    pub packages: Vec<PackageChange>,
+    /// Files: by group in the order of [`FileGroup`], then by path. Caches, logs and the package manager's own books are not
+    /// looked at, nor are times.
+    pub files: Vec<FileChange>,
+    /// How many more files differ than are named.
+    pub more_files: u64,
+}
+
+/// A package that differs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct PackageChange {
+    /// The binary package's name.
+    pub name: String,
+    /// Its architecture, or `all`.
+    pub architecture: String,
+    /// The version that was installed; missing where none was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub before: Option<String>,
+    /// The version that is installed; missing where none is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after: Option<String>,
+}
+
+/// Whose a file is, what a person wants to know of first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum FileGroup {
+    /// No package's.
+    Unowned,
+    /// A package's configuration.
+    Conffile,
+    /// A package's.
+    Package,
+}
+
+/// A file that differs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct FileChange {
+    /// Its path in the image; bytes that are no UTF-8 are shown as U+FFFD.
+    pub path: String,
+    /// Whose it is.
+    pub group: FileGroup,
+    /// The package, where one owns it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub package: Option<String>,
+    /// What it was; missing where it was not there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub before: Option<FileState>,
+    /// What it is; missing where it is gone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after: Option<FileState>,
+}
+
+/// What a file is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum FileKind {
+    /// A regular file.
+    File,
+    /// A folder.
+    Folder,
+    /// A symbolic link.
+    Link,
+    /// A character device.
+    CharacterDevice,
+    /// A block device.
+    BlockDevice,
+    /// A named pipe.
+    Fifo,
+    /// A socket.
+    Socket,
+}
+
+/// All of a file that is compared.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct FileState {
+    /// What it is.
+    pub kind: FileKind,
+    /// Its permissions in four octal digits.
+    pub mode: String,
+    /// Its owner's number.
+    pub user: u32,
+    /// Its group's number.
+    pub group: u32,
+    /// Bytes of a regular file.
+    pub size: u64,
+    /// Of a regular file's contents; missing where it has a GiB or more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sha256: Option<Sha256>,
+    /// Where a symbolic link points.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub target: Option<String>,
 }

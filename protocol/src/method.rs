@@ -6,13 +6,20 @@ use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::archive::Lock;
+pub use crate::archive::{ArchiveDiff, ArchiveList, ArchivePrune, ArchiveShow, ArchiveUpdate};
+use crate::archive::{ArchivePruned, ArchiveSnapshot, ArchiveUpdating, Lock, SnapshotDiff};
 use crate::disk::{Freed, Usage};
 use crate::handshake::{ClientHello, DaemonHello};
 use crate::health::{Check, DaemonStatus};
 use crate::ids::{Attempt, ImageId, JobId, Sequence, Series, TicketId};
-use crate::image::{ImageFiles, ImageInfo};
+use crate::image::{ExportFormat, ImageChoice, ImageDifference, ImageFiles, ImageInfo};
 use crate::log::{LogInfo, LogName, LogRange};
+use crate::repository::{ExportedRepository, Generation, Repository, RepositoryChanges};
+pub use crate::repository::{RepositoryDiff, RepositoryExport, RepositoryList, RepositoryShow};
+pub use crate::pool::{PoolGrow, PoolList, PoolRelease};
+use crate::pool::PoolRepository;
+pub use crate::promotion::{Promote, PromotionCheck, PromotionList, RollBack};
+use crate::promotion::{LinkInfo, LinkStanding, Promoted};
 use crate::shell::{ShellOpen, ShellOpened};
 use crate::ticket::{KeepFailed, Priority, Ticket, TicketSummary};
 
@@ -57,6 +64,23 @@ methods! {
     ImageBuild => "image/build", ImageBuilding;
     ImageGet => "image/get", ImageFiles;
     ImageRemove => "image/remove", Empty;
+    ImageDiff => "image/diff", ImageDifference;
+    ArchiveUpdate => "archive/update", ArchiveUpdating;
+    ArchiveList => "archive/list", Vec<ArchiveSnapshot>;
+    ArchiveShow => "archive/show", ArchiveSnapshot;
+    ArchiveDiff => "archive/diff", SnapshotDiff;
+    ArchivePrune => "archive/prune", ArchivePruned;
+    RepositoryList => "repository/list", Vec<Repository>;
+    RepositoryShow => "repository/show", Generation;
+    RepositoryDiff => "repository/diff", RepositoryChanges;
+    RepositoryExport => "repository/export", ExportedRepository;
+    Promote => "promotion/promote", Promoted;
+    RollBack => "promotion/roll_back", Promoted;
+    PromotionList => "promotion/list", Vec<LinkInfo>;
+    PromotionCheck => "promotion/check", Vec<LinkStanding>;
+    PoolList => "pool/list", Vec<PoolRepository>;
+    PoolGrow => "pool/grow", Vec<PoolRepository>;
+    PoolRelease => "pool/release", Vec<PoolRepository>;
     DiskUsage => "disk/usage", Usage;
     DiskFree => "disk/free", Freed;
     ShellOpen => "shell/open", ShellOpened;
@@ -132,6 +156,9 @@ pub struct TicketCreate {
     /// Make the ticket, but do not queue it.
     #[serde(default)]
     pub wait: bool,
+    /// The snapshot of the series' archive that its packages come from, by its name or the beginning of it; the archive as
+    /// the base image has it where it is missing.
+    pub snapshot: Option<String>,
     /// Refuse to fetch anything from the network for this ticket.
     #[serde(default)]
     pub offline: bool,
@@ -307,6 +334,22 @@ pub struct ImageGet {
     pub image: Option<ImageId>,
     /// The disk's absolute path; kernel and initrd are put beside it.
     pub output: PathBuf,
+    /// The disk's format; qcow2 where it is missing.
+    #[serde(default)]
+    pub format: ExportFormat,
+    /// A whole disk that boots by itself under UEFI: partition table, system partition with kernel and initrd, root.
+    #[serde(default)]
+    pub uefi: bool,
+}
+
+/// How two images differ: packages, and files by kind, mode, owner, size and contents. What an image holds is found out
+/// once, in a testbed of it, which takes some tens of seconds.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ImageDiff {
+    /// What is compared with.
+    pub from: ImageChoice,
+    /// What is looked at.
+    pub to: ImageChoice,
 }
 
 /// Remove an image that no ticket uses.

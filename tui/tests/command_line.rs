@@ -333,7 +333,7 @@ fn the_ci_engines_words_work() {
     let updated: method::TicketUpdate = serde_json::from_value(request("ticket/update").clone()).unwrap();
     assert!(updated.queue && updated.id == TicketId(6));
     let got: method::ImageGet = serde_json::from_value(request("image/get").clone()).unwrap();
-    assert_eq!((got.ticket, got.output.is_absolute()), (Some(TicketId(2)), true));
+    assert_eq!((got.ticket, got.output.is_absolute(), got.uefi), (Some(TicketId(2)), true, false));
 }
 
 #[test]

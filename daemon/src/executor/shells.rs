@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use preflight_core::{ImageId, JobId, Series, Ticket};
+use preflight_core::{ImageId, JobId, Options, Series, Ticket};
 use preflight_guest::{Exec, ExitStatus, GuestError, OutputStream, Running, Stdin, Terminal};
 use preflight_protocol::error::{ErrorCode, RpcError};
 use preflight_store::{TicketFolder, TicketsFolder};
@@ -42,7 +42,8 @@ struct Place {
     kept: Option<KeptTestbed>,
     series: Series,
     folder: Option<TicketFolder>,
-    offline: bool,
+    /// The ticket's.
+    options: Options,
     job: Option<JobId>,
     note: Option<String>,
 }
@@ -74,7 +75,7 @@ impl TestbedShells {
                     kept: None,
                     series: series.clone(),
                     folder: None,
-                    offline: false,
+                    options: Options::default(),
                     job: None,
                     note: None,
                 })
@@ -94,7 +95,7 @@ impl TestbedShells {
             kept: None,
             series: ticket.series.clone(),
             folder: Some(folder.clone()),
-            offline: ticket.options.offline,
+            options: ticket.options.clone(),
             job: None,
             note: None,
         };
@@ -147,12 +148,12 @@ impl TestbedShells {
         let repository = place.folder.as_ref().map(repository).filter(|folder| folder.exists());
         let session = workshop.session(
             &place.image.base,
-            place.offline,
+            &place.options,
             repository.as_deref(),
             Arc::new(|_| {}),
         )?;
         let leases = Leases::default();
-        let clearing = ClearOnDrop(Some((Arc::clone(workshop), leases.clone())));
+        let clearing = ClearOnDrop::of(workshop, &leases);
         let label = "shell";
         let testbed = match &place.kept {
             Some(kept) => {
@@ -203,7 +204,7 @@ impl Shells for TestbedShells {
         });
         self.workshop.until_swept().await;
         let leased = self.lease(&place).await.map_err(refused)?;
-        let clearing = ClearOnDrop(Some((Arc::clone(&self.workshop), leased.leases.clone())));
+        let clearing = ClearOnDrop::of(&self.workshop, &leased.leases);
         let scene = place.kept.as_ref().map(|kept| kept.scene.clone()).unwrap_or_default();
         let cwd = request.cwd.clone().or_else(|| scene.cwd.clone().map(PathBuf::from));
         let exec = command(&request, &scene, cwd.clone());
@@ -353,9 +354,13 @@ fn refused(failure: StepFailure) -> RpcError {
 }
 
 /// Takes leased machines down unless somebody else has taken on to do it: a future that is dropped leaves nothing behind.
-struct ClearOnDrop(Option<(Arc<Workshop>, Leases)>);
+pub(super) struct ClearOnDrop(Option<(Arc<Workshop>, Leases)>);
 
 impl ClearOnDrop {
+    pub(super) fn of(workshop: &Arc<Workshop>, leases: &Leases) -> Self {
+        Self(Some((Arc::clone(workshop), leases.clone())))
+    }
+
     fn keep(mut self) {
         self.0 = None;
     }

@@ -1,15 +1,28 @@
 //! Requests: one file a verb. Each handler turns parameters into an answer; here they are only found by name.
 
+mod archive_diff;
+mod archive_list;
+mod archive_prune;
+mod archive_show;
+mod archive_update;
 mod disk_free;
 mod disk_usage;
 mod doctor;
 mod image_build;
+mod image_diff;
 mod image_get;
 mod image_list;
 mod image_remove;
 mod lock_show;
 mod log_list;
 mod log_read;
+mod pool_grow;
+mod pool_list;
+mod pool_release;
+mod promotion_check;
+mod promotion_list;
+mod promotion_promote;
+mod promotion_roll_back;
 mod result_stream;
 pub(super) mod shell_open;
 pub(super) mod status;
@@ -64,6 +77,19 @@ pub(super) async fn handle(context: &Context, method: &str, params: Value) -> Re
         ImageBuild => image_build,
         ImageGet => image_get,
         ImageRemove => image_remove,
+        ImageDiff => image_diff,
+        ArchiveUpdate => archive_update,
+        ArchiveList => archive_list,
+        ArchiveShow => archive_show,
+        ArchiveDiff => archive_diff,
+        ArchivePrune => archive_prune,
+        Promote => promotion_promote,
+        RollBack => promotion_roll_back,
+        PromotionList => promotion_list,
+        PromotionCheck => promotion_check,
+        PoolList => pool_list,
+        PoolGrow => pool_grow,
+        PoolRelease => pool_release,
         DiskUsage => disk_usage,
         DiskFree => disk_free,
         Status => status,

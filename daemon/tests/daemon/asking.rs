@@ -3,6 +3,7 @@
 use preflight_protocol::client::ClientError;
 use preflight_protocol::error::ErrorCode;
 use preflight_protocol::ids::{ImageId, Series, TicketId};
+use preflight_protocol::image::ExportFormat;
 use preflight_protocol::method::*;
 use preflight_protocol::ticket::WorkflowStep;
 
@@ -89,6 +90,8 @@ async fn images_and_the_host() {
         ticket: Some(ticket.summary.id),
         image: None,
         output: "/tmp/x".into(),
+        format: ExportFormat::default(),
+        uefi: false,
     };
     let refused = within(client.connection.request(&none)).await;
     assert!(matches!(refused, Err(ClientError::Rpc(error)) if error.code == ErrorCode::Conflict));

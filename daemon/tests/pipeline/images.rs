@@ -2,6 +2,7 @@
 
 use std::os::unix::fs::PermissionsExt as _;
 
+use preflight_protocol::image::ExportFormat;
 use preflight_protocol::method::{ImageGet, ImageList};
 
 use crate::client::within;
@@ -26,6 +27,8 @@ async fn an_image_can_be_had_without_its_base() {
         ticket: Some(id),
         image: None,
         output: output.clone(),
+        format: ExportFormat::Qcow2,
+        uefi: false,
     };
     let files = within(client.connection.request(&get)).await.unwrap();
     let info = std::process::Command::new("qemu-img")
@@ -38,7 +41,14 @@ async fn an_image_can_be_had_without_its_base() {
         (info["format"].as_str(), info.get("backing-filename")),
         (Some("qcow2"), None)
     );
-    assert!(files.kernel.is_file() && files.initrd.is_file());
+    let beside = [files.kernel, files.initrd].map(Option::unwrap);
+    assert!(beside.iter().all(|file| file.is_file()), "{beside:?}");
+    let left = std::fs::read_dir(lab.desk()).unwrap().flatten();
+    let names: Vec<_> = left
+        .map(|entry| entry.file_name())
+        .filter(|name| name.to_string_lossy().contains("hello.qcow2"))
+        .collect();
+    assert_eq!(names.len(), 3, "{names:?}");
     drop(daemon);
 }
 

@@ -4,12 +4,13 @@ use std::path::PathBuf;
 
 use jiff::Timestamp;
 use preflight_protocol::ids::{ImageId, Series, TicketId};
-use preflight_protocol::image::ImageKind;
+use preflight_protocol::image::{ExportFormat, ImageKind};
 use preflight_protocol::method::{ImageBuild, ImageGet, ImageList, ImageRemove};
 
 use super::check;
 use super::context::{Context, ask};
 use super::error::CliError;
+use super::image_diff;
 use super::output;
 use super::table::Table;
 use crate::{measure, safe};
@@ -31,9 +32,14 @@ pub enum Command {
     /// Build a series' base images from the archive as it is now
     #[command(after_help = "Example:\n  preflight image build debian-bookworm")]
     Build(BuildArgs),
-    /// Write a ticket's image as a qcow2 file, kernel and initrd beside it
-    #[command(after_help = "Example:\n  preflight image get 12 -o hello.qcow2")]
+    /// Write a ticket's image as a file, kernel and initrd beside it, or as a disk that boots by itself
+    #[command(
+        after_help = "Examples:\n  preflight image get 12 -o hello.qcow2\n  preflight image get 12 --uefi -o hello.raw"
+    )]
     Get(GetArgs),
+    /// Tell what differs between two images: packages, then files
+    #[command(after_help = "Example:\n  preflight image diff debian-bookworm 12")]
+    Diff(image_diff::Args),
     /// Remove an image that no ticket uses
     #[command(after_help = "Example:\n  preflight image remove debian-bookworm-base-0123abcd")]
     Remove(RemoveArgs),
@@ -69,9 +75,12 @@ pub struct GetArgs {
     /// A ticket's number, or an image's name
     #[arg(value_name = "TICKET")]
     pub which: String,
-    /// The disk's file
+    /// The disk's file: a raw image where it ends in .raw or .img, otherwise qcow2
     #[arg(short, long, value_name = "FILE")]
     pub output: PathBuf,
+    /// Write a whole disk that boots by itself under any UEFI firmware
+    #[arg(long)]
+    pub uefi: bool,
     /// Print the files and the kernel command line as JSON
     #[arg(long)]
     pub json: bool,
@@ -93,6 +102,7 @@ pub async fn run(context: &Context, args: Args) -> Result<u8, CliError> {
         Command::List(args) => list(context, &args).await,
         Command::Build(args) => build(context, args).await,
         Command::Get(args) => get(context, args).await,
+        Command::Diff(args) => image_diff::run(context, args).await,
         Command::Remove(args) => {
             let id = ImageId(args.image);
             context.ask(&ImageRemove { id: id.clone() }).await?;
@@ -182,19 +192,33 @@ pub async fn get(context: &Context, args: GetArgs) -> Result<u8, CliError> {
     let request = ImageGet {
         ticket,
         image: ticket.is_none().then_some(ImageId(args.which)),
+        format: format_of(&output_file),
         output: output_file,
+        uefi: args.uefi,
     };
     let files = context.ask_patiently(&request, "writing the image").await?;
     if args.json {
         output::json(&files)?;
     } else {
-        output::print(&format!(
-            "disk    {}\nkernel  {}\ninitrd  {}\nkernel command line: {}",
-            files.disk.display(),
-            files.kernel.display(),
-            files.initrd.display(),
-            safe::text(&files.command_line)
-        ))?;
+        let named = [
+            ("disk", Some(&files.disk)),
+            ("kernel", files.kernel.as_ref()),
+            ("initrd", files.initrd.as_ref()),
+        ];
+        let mut lines: Vec<String> = named
+            .into_iter()
+            .filter_map(|(name, file)| Some(format!("{name:<7} {}", file?.display())))
+            .collect();
+        lines.push(format!("kernel command line: {}", safe::text(&files.command_line)));
+        output::print(&lines.join("\n"))?;
     }
     Ok(0)
+}
+
+/// A disk's format by its file's name.
+fn format_of(file: &std::path::Path) -> ExportFormat {
+    match file.extension().and_then(|ending| ending.to_str()) {
+        Some("raw" | "img") => ExportFormat::Raw,
+        _ => ExportFormat::Qcow2,
+    }
 }

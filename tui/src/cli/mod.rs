@@ -1,5 +1,6 @@
 //! The command line: one file a command, and what they share.
 
+pub mod archive;
 pub mod arguments;
 pub mod change;
 pub mod check;
@@ -12,11 +13,17 @@ pub mod follow;
 pub mod gc;
 pub mod generate;
 pub mod image;
+pub mod image_diff;
 pub mod keep;
 pub mod lock;
 pub mod logs;
 pub mod output;
+pub mod ppa;
+pub mod ppa_pool;
 pub mod progress;
+pub mod promote;
+pub mod promotions;
+pub mod repo;
 pub mod report;
 pub mod rerun;
 pub mod results;

@@ -5,6 +5,7 @@
 
 mod disk;
 pub(crate) mod fixtures;
+mod promotions;
 mod shell;
 
 use std::io::{Read, Write};
@@ -246,8 +247,8 @@ impl State {
             method::ImageGet::NAME => {
                 let request: method::ImageGet = read(params)?;
                 write(ImageFiles {
-                    kernel: request.output.with_extension("vmlinuz"),
-                    initrd: request.output.with_extension("initrd"),
+                    kernel: Some(request.output.with_extension("vmlinuz")),
+                    initrd: Some(request.output.with_extension("initrd")),
                     disk: request.output,
                     command_line: "root=/dev/vda rw console=ttyS0".into(),
                 })
@@ -268,7 +269,8 @@ impl State {
             method::Status::NAME => write(&self.daemon),
             method::Doctor::NAME => write(&self.checks),
             method::Stop::NAME => write(method::Empty {}),
-            other => Err(RpcError::new(ErrorCode::MethodNotFound, format!("no method {other}"))),
+            other => promotions::answer(other, &params, self.now)
+                .unwrap_or_else(|| Err(RpcError::new(ErrorCode::MethodNotFound, format!("no method {other}")))),
         }
     }
 }

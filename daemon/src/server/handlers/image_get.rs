@@ -1,11 +1,12 @@
 //! `image/get`: write a ticket's image, or any other, as files of its own.
 
-use preflight_core::ImageId;
 use preflight_protocol::error::{ErrorCode, RpcError};
-use preflight_protocol::image::ImageFiles;
+use preflight_protocol::image::{ImageChoice, ImageFiles};
 use preflight_protocol::method::ImageGet;
 
-use super::{Context, of_ticket};
+use super::Context;
+use super::image_diff::chosen;
+use crate::services::Export;
 
 pub(super) async fn handle(context: &Context, request: ImageGet) -> Result<ImageFiles, RpcError> {
     let invalid = |message: &str| RpcError::new(ErrorCode::InvalidParams, message);
@@ -15,16 +16,16 @@ pub(super) async fn handle(context: &Context, request: ImageGet) -> Result<Image
             request.output
         )));
     }
-    let id = match (request.ticket, request.image) {
-        (Some(ticket), None) => {
-            let image = of_ticket(context, ticket, |ticket, _| ticket.image.clone()).await?;
-            image.ok_or_else(|| {
-                RpcError::new(ErrorCode::Conflict, format!("ticket {ticket} has no image"))
-                    .with_hint("it has one once its image job has passed")
-            })?
-        }
-        (None, Some(image)) => ImageId(image.0),
+    let choice = match (request.ticket, request.image) {
+        (Some(ticket), None) => ImageChoice::Ticket(ticket),
+        (None, Some(image)) => ImageChoice::Image(image),
         _ => return Err(invalid("either a ticket or an image must be named")),
     };
-    context.services.images.get(&id, &request.output).await
+    let id = chosen(context, choice).await?;
+    let export = Export {
+        output: request.output,
+        format: request.format,
+        uefi: request.uefi,
+    };
+    context.services.images.get(&id, &export).await
 }
