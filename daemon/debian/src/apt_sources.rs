@@ -45,12 +45,7 @@ pub struct AptSource {
 
 const FIELDS: [&str; 6] = ["Types", "URIs", "Suites", "Components", "Architectures", "Signed-By"];
 /// Fields that take the signature's weight away.
-const UNSAFE: [&str; 4] = [
-    "Trusted",
-    "Allow-Insecure",
-    "Allow-Weak",
-    "Allow-Downgrade-To-Insecure",
-];
+const UNSAFE: [&str; 4] = ["Trusted", "Allow-Insecure", "Allow-Weak", "Allow-Downgrade-To-Insecure"];
 const MOST_STANZAS: usize = 100;
 
 impl AptSource {
@@ -78,7 +73,10 @@ impl AptSource {
         let malformed = |field: &str, what: &str| document.error(stanza, field, Problem::Malformed(what.to_owned()));
         for field in UNSAFE {
             if document.field(stanza, field).is_some_and(is_yes) {
-                return Err(malformed(field, "only repositories with a signature are accepted; remove the field"));
+                return Err(malformed(
+                    field,
+                    "only repositories with a signature are accepted; remove the field",
+                ));
             }
         }
         let words = |field: &str| -> Vec<String> {
@@ -95,7 +93,8 @@ impl AptSource {
         let (suites, components) = (words("Suites"), words("Components"));
         let flat = suites.iter().filter(|suite| suite.ends_with('/')).count();
         if flat == 0 && components.is_empty() {
-            let what = "at least one component is wanted; only a flat repository, whose suite ends in a slash, has none";
+            let what =
+                "at least one component is wanted; only a flat repository, whose suite ends in a slash, has none";
             return Err(malformed("Components", what));
         }
         if flat > 0 && !components.is_empty() {
@@ -143,7 +142,10 @@ fn is_yes(value: &str) -> bool {
 fn signed_by(value: &str) -> Result<SignedBy, String> {
     if value.contains("-----BEGIN PGP") {
         // deb822 writes an empty line as a single dot.
-        let lines = value.lines().map(str::trim).map(|line| if line == "." { "" } else { line });
+        let lines = value
+            .lines()
+            .map(str::trim)
+            .map(|line| if line == "." { "" } else { line });
         let text = lines.collect::<Vec<_>>().join("\n");
         return Ok(SignedBy::Embedded(format!("{}\n", text.trim())));
     }
@@ -209,22 +211,42 @@ mod tests {
     #[test]
     fn what_is_wrong_is_told_with_its_place_and_without_its_content() {
         let stanza = |from: &str, to: &str| {
-            let good =
-                "Types: deb\nURIs: https://u:hush@mirror.example/a\nSuites: stable\nComponents: main\nSigned-By: /k.asc\n";
+            let good = "Types: deb\nURIs: https://u:hush@mirror.example/a\nSuites: stable\nComponents: main\nSigned-By: /k.asc\n";
             good.replace(from, to)
         };
         for (text, wanted) in [
             (stanza("Types: deb\n", ""), "x, field Types: the field is missing"),
-            (stanza("URIs: https://u:hush@mirror.example/a\n", ""), "field URIs: the field is missing"),
-            (stanza("Types: deb", "Types: rpm"), "x:1, field Types: only deb and deb-src are known"),
-            (stanza("Components: main\n", ""), "field Components: at least one component is wanted"),
-            (stanza("stable", "./"), "x:3, field Suites: a suite that ends in a slash"),
+            (
+                stanza("URIs: https://u:hush@mirror.example/a\n", ""),
+                "field URIs: the field is missing",
+            ),
+            (
+                stanza("Types: deb", "Types: rpm"),
+                "x:1, field Types: only deb and deb-src are known",
+            ),
+            (
+                stanza("Components: main\n", ""),
+                "field Components: at least one component is wanted",
+            ),
+            (
+                stanza("stable", "./"),
+                "x:3, field Suites: a suite that ends in a slash",
+            ),
             (stanza("/k.asc", "k.asc"), "x:5, field Signed-By: an absolute path"),
-            (stanza("Signed-By: /k.asc", "Trusted: yes"), "x:5, field Trusted: only repositories with a signature"),
-            (stanza("Signed-By: /k.asc", "Allow-Insecure: true"), "x:5, field Allow-Insecure: only"),
+            (
+                stanza("Signed-By: /k.asc", "Trusted: yes"),
+                "x:5, field Trusted: only repositories with a signature",
+            ),
+            (
+                stanza("Signed-By: /k.asc", "Allow-Insecure: true"),
+                "x:5, field Allow-Insecure: only",
+            ),
             (stanza("URIs: ", "URIs:\n"), "field URIs: the field is missing"),
             (stanza("Types: deb", "Types: deb\nhush"), "x:2: not in deb822 form"),
-            (stanza("Types: deb", "Types: deb\nTypes: deb"), "field types: the field occurs twice"),
+            (
+                stanza("Types: deb", "Types: deb\nTypes: deb"),
+                "field types: the field occurs twice",
+            ),
             (stanza("Types", "Enabled: no\nTypes"), "x: no stanza is enabled"),
             (String::new(), "x: no stanza is enabled"),
         ] {
