@@ -1,12 +1,15 @@
 //! The host's own apt, gpgv and sqv as judges: what they accept through a session or from a published repository is
 //! right.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::SystemTime;
 
 use crate::support::{self, Apt, GUEST_URL, TestMirror, run};
-use preflight_archive::{LockKind, Network, RepositoryLabels, SessionOptions, TicketMount, TicketRepository};
+use preflight_archive::{
+    LockKind, Network, Publication, Published, RepositoryLabels, SessionOptions, SigningKey, TicketMount,
+    TicketRepository,
+};
 use preflight_debian::Sha256Digest;
 use pretty_assertions::assert_eq;
 
@@ -15,6 +18,21 @@ fn labels() -> RepositoryLabels {
         origin: "Preflight".to_owned(),
         label: "ticket-7".to_owned(),
     }
+}
+
+fn publish(folder: &Path, debs: &[PathBuf], key: &SigningKey, at: SystemTime) -> Published {
+    let publication = Publication {
+        debs,
+        labels: &labels(),
+        key,
+        at,
+        by: "a test",
+    };
+    TicketRepository::at(folder)
+        .writer()
+        .unwrap()
+        .publish(&publication)
+        .unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -94,8 +112,8 @@ async fn apt_installs_from_a_ticket_repository_and_shows_a_refusal() {
     let debs = tempfile::tempdir().unwrap();
     let deb = support::deb(debs.path(), "mine", "2:1.0-1", "Provides: thing\n", 100);
     let folder = debs.path().join("repository");
-    let published = TicketRepository::publish(&folder, &[deb], &labels(), &mirror.key, SystemTime::now()).unwrap();
-    assert_eq!(published.packages[0].file_name(), "mine_1.0-1_all.deb");
+    let published = publish(&folder, &[deb], &mirror.key, SystemTime::now());
+    assert!(published.packages[0].path.ends_with("/mine_1.0-1_all.deb"));
 
     let archive = mirror.archive();
     let session = archive
@@ -103,6 +121,7 @@ async fn apt_installs_from_a_ticket_repository_and_shows_a_refusal() {
             repositories: vec![TicketMount {
                 path: "7".to_owned(),
                 folder: folder.clone(),
+                generation: None,
             }],
             ..mirror.options(Network::Forbidden)
         })
@@ -121,12 +140,13 @@ async fn apt_installs_from_a_ticket_repository_and_shows_a_refusal() {
     // A rebuild under the archive's own version number: the pin decides.
     let rebuilt = support::deb(debs.path(), "demo-data", "1.0-1", "Provides: rebuilt\n", 100);
     let pinned = debs.path().join("pinned");
-    TicketRepository::publish(&pinned, &[rebuilt], &labels(), &mirror.key, SystemTime::now()).unwrap();
+    publish(&pinned, &[rebuilt], &mirror.key, SystemTime::now());
     let both = archive
         .session(SessionOptions {
             repositories: vec![TicketMount {
                 path: "8".to_owned(),
                 folder: pinned,
+                generation: None,
             }],
             ..mirror.options(Network::Allowed)
         })
@@ -180,18 +200,8 @@ fn gpgv_and_sqv_accept_the_signatures_and_the_repository_is_deterministic() {
     assert_eq!(key.fingerprint(), again.fingerprint());
     let deb = support::deb(folder.path(), "mine", "1.0-1", "", 10);
     let date = SystemTime::now();
-    let publish = |name: &str| {
-        TicketRepository::publish(
-            &folder.path().join(name),
-            std::slice::from_ref(&deb),
-            &labels(),
-            &key,
-            date,
-        )
-        .unwrap()
-        .generation
-    };
-    let (one, two) = (publish("one"), publish("two"));
+    let published = |name: &str| publish(&folder.path().join(name), std::slice::from_ref(&deb), &key, date).folder;
+    let (one, two) = (published("one"), published("two"));
     for name in ["Release", "Packages", "Packages.gz", "Packages.xz"] {
         assert_eq!(
             std::fs::read(one.join(name)).unwrap(),
@@ -236,8 +246,6 @@ fn gpgv_and_sqv_accept_the_signatures_and_the_repository_is_deterministic() {
     };
     assert_eq!(sorted(&scanned), sorted(&std::fs::read(one.join("Packages")).unwrap()));
 
-    let empty = TicketRepository::publish(&folder.path().join("one"), &[], &labels(), &key, date).unwrap();
-    assert!(one.exists() && empty.generation != one);
-    TicketRepository::prune(&folder.path().join("one")).unwrap();
-    assert!(!one.exists() && empty.generation.exists());
+    let empty = publish(&folder.path().join("one"), &[], &key, date);
+    assert!(one.exists() && empty.folder.exists() && empty.folder != one);
 }
