@@ -15,6 +15,8 @@ use crate::capacity::capacity;
 use crate::config::{Config, ConfigError};
 use crate::dispatcher::{Dispatcher, Handle, Parts};
 use crate::folders::{self, FolderError, Lock};
+use crate::ppa_pool::{self, PoolFolder};
+use crate::promotions::CriteriaFolder;
 use crate::room::Room;
 use crate::server::{self, Context};
 use crate::services::Services;
@@ -90,6 +92,7 @@ pub struct Daemon {
     stop: CancellationToken,
     shells: JoinHandle<()>,
     caretaking: JoinHandle<()>,
+    pool_keeping: JoinHandle<()>,
     dispatching: JoinHandle<Result<(), StoreError>>,
     close: CancellationToken,
     serving: JoinHandle<()>,
@@ -136,12 +139,14 @@ impl Daemon {
             dispatcher: handle.clone(),
             services,
             tickets,
+            promotions: CriteriaFolder::below(&folders.config),
             started_at: Moment(jiff::Timestamp::now().as_microsecond()),
             instance: uuid::Uuid::new_v4().to_string(),
             stop: stop.clone(),
             close: close.clone(),
         });
         let caretaking = context.services.disk.begin(handle.clone(), stop.clone());
+        let pool_keeping = ppa_pool::begin(handle.clone(), PoolFolder::below(&folders.state), stop.clone());
         let dispatching = tokio::spawn(dispatcher.run());
         let serving = tokio::spawn(server::serve(listener, socket.clone(), context));
         tracing::info!(
@@ -156,6 +161,7 @@ impl Daemon {
             stop,
             shells,
             caretaking,
+            pool_keeping,
             dispatching,
             close,
             serving,
@@ -200,6 +206,7 @@ impl Daemon {
 impl Drop for Daemon {
     fn drop(&mut self) {
         self.caretaking.abort();
+        self.pool_keeping.abort();
         self.dispatching.abort();
         self.serving.abort();
         self.shells.abort();

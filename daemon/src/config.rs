@@ -290,7 +290,7 @@ impl Config {
     }
 }
 
-fn line_of(text: &str, offset: usize) -> (usize, usize) {
+pub(crate) fn line_of(text: &str, offset: usize) -> (usize, usize) {
     let before = text.get(..offset).unwrap_or(text);
     let line = before.matches('\n').count() + 1;
     let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;

@@ -1,6 +1,7 @@
 //! From the daemon's own types to the wire's and back. The only room that knows both; it decides nothing.
 
 mod asked;
+mod promotions;
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -14,6 +15,7 @@ use preflight_protocol::ids;
 use crate::beats::Live;
 
 pub(crate) use asked::{options, refusal};
+pub(crate) use promotions::{advice, history, link_move, missing, pool_repository, repository_state};
 
 /// What running jobs last said, by job.
 pub(crate) type LiveJobs = BTreeMap<core::JobId, Live>;
@@ -367,6 +369,8 @@ pub(crate) fn event(event: &core::Event, state: &core::State, live: &LiveJobs) -
         Event::ArtifactStored { artifact: record, .. } => EventKind::ArtifactStored(artifact(record)),
         Event::WarningRaised { text, .. } => EventKind::WarningRaised { text: text.clone() },
         Event::ImageAdded { image: record, .. } => EventKind::ImageAdded(image(record, state)),
+        Event::LinkMoved(step) => EventKind::LinkMoved(link_move(step)),
+        Event::PoolChanged(repository) => EventKind::PoolChanged(pool_repository(repository)),
         Event::ImageRemoved { id } => EventKind::ImageRemoved { id: image_id(id) },
     })
 }

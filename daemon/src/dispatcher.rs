@@ -19,9 +19,10 @@ use preflight_core::{
     Attempt, Command, Event, JobId, LogName, Moment, Refusal, Sequence, State, TicketId, decide, estimate,
 };
 use preflight_protocol::error::RpcError;
-use preflight_protocol::event::Envelope;
+use preflight_protocol::event::{Envelope, EventKind};
+use preflight_protocol::pool::PoolState;
 use preflight_store::{Loaded, Store, StoreError, TicketsFolder, Written};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Notify, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
 use crate::beats::{Beats, Live};
@@ -81,6 +82,8 @@ pub struct Dispatcher {
     beats: Beats,
     running: Running,
     subscribers: Subscribers,
+    /// Told when a repository of the PPA pool was given back.
+    dirty: Arc<Notify>,
     /// What an earlier daemon has left behind is gone: jobs may start.
     reconciled: bool,
     warnings: Vec<String>,
@@ -107,6 +110,7 @@ impl Dispatcher {
         let (sender, inputs) = mpsc::channel(TURN);
         let (report_sender, reports) = mpsc::unbounded_channel();
         let beats = Beats::default();
+        let dirty = Arc::new(Notify::new());
         let mut dispatcher = Self {
             state: parts.loaded.state,
             seq: parts.loaded.seq,
@@ -124,6 +128,7 @@ impl Dispatcher {
             beats: beats.clone(),
             running: Running::default(),
             subscribers: Subscribers::default(),
+            dirty: Arc::clone(&dirty),
             reconciled: false,
             warnings: vec![],
         };
@@ -142,7 +147,7 @@ impl Dispatcher {
                 .unwrap_or_else(ignore);
         }
         dispatcher.commit(turn).await?;
-        Ok((dispatcher, Handle::new(sender, beats, parts.store)))
+        Ok((dispatcher, Handle::new(sender, beats, parts.store, dirty)))
     }
 
     /// Runs until it is told to stop, and its running attempts have ended.
@@ -349,6 +354,9 @@ impl Dispatcher {
             self.store.commit(turn.events).await?;
         }
         for envelope in &turn.envelopes {
+            if matches!(&envelope.kind, EventKind::PoolChanged(repository) if repository.state == PoolState::Dirty) {
+                self.dirty.notify_one();
+            }
             self.subscribers.publish(envelope);
         }
         folders::clear(turn.rubbish);

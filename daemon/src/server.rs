@@ -21,6 +21,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::dispatcher::Handle;
+use crate::promotions::CriteriaFolder;
 use crate::services::Services;
 
 /// How many clients may be connected at once.
@@ -36,6 +37,8 @@ pub struct Context {
     pub services: Services,
     /// Where tickets' files are.
     pub tickets: TicketsFolder,
+    /// Where owners write down what links want.
+    pub promotions: CriteriaFolder,
     /// When the daemon started.
     pub started_at: Moment,
     /// Changes with every start of the daemon.

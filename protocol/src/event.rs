@@ -7,6 +7,8 @@ use crate::ids::{ImageId, JobId, Moment, Sequence, TicketId};
 use crate::image::ImageInfo;
 use crate::job::{Job, Progress};
 use crate::log::LogName;
+use crate::pool::PoolRepository;
+use crate::promotion::LinkMove;
 use crate::result::{Artifact, TestResult};
 use crate::ticket::{Ticket, TicketSummary};
 
@@ -56,6 +58,10 @@ pub enum EventKind {
     },
     /// An image was made.
     ImageAdded(ImageInfo),
+    /// A link was moved.
+    LinkMoved(LinkMove),
+    /// A repository of the PPA pool was added, or stands elsewhere now.
+    PoolChanged(PoolRepository),
     /// An image was removed.
     ImageRemoved {
         /// The image.

@@ -26,6 +26,8 @@ pub mod job;
 pub mod log;
 pub mod message;
 pub mod method;
+pub mod pool;
+pub mod promotion;
 pub mod result;
 pub mod shell;
 pub mod ticket;

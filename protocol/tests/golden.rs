@@ -61,6 +61,13 @@ readers!(
     RepositoryShow,
     RepositoryDiff,
     RepositoryExport,
+    Promote,
+    RollBack,
+    PromotionList,
+    PromotionCheck,
+    PoolList,
+    PoolGrow,
+    PoolRelease,
     ShellOpen,
     Status,
     Doctor,
@@ -166,6 +173,8 @@ fn recorded_messages_are_read_for_ever() {
         "warning_raised",
         "image_added",
         "image_removed",
+        "link_moved",
+        "pool_changed",
     ];
     for event in events {
         assert!(

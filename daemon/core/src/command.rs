@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use crate::ids::{Attempt, ImageId, JobId, Series, TicketId};
 use crate::image::ImageRecord;
 use crate::job::{Ending, JobState};
+use crate::pool::{PoolCommand, PoolRefusal};
+use crate::promotion::{LinkCommand, LinkRefusal};
 use crate::result::{Artifact, LockEntry, TestResult};
 use crate::ticket::{Options, Signature, TicketStatus};
 
@@ -150,6 +152,10 @@ pub enum Command {
         /// Which run of it.
         attempt: Attempt,
     },
+    /// Move a link, forward or back.
+    Link(LinkCommand),
+    /// Change the PPA pool.
+    Pool(PoolCommand),
     /// Take note of an image that was removed.
     ForgetImage {
         /// The image.
@@ -227,6 +233,12 @@ pub enum Refusal {
     /// Another image is an overlay of it.
     #[error("image {0} is what image {1} was made from")]
     HasChild(ImageId, ImageId),
+    /// A link stays where it is, or is in the way.
+    #[error(transparent)]
+    Link(#[from] LinkRefusal),
+    /// The PPA pool stays as it is.
+    #[error(transparent)]
+    Pool(#[from] PoolRefusal),
     /// There is more of it than one ticket may have.
     #[error("job {0} has reported more than {1} {2}")]
     TooMany(JobId, usize, &'static str),

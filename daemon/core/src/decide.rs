@@ -1,6 +1,8 @@
 //! What a command does to the state, as events. Whether something may happen is decided here and nowhere else.
 
 mod attempt;
+mod pool;
+mod promotion;
 mod rerun;
 mod ticket;
 
@@ -34,8 +36,11 @@ pub fn decide(state: &State, command: Command, now: Moment) -> Result<Vec<Event>
         Command::Rerun { ticket, test, staged } => draft.rerun(ticket, &test, staged)?,
         Command::Remove { ticket } => draft.remove(ticket)?,
         Command::ForgetKept { job, attempt } => draft.forget_kept(job, attempt)?,
+        Command::Link(command) => draft.link(command)?,
+        Command::Pool(command) => draft.pool(command)?,
         Command::ForgetImage { id } => draft.push(Event::ImageRemoved { id }),
     }
+    draft.release_of_ended();
     draft.place_queue();
     Ok(draft.events)
 }

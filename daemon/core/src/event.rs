@@ -5,6 +5,8 @@ use crate::command::Edit;
 use crate::ids::{Attempt, ImageId, JobId, LogName, Moment, TicketId};
 use crate::image::ImageRecord;
 use crate::job::{Ending, Job};
+use crate::pool::PoolRepository;
+use crate::promotion::LinkMove;
 use crate::result::{ArtifactRecord, LockEntry, TestRecord};
 use crate::ticket::{Ticket, TicketEnd, TicketStatus, WorkflowStep};
 
@@ -175,6 +177,10 @@ pub enum Event {
         /// The ticket.
         ticket: TicketId,
     },
+    /// A link was moved.
+    LinkMoved(LinkMove),
+    /// A repository of the PPA pool was added, or stands elsewhere now.
+    PoolChanged(PoolRepository),
     /// An image was removed.
     ImageRemoved {
         /// The image.
@@ -207,7 +213,7 @@ impl Event {
             | Self::LockRecorded { ticket, .. }
             | Self::WarningRaised { ticket, .. }
             | Self::ImageAdded { ticket, .. } => Some(*ticket),
-            Self::ImageRemoved { .. } => None,
+            Self::LinkMoved(_) | Self::PoolChanged(_) | Self::ImageRemoved { .. } => None,
         }
     }
 }

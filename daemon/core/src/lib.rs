@@ -13,6 +13,8 @@ mod graph;
 mod ids;
 mod image;
 mod job;
+pub mod pool;
+pub mod promotion;
 mod result;
 pub mod schedule;
 mod state;

@@ -8,6 +8,8 @@ use crate::event::Event;
 use crate::ids::{ImageId, JobId, SubticketId, TicketId};
 use crate::image::{ImageKind, ImageRecord};
 use crate::job::{AttemptRecord, Job, JobState};
+use crate::pool::{PoolNumber, PoolRepository};
+use crate::promotion::{Link, LinkMove, LinkName};
 use crate::ticket::{Ticket, TicketStatus, WorkflowStep};
 
 /// The last numbers that were handed out. None is handed out twice, though what had it may have been removed.
@@ -43,6 +45,8 @@ pub struct State {
     /// Jobs with an attempt that has not ended; their tickets may have.
     running: BTreeMap<JobId, TicketId>,
     jobs: BTreeMap<JobId, TicketId>,
+    links: BTreeMap<LinkName, Link>,
+    pool: BTreeMap<PoolNumber, PoolRepository>,
     last: Numbers,
 }
 
@@ -59,6 +63,27 @@ impl State {
         }
         state.images = images.into_iter().map(|image| (image.id.clone(), image)).collect();
         state
+    }
+
+    /// The same with these moves of links, which were made in this order.
+    #[must_use]
+    pub fn with_links(mut self, moves: Vec<LinkMove>) -> Self {
+        moves.into_iter().for_each(|step| self.note_move(step));
+        self
+    }
+
+    /// The same with these repositories in the PPA pool.
+    #[must_use]
+    pub fn with_pool(mut self, pool: Vec<PoolRepository>) -> Self {
+        self.pool = pool.into_iter().map(|repository| (repository.number, repository)).collect();
+        self
+    }
+
+    fn note_move(&mut self, step: LinkMove) {
+        match self.links.get_mut(&step.link) {
+            Some(link) => link.note(step),
+            None => drop(self.links.insert(step.link.clone(), Link::new(step))),
+        }
     }
 
     fn insert(&mut self, ticket: Ticket) {
@@ -138,6 +163,29 @@ impl State {
         self.images.get(id)
     }
 
+    /// All links that were ever moved, by name.
+    pub fn links(&self) -> impl Iterator<Item = (&LinkName, &Link)> {
+        self.links.iter()
+    }
+
+    /// A link that was ever moved.
+    #[must_use]
+    pub fn link(&self, name: &LinkName) -> Option<&Link> {
+        self.links.get(name)
+    }
+
+    /// A link that points at a ticket's repository, and so keeps the ticket.
+    #[must_use]
+    pub fn link_to(&self, ticket: TicketId) -> Option<&LinkName> {
+        let points_here = |link: &Link| link.points_at().is_some_and(|state| state.ticket == ticket);
+        self.links().find(|(_, link)| points_here(link)).map(|(name, _)| name)
+    }
+
+    /// The repositories of the PPA pool, by number.
+    pub fn pool(&self) -> impl DoubleEndedIterator<Item = &PoolRepository> {
+        self.pool.values()
+    }
+
     /// The tickets that use an image: its own, those whose image is an overlay of it, and for a base image the active
     /// ones of its series.
     #[must_use]
@@ -183,6 +231,10 @@ impl State {
             }
             Event::ImageRemoved { id } => {
                 self.images.remove(id);
+            }
+            Event::LinkMoved(step) => self.note_move(step.clone()),
+            Event::PoolChanged(repository) => {
+                self.pool.insert(repository.number, *repository);
             }
             Event::JobStarted { ticket, job, .. } => {
                 self.running.insert(*job, *ticket);
@@ -267,7 +319,11 @@ impl Ticket {
                 let place = self.artifacts.partition_point(|other| other.job <= artifact.job);
                 self.artifacts.insert(place, artifact.clone());
             }
-            Event::LockRecorded { .. } | Event::ImageRemoved { .. } | Event::TicketRemoved { .. } => {}
+            Event::LockRecorded { .. }
+            | Event::LinkMoved(_)
+            | Event::PoolChanged(_)
+            | Event::ImageRemoved { .. }
+            | Event::TicketRemoved { .. } => {}
             Event::WarningRaised { text, .. } => self.warnings.push(text.clone()),
             Event::ImageAdded { image, .. } => {
                 if image.kind == ImageKind::Ticket {

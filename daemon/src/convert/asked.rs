@@ -33,6 +33,8 @@ pub(crate) fn options(request: &wire::method::TicketCreate) -> core::Options {
 pub(crate) fn refusal(refusal: &core::Refusal) -> RpcError {
     use core::Refusal;
     let code = match refusal {
+        Refusal::Link(refusal) => return super::promotions::link_refusal(refusal),
+        Refusal::Pool(refusal) => return super::promotions::pool_refusal(refusal),
         Refusal::NoTicket(_) | Refusal::NoJob(_) | Refusal::NoTest(..) => ErrorCode::NotFound,
         Refusal::NothingToDo | Refusal::BadOrder { .. } | Refusal::Ambiguous { .. } => ErrorCode::InvalidParams,
         Refusal::Ended(_)

@@ -12,7 +12,7 @@ use super::item::Subject;
 pub(super) struct TicketOutlook {
     /// Something is still to be done for it.
     pub(super) active: bool,
-    /// Its owner wants it kept.
+    /// Its owner wants it kept, or a link points at it.
     pub(super) kept: bool,
     /// When it ended.
     pub(super) ended: Option<Moment>,
@@ -45,17 +45,17 @@ impl Outlook {
             ..Self::default()
         };
         for ticket in state.tickets() {
-            outlook.add(ticket);
+            outlook.add(ticket, state.link_to(ticket.id).is_some());
         }
         outlook
     }
 
-    fn add(&mut self, ticket: &Ticket) {
+    fn add(&mut self, ticket: &Ticket, promoted: bool) {
         self.tickets.insert(
             ticket.id,
             TicketOutlook {
                 active: ticket.is_active(),
-                kept: ticket.kept,
+                kept: ticket.kept || promoted,
                 ended: ticket.end.as_ref().map(|end| end.at),
                 image: ticket.image.clone(),
                 makes_image: ticket

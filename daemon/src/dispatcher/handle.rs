@@ -1,10 +1,12 @@
 //! How others speak with the dispatcher. What they are answered is stored already.
 
+use std::sync::Arc;
+
 use preflight_core::{Attempt, Command, JobId, NewTicket, Sequence, State, TicketId};
 use preflight_protocol::error::{ErrorCode, RpcError};
 use preflight_protocol::method::Snapshot;
 use preflight_store::Store;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Notify, mpsc, oneshot};
 
 use super::subscribers::Frame;
 use crate::beats::Beats;
@@ -78,11 +80,23 @@ pub struct Handle {
     inputs: mpsc::Sender<Input>,
     beats: Beats,
     store: Store,
+    dirty: Arc<Notify>,
 }
 
 impl Handle {
-    pub(super) fn new(inputs: mpsc::Sender<Input>, beats: Beats, store: Store) -> Self {
-        Self { inputs, beats, store }
+    pub(super) fn new(inputs: mpsc::Sender<Input>, beats: Beats, store: Store, dirty: Arc<Notify>) -> Self {
+        Self {
+            inputs,
+            beats,
+            store,
+            dirty,
+        }
+    }
+
+    /// Waits until a repository of the PPA pool is given back; at once where one was since the last time. For one that
+    /// waits alone.
+    pub(crate) async fn pool_is_dirty(&self) {
+        self.dirty.notified().await;
     }
 
     /// What running jobs say.

@@ -8,6 +8,8 @@ mod events;
 mod folder;
 mod load;
 mod log;
+mod pool;
+mod promotions;
 mod rows;
 mod schema;
 mod store;

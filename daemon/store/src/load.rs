@@ -10,6 +10,7 @@ use preflight_core::{
 use rusqlite::{Connection, Row, params};
 
 use crate::error::StoreError;
+use crate::{pool, promotions};
 use crate::words::{Word, duration, exit_code, nonsense, number, path, unsigned};
 
 type Result<T> = std::result::Result<T, StoreError>;
@@ -63,7 +64,9 @@ pub(crate) fn load(db: &Connection) -> Result<Loaded> {
     let images = all(db, "SELECT * FROM images ORDER BY id", image)?;
     let seq: Option<i64> = db.query_row("SELECT max(seq) FROM events", [], |row| row.get(0))?;
     Ok(Loaded {
-        state: State::restore(tickets.into_values().collect(), images, numbers(db)?),
+        state: State::restore(tickets.into_values().collect(), images, numbers(db)?)
+            .with_links(promotions::load(db)?)
+            .with_pool(pool::load(db)?),
         seq: Sequence(seq.map_or(0, unsigned)),
     })
 }

@@ -5,7 +5,7 @@ mod tickets;
 use preflight_core::{Attempt, Ending, Event, JobId, JobState, Moment, Sequence, TicketStatus};
 use rusqlite::{Connection, Result, params};
 
-use crate::events;
+use crate::{events, pool, promotions};
 use crate::words::{Word, microseconds, number, path_bytes};
 
 use tickets::{add_job, create, end_ticket, remove, step_number, warn};
@@ -199,6 +199,8 @@ fn rows(db: &Connection, event: &Event) -> Result<()> {
             )
         }
         Event::TicketRemoved { ticket } => remove(db, ticket.0),
+        Event::LinkMoved(step) => promotions::write(db, step),
+        Event::PoolChanged(repository) => pool::write(db, repository),
         Event::ImageRemoved { id } => run(db, "DELETE FROM images WHERE id = ?1", params![id.as_str()]),
     }
 }

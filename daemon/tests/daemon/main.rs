@@ -3,6 +3,8 @@
 mod asking;
 mod ends;
 mod life;
+mod pool;
+mod promotions;
 mod reruns;
 mod steps;
 mod subscribing;

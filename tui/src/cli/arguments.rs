@@ -3,7 +3,7 @@
 use clap::{Parser, Subcommand, ValueEnum};
 
 use super::{
-    change, check, daemon, doctor, du, gc, generate, image, lock, logs, rerun, results, shell, status, ticket,
+    change, check, daemon, doctor, du, gc, generate, image, lock, logs, ppa, promote, promotions, rerun, results, shell, status, ticket,
 };
 
 /// Check Debian and Ubuntu packages before you submit them: build, rebuild the image, run the dep8 tests, offline.
@@ -127,6 +127,17 @@ pub enum Command {
     /// List what a ticket's jobs have fetched from the archive, by digest
     #[command(after_help = "Example:\n  preflight lock 12 --json")]
     Lock(lock::Args),
+    /// Move a link to a ticket's repository, where the link's criteria are met
+    #[command(after_help = promote::AFTER)]
+    Promote(promote::Args),
+    /// List links, where they have been, and what a ticket lacks for them
+    #[command(
+        after_help = "Examples:\n  preflight promotions\n  preflight promotions tested\n  preflight promotions --ticket 12"
+    )]
+    Promotions(promotions::Args),
+    /// Repositories beside the archive
+    #[command(after_help = "Example:\n  preflight ppa pool list")]
+    Ppa(ppa::Args),
     /// Start, stop and look at the daemon
     #[command(after_help = "Example:\n  preflight daemon status")]
     Daemon(daemon::Args),

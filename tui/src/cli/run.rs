@@ -10,7 +10,7 @@ use super::context::Context;
 use super::error::{CliError, code};
 use super::output::Output;
 use super::{
-    check, daemon, doctor, du, gc, generate, image, lock, logs, rerun, results, screen, shell, status, ticket,
+    check, daemon, doctor, du, gc, generate, image, lock, logs, ppa, promote, promotions, rerun, results, screen, shell, status, ticket,
 };
 use crate::conn::attach::Endpoint;
 use crate::theme::Role;
@@ -105,6 +105,9 @@ async fn dispatch(context: &Context, command: Command) -> Result<u8, CliError> {
         Command::Du(args) => du::run(context, args).await,
         Command::Gc(args) => gc::run(context, args).await,
         Command::Lock(args) => lock::run(context, args).await,
+        Command::Promote(args) => promote::run(context, args).await,
+        Command::Promotions(args) => promotions::run(context, args).await,
+        Command::Ppa(args) => ppa::run(context, args).await,
         Command::Daemon(args) => daemon::run(context, args).await,
         Command::Doctor(args) => doctor::run(context, args).await,
         Command::Generate(args) => generate::run(&args),

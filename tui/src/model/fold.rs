@@ -9,8 +9,8 @@ use preflight_protocol::ticket::Ticket;
 pub fn event(ticket: &mut Ticket, kind: &EventKind) {
     match kind {
         EventKind::TicketCreated(whole) => *ticket = (**whole).clone(),
-        // Who shows it leaves it.
-        EventKind::TicketRemoved { .. } => {}
+        // Who shows it leaves it; links and the pool are no part of it.
+        EventKind::TicketRemoved { .. } | EventKind::LinkMoved(_) | EventKind::PoolChanged(_) => {}
         EventKind::TicketChanged(summary) => ticket.summary = (**summary).clone(),
         EventKind::JobChanged(job) => put(&mut ticket.jobs, (**job).clone(), |old| old.id == job.id),
         EventKind::TestRecorded(test) => put(&mut ticket.tests, test.clone(), |old| {

@@ -6,6 +6,7 @@ use crate::event::Event;
 use crate::exit::ExitCode;
 use crate::graph;
 use crate::ids::{JobId, SubticketId, TicketId};
+use crate::promotion::LinkRefusal;
 use crate::result::Outcome;
 use crate::ticket::{Subticket, Ticket, TicketEnd, TicketStatus, WorkflowStep};
 
@@ -124,6 +125,9 @@ impl Draft<'_> {
         }
         if ticket.kept {
             return Err(Refusal::Kept(id));
+        }
+        if let Some(link) = self.state.link_to(id).cloned() {
+            return Err(LinkRefusal::PointsAt { link, ticket: id }.into());
         }
         self.push(Event::TicketRemoved { ticket: id });
         Ok(())

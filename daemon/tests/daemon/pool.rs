@@ -1,0 +1,106 @@
+//! The PPA pool over the socket: what a ticket's end gives back is emptied, whatever became of the daemon meanwhile.
+
+use preflight_core as core;
+use preflight_core::Command;
+use preflight_core::pool::PoolCommand;
+use preflight_protocol::client::ClientError;
+use preflight_protocol::error::ErrorCode;
+use preflight_protocol::event::EventKind;
+use preflight_protocol::method::*;
+use preflight_protocol::pool::PoolState;
+use preflightd::bootstrap::Daemon;
+use preflightd::testing::Step;
+
+use crate::support::{Client, House, within};
+
+async fn pool(client: &Client) -> Vec<(String, PoolState)> {
+    let pool = within(client.connection.request(&PoolList {})).await.unwrap();
+    pool.into_iter()
+        .map(|repository| (repository.name, repository.state))
+        .collect()
+}
+
+/// A ticket that waits at a gate and holds so many repositories, each with a file in it.
+async fn holder(house: &House, daemon: &Daemon, client: &Client, count: u8) -> preflight_protocol::ids::TicketId {
+    let id = client.create(vec![house.source("hello.dsc", false)]).await.id;
+    let ticket = core::TicketId(id.0);
+    daemon
+        .handle
+        .command(Command::Pool(PoolCommand::Reserve { ticket, count }))
+        .await
+        .unwrap();
+    for number in 1..=count {
+        let folder = house.folders().state.join(format!("pool/0{number}/pool"));
+        std::fs::create_dir_all(&folder).unwrap();
+        std::fs::write(folder.join("hello.deb"), "").unwrap();
+    }
+    id
+}
+
+async fn until_free(client: &mut Client, name: &str) {
+    let free = |kind: &EventKind| matches!(kind, EventKind::PoolChanged(repository) if repository.name == name && repository.state == PoolState::Free);
+    client.until("a clean repository", free).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_ticket_gives_back_is_emptied_before_the_next_gets_it() {
+    let house = House::new(|_, _| vec![Step::Wait("never")]);
+    let daemon = house.start().await;
+    let mut client = house.client().await;
+    client.subscribe(None).await;
+    let grown = within(client.connection.request(&PoolGrow { by: 2 })).await.unwrap();
+    assert_eq!(grown.len(), 2);
+    let id = holder(&house, &daemon, &client, 2).await;
+    let names = ["pool/01", "pool/02"].map(str::to_owned);
+    assert_eq!(
+        pool(&client).await,
+        names.clone().map(|name| (name, PoolState::Reserved))
+    );
+
+    within(client.connection.request(&TicketCancel { id })).await.unwrap();
+    for name in &names {
+        until_free(&mut client, name).await;
+    }
+    assert_eq!(pool(&client).await, names.map(|name| (name, PoolState::Free)));
+    assert_eq!(
+        std::fs::read_dir(house.folders().state.join("pool")).unwrap().count(),
+        0
+    );
+
+    for (name, code) in [
+        ("pool/09", ErrorCode::NotFound),
+        ("../x", ErrorCode::InvalidParams),
+        ("1", ErrorCode::Conflict),
+    ] {
+        let request = PoolRelease { name: name.into() };
+        match within(client.connection.request(&request)).await {
+            Err(ClientError::Rpc(error)) => assert_eq!(error.code, code, "{name}"),
+            other => panic!("{name}: {other:?}"),
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dead_daemons_cleaning_is_done_by_the_next() {
+    let house = House::new(|_, _| vec![Step::Wait("never")]);
+    let daemon = house.start().await;
+    let client = house.client().await;
+    within(client.connection.request(&PoolGrow { by: 1 })).await.unwrap();
+    holder(&house, &daemon, &client, 1).await;
+    drop((client, daemon));
+    // As the daemon leaves it that has stored that it begins, and dies.
+    let database = rusqlite::Connection::open(house.folders().state.join("preflight.db")).unwrap();
+    database
+        .execute("UPDATE pool SET state = 'cleaning', ticket = NULL", [])
+        .unwrap();
+    drop(database);
+
+    let _daemon = house.start().await;
+    let mut client = house.client().await;
+    client.subscribe(None).await;
+    // It may be clean already; then no event comes.
+    if pool(&client).await != [("pool/01".to_owned(), PoolState::Free)] {
+        until_free(&mut client, "pool/01").await;
+    }
+    assert!(!house.folders().state.join("pool/01").exists());
+}
