@@ -15,8 +15,10 @@ use crate::content::{ContentStore, Object};
 use crate::error::{ArchiveError, RefusalKind, Refused};
 use crate::fetch::{FetchError, Fetcher, HttpTimeouts, ProgressCallback};
 use crate::file_table::FileTable;
+use crate::places::{Place, PlaceKind};
 use crate::release::Listed;
 use crate::session::{Session, SessionOptions};
+use crate::snapshot::Shelf;
 use crate::suite::Suite;
 use crate::url::CanonicalUrl;
 
@@ -55,6 +57,7 @@ pub(crate) struct Inner {
     pub(crate) keyring: Keyring,
     pub(crate) valid_until: ValidUntil,
     pub(crate) heads: PathBuf,
+    pub(crate) snapshots: Shelf,
     objects: Flights<Sha256Digest, Object, FetchError>,
     pub(crate) suites: Flights<CanonicalUrl, Arc<Suite>, Refused>,
     tables: Flights<Sha256Digest, Arc<FileTable>, Refused>,
@@ -75,6 +78,8 @@ impl Archive {
         let store = ContentStore::open(&config.folder).map_err(ArchiveError::io(&config.folder))?;
         let heads = config.folder.join("heads");
         std::fs::create_dir_all(&heads).map_err(ArchiveError::io(&heads))?;
+        let snapshots = config.folder.join("snapshots");
+        let snapshots = Shelf::open(snapshots.clone()).map_err(ArchiveError::io(&snapshots))?;
         Ok(Self {
             inner: Arc::new(Inner {
                 store,
@@ -82,6 +87,7 @@ impl Archive {
                 keyring: Keyring::load(&config.keyrings)?,
                 valid_until: config.valid_until,
                 heads,
+                snapshots,
                 objects: Flights::default(),
                 suites: Flights::default(),
                 tables: Flights::default(),
@@ -109,31 +115,43 @@ impl Archive {
 }
 
 impl Inner {
-    /// The object, fetched from the first of `urls` that has it; verified. One fetch however many ask.
+    /// The object, fetched from the first of `places` that has it; verified. One fetch however many ask, from where the
+    /// first of them says.
     pub(crate) async fn fetch(
         self: &Arc<Self>,
-        urls: Vec<String>,
+        places: Vec<Place>,
         wanted: Listed,
         progress: Option<ProgressCallback>,
     ) -> Result<Object, FetchError> {
         let archive = Arc::clone(self);
-        let fetching = move || {
-            async move {
-                let mut result = Err(FetchError::NotFound);
-                for url in urls {
-                    result = archive
-                        .fetcher
-                        .object(&archive.store, &url, wanted, progress.as_ref())
-                        .await;
-                    if !matches!(result, Err(FetchError::NotFound)) {
-                        break;
-                    }
-                }
-                result
-            }
-            .boxed()
-        };
+        let fetching = move || async move { archive.fetch_from(&places, wanted, progress.as_ref()).await }.boxed();
         self.objects.join(wanted.sha256, fetching).await
+    }
+
+    async fn fetch_from(
+        &self,
+        places: &[Place],
+        wanted: Listed,
+        progress: Option<&ProgressCallback>,
+    ) -> Result<Object, FetchError> {
+        let mut verdict = FetchError::NotFound;
+        for place in places {
+            let error = match self.fetcher.object(&self.store, place, wanted, progress).await {
+                Err(error) => error,
+                found => return found,
+            };
+            match (&place.kind, error) {
+                (_, FetchError::Store(reason)) => return Err(FetchError::Store(reason)),
+                (PlaceKind::Mirror, FetchError::NotFound) => {}
+                // It has another file there by now, or a wrong one: where nobody has the right one, that is to be told.
+                (PlaceKind::Mirror, wrong @ FetchError::Wrong(_)) => verdict = wrong,
+                (PlaceKind::Mirror, error) => return Err(error),
+                (PlaceKind::Cache(_) | PlaceKind::Service, error) => {
+                    tracing::debug!(url = place.url, %error, "it is not to be had there");
+                }
+            }
+        }
+        Err(verdict)
     }
 
     /// The parsed table of an index that is in the store.

@@ -2,7 +2,7 @@
 //! (written aside, synced, renamed) and is read-only from then on. Knows nothing of where content comes from.
 
 use std::fs::{self, File};
-use std::io::{self, Write as _};
+use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
@@ -102,6 +102,26 @@ impl ContentStore {
         }
         let (file, path) = aside.into_parts();
         self.publish(&file, &path, sha256)
+    }
+
+    /// Stores a copy of a file that may be what is wanted; none where it is not, or is not to be read.
+    pub(crate) fn put_copy(&self, source: &Path, sha256: Sha256Digest, size: u64) -> io::Result<Option<Object>> {
+        // A pipe would never end, and opening one would wait for its writer.
+        if !fs::metadata(source).is_ok_and(|metadata| metadata.is_file() && metadata.len() == size) {
+            return Ok(None);
+        }
+        let Ok(source) = File::open(source) else {
+            return Ok(None);
+        };
+        let mut aside = tempfile::Builder::new()
+            .prefix("put-")
+            .tempfile_in(self.folder.join("partial"))?;
+        io::copy(&mut source.take(size.saturating_add(1)), aside.as_file_mut())?;
+        if Sha256Digest::of_file(aside.path())? != (sha256, size) {
+            return Ok(None);
+        }
+        let (file, path) = aside.into_parts();
+        self.publish(&file, &path, sha256).map(Some)
     }
 
     /// Compares the object's content with its name; a damaged object is removed, so that it is fetched again.

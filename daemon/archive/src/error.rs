@@ -7,6 +7,7 @@ use std::time::SystemTime;
 use preflight_debian::KeyringError;
 
 use crate::state::ArchiveStateId;
+use crate::ticket_repository::GenerationId;
 use crate::url::UrlError;
 
 /// A call failed.
@@ -54,8 +55,41 @@ pub enum ArchiveError {
     #[error(transparent)]
     Package(#[from] preflight_debian::Error),
     /// Two packages of one name, version and architecture with different content.
-    #[error("two different files want to be {0} in the ticket repository")]
-    SameName(String),
+    #[error("two different files want to be {name} in the ticket repository: {first} and {second}")]
+    SameName {
+        /// The name that both want.
+        name: String,
+        /// One of the files, and whose it is.
+        first: String,
+        /// The other one.
+        second: String,
+    },
+    /// A generation that a ticket repository does not have.
+    #[error("the repository {} has no generation {wanted:?}", .folder.display())]
+    NoSuchGeneration {
+        /// The repository.
+        folder: PathBuf,
+        /// What was asked for.
+        wanted: String,
+    },
+    /// More than one generation is meant.
+    #[error("{beginning:?} is the beginning of both {first} and {second}")]
+    AmbiguousGeneration {
+        /// What was asked for.
+        beginning: String,
+        /// One that begins so.
+        first: GenerationId,
+        /// Another one.
+        second: GenerationId,
+    },
+    /// A folder that a ticket repository can't be exported to.
+    #[error("nothing can be exported to {}: {reason}", .path.display())]
+    ExportTarget {
+        /// The folder.
+        path: PathBuf,
+        /// Why not.
+        reason: String,
+    },
 }
 
 impl ArchiveError {
@@ -132,6 +166,20 @@ impl RefusalKind {
 pub(crate) struct Refused {
     pub(crate) kind: RefusalKind,
     pub(crate) reason: String,
+    /// What is wrong with the suite, where it is a suite that was refused.
+    pub(crate) fault: Option<SuiteFault>,
+}
+
+/// What can be wrong with a suite as a whole.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum SuiteFault {
+    Unsigned,
+    UnknownKey,
+    BadSignature,
+    Expired,
+    RolledBack,
+    Malformed,
+    Unauthorised,
 }
 
 impl Refused {
@@ -139,7 +187,13 @@ impl Refused {
         Self {
             kind,
             reason: reason.into(),
+            fault: None,
         }
+    }
+
+    pub(crate) fn with_fault(mut self, fault: SuiteFault) -> Self {
+        self.fault = Some(fault);
+        self
     }
 
     pub(crate) fn store(error: &std::io::Error) -> Self {

@@ -2,21 +2,26 @@
 //! before it becomes an object of the store; small files of unknown digest are handed back as bytes for the caller to
 //! judge. Knows nothing of archives' formats.
 
+use std::collections::BTreeMap;
 use std::fmt;
-use std::io::SeekFrom;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
-use preflight_debian::Hashing;
-use reqwest::header::{ACCEPT_ENCODING, CONTENT_RANGE, ETAG, HeaderMap, HeaderValue, IF_RANGE, LAST_MODIFIED, RANGE};
-use reqwest::{Client, Response, StatusCode};
-use tokio::io::{AsyncReadExt as _, AsyncSeekExt as _, AsyncWriteExt as _};
+use reqwest::header::{
+    ACCEPT_ENCODING, AUTHORIZATION, CONTENT_RANGE, ETAG, HeaderMap, HeaderValue, IF_RANGE, LAST_MODIFIED, RANGE,
+};
+use reqwest::{Client, ClientBuilder, Response, StatusCode};
+use tokio::io::AsyncWriteExt as _;
 use tokio::sync::Semaphore;
 
+use crate::archive::unpoisoned;
 use crate::content::{ContentStore, Object};
 use crate::error::ArchiveError;
+use crate::partial::Partial;
+use crate::places::{HostProxy, Place, PlaceKind};
+use crate::ppa::CredentialBook;
 use crate::release::Listed;
 
 /// How long to wait, how often to try and how much at once.
@@ -45,6 +50,9 @@ impl Default for HttpTimeouts {
         }
     }
 }
+
+/// A package cache is near: one that does not answer soon is not worth waiting for.
+const PROXY_CONNECT: Duration = Duration::from_secs(3);
 
 /// How far a fetch is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -108,62 +116,27 @@ pub(crate) struct Fetcher {
     slots: Semaphore,
     timeouts: HttpTimeouts,
     fetched: AtomicU64,
+    pub(crate) credentials: CredentialBook,
+    /// By URL: a client takes its time to be made.
+    proxies: Mutex<BTreeMap<String, Arc<HostProxy>>>,
 }
 
-/// A file in the making; what is digested is what is on disk.
-struct Partial {
-    file: tokio::fs::File,
-    hashing: Hashing,
-    /// Whether some of it comes from another connection.
-    resumed: bool,
-    validator: Option<HeaderValue>,
-}
-
-impl Partial {
-    async fn open(path: &std::path::Path) -> std::io::Result<Self> {
-        let mut file = tokio::fs::OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .open(path)
-            .await?;
-        let mut hashing = Hashing::new();
-        let mut buffer = vec![0; 128 * 1024];
-        loop {
-            let read = file.read(&mut buffer).await?;
-            if read == 0 {
-                break;
-            }
-            hashing.update(&buffer[..read]);
-        }
-        Ok(Self {
-            resumed: hashing.size() > 0,
-            file,
-            hashing,
-            validator: None,
-        })
-    }
-
-    async fn restart(&mut self) -> std::io::Result<()> {
-        self.file.set_len(0).await?;
-        self.file.seek(SeekFrom::Start(0)).await?;
-        self.hashing = Hashing::new();
-        self.resumed = false;
-        self.validator = None;
-        Ok(())
-    }
+/// How one URL is asked.
+#[derive(Clone, Copy)]
+struct Asking<'a> {
+    client: &'a Client,
+    /// Whose client that is, where it is a proxy's.
+    proxy: Option<&'a HostProxy>,
+    url: &'a str,
+    retries: u32,
 }
 
 impl Fetcher {
     pub(crate) fn new(timeouts: HttpTimeouts) -> Result<Self, ArchiveError> {
         // reqwest is built without a provider of its own. An error says that one is installed already: as good.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let client = Client::builder()
+        let client = client_builder(&timeouts)
             .connect_timeout(timeouts.connect)
-            .read_timeout(timeouts.stall)
-            .user_agent(concat!("preflight/", env!("CARGO_PKG_VERSION")))
-            .redirect(reqwest::redirect::Policy::limited(5))
             .build()
             .map_err(|error| ArchiveError::HttpClient(reason(&error)))?;
         Ok(Self {
@@ -171,7 +144,27 @@ impl Fetcher {
             slots: Semaphore::new(timeouts.parallel.max(1)),
             timeouts,
             fetched: AtomicU64::new(0),
+            credentials: CredentialBook::default(),
+            proxies: Mutex::default(),
         })
+    }
+
+    /// A caching proxy of the host's; the same one for the same URL.
+    pub(crate) fn proxy(&self, url: &str) -> Result<Arc<HostProxy>, ArchiveError> {
+        let mut proxies = unpoisoned(&self.proxies);
+        if let Some(proxy) = proxies.get(url) {
+            return Ok(Arc::clone(proxy));
+        }
+        let client = reqwest::Proxy::all(url).and_then(|proxy| {
+            client_builder(&self.timeouts)
+                .connect_timeout(self.timeouts.connect.min(PROXY_CONNECT))
+                .proxy(proxy)
+                .build()
+        });
+        let client = client.map_err(|error| ArchiveError::HttpClient(format!("package cache: {}", reason(&error))))?;
+        let proxy = Arc::new(HostProxy::new(client));
+        proxies.insert(url.to_owned(), Arc::clone(&proxy));
+        Ok(proxy)
     }
 
     /// Bytes that came over the network so far, over all sessions.
@@ -191,22 +184,32 @@ impl Fetcher {
             .acquire()
             .await
             .map_err(|error| FetchError::Unreachable(error.to_string()))?;
+        let asking = self.asking(url);
         let mut failures = 0;
         loop {
-            match self.bytes_once(url, limit).await {
+            match self.bytes_once(asking, limit).await {
                 Ok(bytes) => {
                     let size = bytes.len() as u64;
                     tell(progress, url, size, Some(size), true);
                     return Ok(bytes);
                 }
                 Err(Broken::Final(error)) => return Err(error),
-                Err(Broken::Transient(reason)) => self.pause(&mut failures, url, reason).await?,
+                Err(Broken::Transient(reason)) => self.pause(&mut failures, asking, reason).await?,
             }
         }
     }
 
-    async fn bytes_once(&self, url: &str, limit: u64) -> Result<Vec<u8>, Broken> {
-        let response = self.send(url, HeaderMap::new()).await?;
+    fn asking<'a>(&'a self, url: &'a str) -> Asking<'a> {
+        Asking {
+            client: &self.client,
+            proxy: None,
+            url,
+            retries: self.timeouts.retries,
+        }
+    }
+
+    async fn bytes_once(&self, asking: Asking<'_>, limit: u64) -> Result<Vec<u8>, Broken> {
+        let response = self.send(asking, HeaderMap::new()).await?;
         let wanted = response.content_length();
         let mut bytes = Vec::new();
         let mut stream = response.bytes_stream();
@@ -230,7 +233,29 @@ impl Fetcher {
     pub(crate) async fn object(
         &self,
         store: &ContentStore,
-        url: &str,
+        place: &Place,
+        wanted: Listed,
+        progress: Option<&ProgressCallback>,
+    ) -> Result<Object, FetchError> {
+        let PlaceKind::Cache(proxy) = &place.kind else {
+            return self.object_by(store, self.asking(&place.url), wanted, progress).await;
+        };
+        let Some(client) = proxy.client() else {
+            return Err(FetchError::Unreachable("the package cache did not answer".to_owned()));
+        };
+        let asking = Asking {
+            client,
+            proxy: Some(proxy),
+            url: &place.url,
+            retries: 0,
+        };
+        self.object_by(store, asking, wanted, progress).await
+    }
+
+    async fn object_by(
+        &self,
+        store: &ContentStore,
+        asking: Asking<'_>,
         wanted: Listed,
         progress: Option<&ProgressCallback>,
     ) -> Result<Object, FetchError> {
@@ -245,7 +270,7 @@ impl Fetcher {
         let mut failures = 0;
         loop {
             let before = partial.hashing.size();
-            match self.continue_object(url, wanted, &mut partial, progress).await {
+            match self.continue_object(asking, wanted, &mut partial, progress).await {
                 Ok(()) => break,
                 Err(Broken::Final(error)) => {
                     // What is wrong as a whole can't be continued either.
@@ -258,7 +283,7 @@ impl Fetcher {
                     if partial.hashing.size() > before {
                         failures = 0;
                     }
-                    self.pause(&mut failures, url, reason).await?;
+                    self.pause(&mut failures, asking, reason).await?;
                     partial.resumed = partial.hashing.size() > 0;
                 }
             }
@@ -270,13 +295,13 @@ impl Fetcher {
             .await
             .map_err(|error| FetchError::Store(error.to_string()))?
             .map_err(failed)?;
-        tell(progress, url, wanted.size, Some(wanted.size), true);
+        tell(progress, asking.url, wanted.size, Some(wanted.size), true);
         Ok(object)
     }
 
     async fn continue_object(
         &self,
-        url: &str,
+        asking: Asking<'_>,
         wanted: Listed,
         partial: &mut Partial,
         progress: Option<&ProgressCallback>,
@@ -285,7 +310,7 @@ impl Fetcher {
             partial.restart().await?;
         }
         if partial.hashing.size() < wanted.size || wanted.size == 0 {
-            self.append(url, wanted, partial, progress).await?;
+            self.append(asking, wanted, partial, progress).await?;
         }
         let (found, size) = partial.hashing.clone().finish();
         if size < wanted.size {
@@ -310,7 +335,7 @@ impl Fetcher {
 
     async fn append(
         &self,
-        url: &str,
+        asking: Asking<'_>,
         wanted: Listed,
         partial: &mut Partial,
         progress: Option<&ProgressCallback>,
@@ -325,7 +350,7 @@ impl Fetcher {
                 headers.insert(IF_RANGE, validator.clone());
             }
         }
-        let response = match self.send(url, headers).await {
+        let response = match self.send(asking, headers).await {
             Err(Broken::Final(FetchError::Status(416))) => {
                 partial.restart().await?;
                 return Err(Broken::Transient("the mirror does not continue the file".to_owned()));
@@ -363,15 +388,23 @@ impl Fetcher {
             }
             partial.file.write_all(&chunk).await?;
             partial.hashing.update(&chunk);
-            tell(progress, url, partial.hashing.size(), Some(wanted.size), false);
+            tell(progress, asking.url, partial.hashing.size(), Some(wanted.size), false);
         }
         partial.file.flush().await?;
         Ok(())
     }
 
-    async fn send(&self, url: &str, mut headers: HeaderMap) -> Result<Response, Broken> {
+    async fn send(&self, asking: Asking<'_>, mut headers: HeaderMap) -> Result<Response, Broken> {
         headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
-        let response = self.client.get(url).headers(headers).send().await.map_err(|error| {
+        // A cache of the host's is told no secret; it would keep what is private, too.
+        if let (Some(value), None) = (self.credentials.header(asking.url), asking.proxy) {
+            headers.insert(AUTHORIZATION, value);
+        }
+        let request = asking.client.get(asking.url).headers(headers);
+        let response = request.send().await.map_err(|error| {
+            if let Some(proxy) = asking.proxy.filter(|_| error.is_connect()) {
+                proxy.rest();
+            }
             if error.is_builder() || error.is_redirect() {
                 Broken::Final(FetchError::Unreachable(reason(&error)))
             } else {
@@ -388,8 +421,8 @@ impl Fetcher {
         }
     }
 
-    async fn pause(&self, failures: &mut u32, url: &str, reason: String) -> Result<(), FetchError> {
-        if *failures >= self.timeouts.retries {
+    async fn pause(&self, failures: &mut u32, asking: Asking<'_>, reason: String) -> Result<(), FetchError> {
+        if *failures >= asking.retries {
             return Err(FetchError::Unreachable(reason));
         }
         let wait = self
@@ -398,10 +431,24 @@ impl Fetcher {
             .saturating_mul(1 << (*failures).min(10))
             .min(Duration::from_secs(10));
         *failures += 1;
-        tracing::warn!(url, reason, attempt = *failures, ?wait, "a fetch broke; trying again");
+        tracing::warn!(
+            url = asking.url,
+            reason,
+            attempt = *failures,
+            ?wait,
+            "a fetch broke; trying again"
+        );
         tokio::time::sleep(wait).await;
         Ok(())
     }
+}
+
+/// What all clients have in common.
+fn client_builder(timeouts: &HttpTimeouts) -> ClientBuilder {
+    Client::builder()
+        .read_timeout(timeouts.stall)
+        .user_agent(concat!("preflight/", env!("CARGO_PKG_VERSION")))
+        .redirect(reqwest::redirect::Policy::limited(5))
 }
 
 /// The innermost cause says the most: reqwest's own words are "error sending request".

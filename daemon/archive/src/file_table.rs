@@ -1,18 +1,13 @@
 //! What an index says about files: path → digest and size, parsed once from `Packages` or `Sources` into a compact
 //! sorted table that sessions share. Parsing streams, so that an index of any size needs the table's memory alone.
 
-use std::fs::File;
-use std::io::{BufRead, BufReader, Read};
+use std::io::BufRead;
 use std::path::Path;
 
 use preflight_debian::Sha256Digest;
 
+use crate::index_text::{IndexKind, IndexText, bad, each_line, value};
 use crate::release::Listed;
-
-/// Unpacked bytes of an index; Debian's largest has about 50 MiB.
-const MOST_BYTES: u64 = 2 * 1024 * 1024 * 1024;
-/// Longer lines are descriptions or relations and are not kept.
-const LONGEST_LINE: u64 = 1024 * 1024;
 
 /// Files of one index. A key is the first half of the path's SHA-256: 128 bits can't be made to collide, and a table
 /// of fixed records has a quarter of the size of one of strings.
@@ -35,20 +30,11 @@ impl FileTable {
 
     /// Reads the index in the file `object`; `path` tells its kind and compression.
     pub(crate) fn load(object: &Path, path: &str) -> std::io::Result<Self> {
-        let file = BufReader::with_capacity(64 * 1024, File::open(object)?);
-        let (stem, reader): (&str, Box<dyn Read>) = if let Some(stem) = path.strip_suffix(".xz") {
-            (stem, Box::new(liblzma::read::XzDecoder::new_multi_decoder(file)))
-        } else if let Some(stem) = path.strip_suffix(".gz") {
-            (stem, Box::new(flate2::bufread::MultiGzDecoder::new(file)))
-        } else {
-            (path, Box::new(file))
-        };
-        let reader = BufReader::with_capacity(256 * 1024, reader.take(MOST_BYTES));
+        let IndexText { kind, text } = IndexText::open(object, path)?;
         let mut records = Vec::new();
-        if stem.ends_with("Sources") {
-            sources(reader, &mut records)?
-        } else {
-            packages(reader, &mut records)?
+        match kind {
+            IndexKind::Sources => sources(text, &mut records)?,
+            IndexKind::Packages => packages(text, &mut records)?,
         }
         records.sort_unstable_by_key(|(key, _)| *key);
         records.dedup_by_key(|(key, _)| *key);
@@ -61,38 +47,6 @@ fn key(path: &str) -> [u8; 16] {
     let mut key = [0; 16];
     key.copy_from_slice(&Sha256Digest::of(path.as_bytes()).as_bytes()[..16]);
     key
-}
-
-fn bad(what: &str) -> std::io::Error {
-    std::io::Error::new(std::io::ErrorKind::InvalidData, what.to_owned())
-}
-
-/// Calls `line` for each line and once more with an empty one at the end.
-fn each_line(mut reader: impl BufRead, mut line: impl FnMut(&[u8]) -> std::io::Result<()>) -> std::io::Result<()> {
-    let mut buffer = Vec::new();
-    loop {
-        buffer.clear();
-        let read = (&mut reader).take(LONGEST_LINE).read_until(b'\n', &mut buffer)?;
-        if buffer.last() == Some(&b'\n') {
-            buffer.pop();
-        } else if read as u64 == LONGEST_LINE {
-            return Err(bad("a line of the index is too long"));
-        }
-        line(&buffer)?;
-        if read == 0 {
-            return Ok(());
-        }
-    }
-}
-
-fn value<'a>(line: &'a [u8], field: &str) -> Option<&'a str> {
-    let (name, rest) = line.split_at_checked(field.len())?;
-    let rest = if name.eq_ignore_ascii_case(field.as_bytes()) {
-        rest.strip_prefix(b":")?
-    } else {
-        return None;
-    };
-    std::str::from_utf8(rest).ok().map(str::trim)
 }
 
 fn packages(reader: impl BufRead, records: &mut Vec<([u8; 16], Listed)>) -> std::io::Result<()> {

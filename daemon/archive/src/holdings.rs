@@ -1,5 +1,5 @@
 //! What the store holds, and which of it the archive's own bookkeeping names: the states that images were built from,
-//! and the newest release file of each suite. What tickets' locks name is their keeper's to say, and what may go too.
+//! snapshots, and the newest release file of each suite. What tickets' locks name is their keeper's to say, and what may go too.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -10,6 +10,7 @@ use preflight_debian::Sha256Digest;
 use crate::archive::Archive;
 use crate::content::{ContentStore, Object};
 use crate::error::ArchiveError;
+use crate::snapshot::{Snapshot, SnapshotError, SnapshotName};
 use crate::state::{self, ArchiveStateId, SuiteRecord};
 
 impl ContentStore {
@@ -80,6 +81,18 @@ impl Archive {
             }
         }
         Ok(named)
+    }
+
+    /// The digests that each snapshot names.
+    ///
+    /// # Errors
+    /// A snapshot can't be read: what it names is not known then.
+    pub fn named_by_snapshots(&self) -> Result<Vec<(SnapshotName, BTreeSet<Sha256Digest>)>, SnapshotError> {
+        let named = |snapshot: Snapshot| {
+            let objects = snapshot.objects();
+            (snapshot.name, objects)
+        };
+        Ok(self.every_snapshot()?.into_iter().map(named).collect())
     }
 
     fn name(&self, record: &SuiteRecord, named: &mut BTreeSet<Sha256Digest>) {

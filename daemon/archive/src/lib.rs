@@ -12,13 +12,19 @@ mod error;
 mod fetch;
 mod file_table;
 mod holdings;
+mod index_text;
 mod lock;
 mod loopback;
+mod obtain;
+mod partial;
+mod places;
+mod ppa;
 mod release;
 mod resolve;
 mod serve;
 mod session;
 mod signing;
+mod snapshot;
 mod state;
 mod suite;
 mod ticket_repository;
@@ -31,8 +37,23 @@ pub use error::{ArchiveError, Refusal, RefusalKind};
 pub use fetch::{HttpTimeouts, Progress, ProgressCallback};
 pub use lock::{Lock, LockEntry, LockKind};
 pub use loopback::Loopback;
+pub use places::{HostCache, SnapshotService, TemplateError};
+pub use ppa::{
+    Credentials, CredentialsError, LaunchpadClient, LaunchpadConfig, LaunchpadError, LaunchpadName, LaunchpadSpec,
+    NewPpa, PinError, PinPriority, PinnedPackage, PocketPins, Ppa, PpaArchive, PpaFieldError, PpaName, PpaPackage,
+    PpaRefusal, PpaRefusalKind, PpaSpec, PpaSpecError, PpaState, PpaUri, PublicKeys, Secret, SecretStore, SpecOptions,
+    SuiteLabels, SuiteTemplate, credentials_for, pocket_preferences, ppa_preferences,
+};
 pub use session::{Mirror, Network, Session, SessionOptions, TICKET_HOST, TicketMount, Transferred};
 pub use signing::SigningKey;
+pub use snapshot::{
+    Change, FileRole, KeptSnapshots, PackageChange, Snapshot, SnapshotDiff, SnapshotError, SnapshotFile, SnapshotName,
+    SnapshotNameError, SnapshotPackage, SnapshotProgress, SnapshotProgressCallback, SnapshotRequest, SnapshotSuite,
+    SuiteSpec, TakenSnapshot,
+};
 pub use state::ArchiveStateId;
-pub use ticket_repository::{RepositoryLabels, TicketRepository};
+pub use ticket_repository::{
+    Exported, GenerationId, HistoryEntry, PackageChanges, Publication, Published, RepositoryLabels, RepositoryPackage,
+    RepositoryWriter, TicketRepository, VersionChange,
+};
 pub use url::{CanonicalUrl, UrlError};

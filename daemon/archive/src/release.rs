@@ -20,6 +20,9 @@ pub(crate) struct Release {
     pub(crate) valid_until: Option<Timestamp>,
     /// `Acquire-By-Hash`.
     pub(crate) by_hash: bool,
+    /// Whether packages for all architectures are in an index of their own only; otherwise (`No-Support-for-Architecture-all:
+    /// Packages`) the index of each architecture lists them too, and apt asks for no other.
+    pub(crate) all_apart: bool,
     /// Path below the release file's folder → digest and size.
     pub(crate) files: BTreeMap<String, Listed>,
 }
@@ -78,6 +81,9 @@ impl Release {
             date: date("Date")?,
             valid_until: date("Valid-Until")?,
             by_hash: stanza.get("Acquire-By-Hash").is_some_and(|value| value.trim() == "yes"),
+            all_apart: stanza
+                .get("No-Support-for-Architecture-all")
+                .is_none_or(|value| value.trim() != "Packages"),
             files,
         })
     }
@@ -165,6 +171,9 @@ mod tests {
         let date = SystemTime::from(release.date.unwrap());
         assert_eq!(format_date(date), "Sat, 11 Jul 2026 10:16:37 UTC");
         assert!(!release.is_expired(date));
+        assert!(release.all_apart);
+        let together = format!("No-Support-for-Architecture-all: Packages\n{RELEASE}");
+        assert!(!Release::parse(together.as_bytes()).unwrap().all_apart);
         assert!(release.is_expired(date + Duration::from_secs(8 * 86400)));
         let abc = Listed {
             sha256: Sha256Digest::of(b"abc"),

@@ -8,9 +8,10 @@ use crate::archive::unpoisoned;
 use crate::content::Object;
 use crate::error::{Refusal, RefusalKind, Refused};
 use crate::lock::{LockEntry, LockKind};
+use crate::obtain::not_stored;
 use crate::release::{Index, Listed};
 use crate::session::{KnownMirror, Network, Session, TICKET_HOST};
-use crate::suite::{DETACHED, INLINE, Origin, Suite, refused};
+use crate::suite::{DETACHED, INLINE, Suite};
 use crate::url::{CanonicalUrl, decoded};
 
 /// Content for a request.
@@ -70,7 +71,10 @@ impl Session {
                 size: entry.size,
             };
             if let Some(mirror) = mirror {
-                return Ok((self.obtain(mirror, url, Vec::new(), wanted).await?, entry.kind));
+                return Ok((
+                    self.obtain(mirror, std::slice::from_ref(url), wanted).await?,
+                    entry.kind,
+                ));
             }
         }
         if self.is_sealed() {
@@ -110,7 +114,10 @@ impl Session {
                 return Err(Refused::new(RefusalKind::NotFound, "index differences are not offered"));
             }
             if let Some(listed) = suite.release.find(&path) {
-                return Ok((self.obtain(mirror, url, Vec::new(), listed).await?, LockKind::Index));
+                return Ok((
+                    self.obtain(mirror, std::slice::from_ref(url), listed).await?,
+                    LockKind::Index,
+                ));
             }
         }
         let path = url.below(&mirror.base).map(decoded).unwrap_or_default();
@@ -127,7 +134,10 @@ impl Session {
             ));
         }
         match self.find_package(mirror, &suites, &path).await? {
-            Some(listed) => Ok((self.obtain(mirror, url, Vec::new(), listed).await?, LockKind::Package)),
+            Some(listed) => Ok((
+                self.obtain(mirror, std::slice::from_ref(url), listed).await?,
+                LockKind::Package,
+            )),
             None => Err(Refused::new(
                 RefusalKind::NotFound,
                 format!("{url}: no index of this archive lists it"),
@@ -167,22 +177,13 @@ impl Session {
         if self.inner.network == Network::Forbidden {
             return archive.head(folder)?.map(Arc::new).ok_or_else(|| not_stored(folder));
         }
-        let path = folder.below(&mirror.base).unwrap_or_default();
-        let upstream = if path.is_empty() {
-            mirror.upstream.clone()
-        } else {
-            format!("{}/{path}", mirror.upstream)
-        };
-        let origin = Origin {
-            upstream,
-            keyring: mirror.keyring.clone(),
-        };
+        let origin = mirror.origin_of(folder);
         archive.take_suite(folder, origin, self.inner.progress.clone()).await
     }
 
     /// The suites of a mirror that may vouch for a file: those of the state and those seen in this session; in a
     /// session that has neither, those that were ever taken.
-    async fn suites_of(&self, mirror: &KnownMirror) -> Result<Vec<Arc<Suite>>, Refused> {
+    pub(crate) async fn suites_of(&self, mirror: &KnownMirror) -> Result<Vec<Arc<Suite>>, Refused> {
         let archive = &self.inner.archive.inner;
         let mut known = self.inner.suites.lock().await;
         for (folder, record) in &self.inner.state {
@@ -233,15 +234,8 @@ impl Session {
             let Some((name, listed)) = index.variants.first() else {
                 continue;
             };
-            let url = suite.folder.join(name);
-            let by_hash = match (suite.release.by_hash, name.rsplit_once('/')) {
-                (false, _) => Vec::new(),
-                (true, None) => vec![suite.folder.join(&format!("by-hash/SHA256/{}", listed.sha256))],
-                (true, Some((folder, _))) => {
-                    vec![suite.folder.join(&format!("{folder}/by-hash/SHA256/{}", listed.sha256))]
-                }
-            };
-            let object = match self.obtain(mirror, &url, by_hash, *listed).await {
+            let urls = suite.index_urls(name, *listed);
+            let object = match self.obtain(mirror, &urls, *listed).await {
                 Err(refused) if refused.kind == RefusalKind::NotFound => continue,
                 other => other?,
             };
@@ -280,36 +274,6 @@ impl Session {
             .cloned()
             .collect();
         if in_component.is_empty() { indices } else { in_component }
-    }
-
-    /// The verified object: from the store, or fetched from the mirror (trying `first` before the URL itself).
-    async fn obtain(
-        &self,
-        mirror: &KnownMirror,
-        url: &CanonicalUrl,
-        first: Vec<CanonicalUrl>,
-        wanted: Listed,
-    ) -> Result<Object, Refused> {
-        let archive = &self.inner.archive.inner;
-        if let Some(object) = archive
-            .store
-            .get(wanted.sha256)
-            .map_err(|error| Refused::store(&error))?
-        {
-            return Ok(object);
-        }
-        if self.inner.network == Network::Forbidden {
-            return Err(not_stored(url));
-        }
-        let urls = first
-            .iter()
-            .chain(std::iter::once(url))
-            .filter_map(|url| Some(format!("{}/{}", mirror.upstream, url.below(&mirror.base)?)))
-            .collect();
-        archive
-            .fetch(urls, wanted, self.inner.progress.clone())
-            .await
-            .map_err(|error| refused(url, &error))
     }
 
     async fn ticket_file(&self, url: &CanonicalUrl) -> Result<(Object, LockKind), Refused> {
@@ -354,11 +318,4 @@ fn modified(object: &Object) -> Result<SystemTime, Refused> {
     std::fs::metadata(&object.path)
         .and_then(|metadata| metadata.modified())
         .map_err(|error| Refused::store(&error))
-}
-
-fn not_stored(url: &CanonicalUrl) -> Refused {
-    Refused::new(
-        RefusalKind::NetworkForbidden,
-        format!("{url} is not in the store and the network is off: run the check once with the network on"),
-    )
 }

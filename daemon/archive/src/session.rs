@@ -15,8 +15,10 @@ use crate::content::Object;
 use crate::error::{ArchiveError, Refusal, RefusalKind, Refused};
 use crate::fetch::ProgressCallback;
 use crate::lock::{Lock, LockEntry};
+use crate::places::{HostCache, HostProxy, Place, SnapshotService};
 use crate::state::{self, ArchiveStateId, SuiteRecord};
-use crate::suite::Suite;
+use crate::suite::{Origin, Suite};
+use crate::ticket_repository::{GenerationId, TicketRepository};
 use crate::url::CanonicalUrl;
 
 /// The reserved host under which ticket repositories are served: `http://ticket.preflight.invalid/<path>/`.
@@ -62,9 +64,11 @@ impl Mirror {
 pub struct TicketMount {
     /// One segment or more, without slashes around it.
     pub path: String,
-    /// The folder that `TicketRepository::publish` was given. The generation that is current when the session starts
-    /// is served for as long as the session lasts.
+    /// The repository's folder.
     pub folder: PathBuf,
+    /// The generation that is served for as long as the session lasts; where it is missing, the one that is current when
+    /// the session starts.
+    pub generation: Option<GenerationId>,
 }
 
 /// What a session may do.
@@ -82,6 +86,10 @@ pub struct SessionOptions {
     pub architecture: String,
     /// Is told of fetches. Sessions that wait for a fetch which another one started hear nothing.
     pub progress: Option<ProgressCallback>,
+    /// Package caches that the host has, used before the network.
+    pub host_caches: Vec<HostCache>,
+    /// Who is asked for what a mirror no longer has.
+    pub fallbacks: Vec<SnapshotService>,
     /// Serve this lock's files and nothing else (a replay): the session starts sealed to it.
     pub replay: Option<Lock>,
 }
@@ -111,6 +119,10 @@ pub(crate) struct Inner {
     pub(crate) state: BTreeMap<CanonicalUrl, SuiteRecord>,
     /// Suites that this session has used; the first sight of one holds for the session.
     pub(crate) suites: tokio::sync::Mutex<BTreeMap<CanonicalUrl, Arc<Suite>>>,
+    /// Folders that hold packages already.
+    pub(crate) package_folders: Vec<PathBuf>,
+    pub(crate) proxies: Vec<Arc<HostProxy>>,
+    pub(crate) fallbacks: Vec<SnapshotService>,
     pub(crate) ticket_objects: Mutex<BTreeMap<CanonicalUrl, Object>>,
     replay: Lock,
     fetched: Mutex<Lock>,
@@ -127,6 +139,40 @@ pub(crate) struct KnownMirror {
     pub(crate) keyring: Keyring,
 }
 
+impl KnownMirror {
+    pub(crate) fn of(archive: &Archive, mirror: &Mirror) -> Result<Self, ArchiveError> {
+        let keyring = match mirror.keyrings.is_empty() {
+            true => archive.inner.keyring.clone(),
+            false => Keyring::load(&mirror.keyrings)?,
+        };
+        let upstream = mirror.upstream.as_ref().unwrap_or(&mirror.guest_url);
+        Ok(Self {
+            base: mirror.guest_url.parse()?,
+            upstream: upstream.trim_end_matches('/').to_owned(),
+            keyring,
+        })
+    }
+
+    /// Where a file of this mirror is fetched.
+    pub(crate) fn place(&self, url: &CanonicalUrl) -> Option<Place> {
+        Some(Place::mirror(format!("{}/{}", self.upstream, url.below(&self.base)?)))
+    }
+
+    /// Where a suite of this mirror is fetched, and who may sign it.
+    pub(crate) fn origin_of(&self, folder: &CanonicalUrl) -> Origin {
+        let path = folder.below(&self.base).unwrap_or_default();
+        let upstream = if path.is_empty() {
+            self.upstream.clone()
+        } else {
+            format!("{}/{path}", self.upstream)
+        };
+        Origin {
+            upstream,
+            keyring: self.keyring.clone(),
+        }
+    }
+}
+
 impl fmt::Debug for Session {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let inner = &self.inner;
@@ -141,31 +187,21 @@ impl Session {
     pub(crate) fn start(archive: Archive, options: SessionOptions) -> Result<Self, ArchiveError> {
         let mut mirrors = Vec::new();
         for mirror in &options.mirrors {
-            let base: CanonicalUrl = mirror.guest_url.parse()?;
-            let keyring = match mirror.keyrings.is_empty() {
-                true => archive.inner.keyring.clone(),
-                false => Keyring::load(&mirror.keyrings)?,
-            };
-            let upstream = mirror
-                .upstream
-                .as_ref()
-                .unwrap_or(&mirror.guest_url)
-                .trim_end_matches('/')
-                .to_owned();
-            mirrors.push(KnownMirror {
-                base,
-                upstream,
-                keyring,
-            });
+            mirrors.push(KnownMirror::of(&archive, mirror)?);
         }
         // The longest first, so that an archive below another one's URL is found.
         mirrors.sort_by_key(|mirror| std::cmp::Reverse(mirror.base.as_str().len()));
         let mut repositories = Vec::new();
         for mount in &options.repositories {
             let url: CanonicalUrl = format!("http://{TICKET_HOST}/{}", mount.path).parse()?;
-            let current = mount.folder.join(crate::ticket_repository::CURRENT);
-            let generation = std::fs::canonicalize(&current).map_err(ArchiveError::io(&current))?;
-            repositories.push((url, generation));
+            repositories.push((url, TicketRepository::at(&mount.folder).mounted(mount.generation)?));
+        }
+        let (mut package_folders, mut proxies) = (Vec::new(), Vec::new());
+        for cache in options.host_caches {
+            match cache {
+                HostCache::AptArchives(folder) => package_folders.push(folder),
+                HostCache::Proxy(url) => proxies.push(archive.inner.fetcher.proxy(&url)?),
+            }
         }
         let state = match options.state {
             Some(id) => state::load(&archive.inner.store, id)?,
@@ -185,6 +221,9 @@ impl Session {
                 repositories,
                 state,
                 suites: tokio::sync::Mutex::default(),
+                package_folders,
+                proxies,
+                fallbacks: options.fallbacks,
                 ticket_objects: Mutex::default(),
                 sealed: AtomicBool::new(options.replay.is_some()),
                 replay: options.replay.unwrap_or_default(),

@@ -1,5 +1,5 @@
 //! Archive states: the set of release files that an image was built from, as an object of the store named by its
-//! digest. A full archive snapshot, with all indices and packages, will be a kind of its own beside it.
+//! digest. A snapshot names one, and all indices beside it.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -17,6 +17,12 @@ use crate::url::CanonicalUrl;
 pub struct ArchiveStateId(Sha256Digest);
 
 impl ArchiveStateId {
+    /// The state of that digest; whether the store has it is found when it is used.
+    #[must_use]
+    pub fn new(sha256: [u8; 32]) -> Self {
+        Self(Sha256Digest::from_bytes(sha256))
+    }
+
     /// The digest.
     #[must_use]
     pub fn digest(self) -> Sha256Digest {

@@ -11,9 +11,9 @@ use preflight_debian::{Keyring, Sha256Digest, SignatureState, Verified};
 
 use crate::archive::{Inner, ValidUntil};
 use crate::content::Object;
-use crate::error::{RefusalKind, Refused};
+use crate::error::{RefusalKind, Refused, SuiteFault};
 use crate::fetch::{FetchError, ProgressCallback};
-use crate::release::{MAX_RELEASE_BYTES, Release};
+use crate::release::{Listed, MAX_RELEASE_BYTES, Release};
 use crate::state::SuiteRecord;
 use crate::url::CanonicalUrl;
 
@@ -41,6 +41,15 @@ impl Suite {
                 .map(|(name, object)| (name.clone(), object.sha256.to_string()))
                 .collect(),
         }
+    }
+
+    /// The URLs at which an index that the release file lists may be, the one that never becomes another one's first.
+    pub(crate) fn index_urls(&self, path: &str, listed: Listed) -> Vec<CanonicalUrl> {
+        let by_hash = self.release.by_hash.then(|| {
+            let folder = path.rsplit_once('/').map_or("", |(folder, _)| folder);
+            self.folder.join(&format!("{folder}/by-hash/SHA256/{}", listed.sha256))
+        });
+        by_hash.into_iter().chain([self.folder.join(path)]).collect()
     }
 }
 
@@ -80,24 +89,42 @@ impl Inner {
         origin: &Origin,
         progress: Option<&ProgressCallback>,
     ) -> Result<Suite, Refused> {
-        let fetched = self.fetch_release(folder, origin, progress).await;
-        let (files, signed) = match fetched {
-            Ok(found) => found,
+        match self.judged_suite(folder, origin, progress).await {
+            Ok(suite) => {
+                self.write_head(&suite).map_err(|error| Refused::store(&error))?;
+                Ok(suite)
+            }
             Err(refused) if matches!(refused.kind, RefusalKind::Unreachable) => {
                 let head = self.head(folder)?.ok_or(refused)?;
                 tracing::warn!(%folder, "the mirror can't be reached; the last known release file is used");
-                return Ok(head);
+                Ok(head)
             }
-            Err(refused) => return Err(refused),
+            Err(refused) => Err(refused),
+        }
+    }
+
+    /// The suite as the mirror has it now and not otherwise, judged but not yet remembered as its head.
+    pub(crate) async fn judged_suite(
+        &self,
+        folder: &CanonicalUrl,
+        origin: &Origin,
+        progress: Option<&ProgressCallback>,
+    ) -> Result<Suite, Refused> {
+        let (files, signed) = self.fetch_release(folder, origin, progress).await?;
+        let unverified = |fault, reason: String| {
+            Refused::new(RefusalKind::Unverified, format!("{folder}: {reason}")).with_fault(fault)
         };
-        let unverified = |reason: String| Refused::new(RefusalKind::Unverified, format!("{folder}: {reason}"));
-        let release =
-            Release::parse(&signed).map_err(|reason| unverified(format!("the release file is malformed: {reason}")))?;
+        let malformed = |reason| {
+            unverified(
+                SuiteFault::Malformed,
+                format!("the release file is malformed: {reason}"),
+            )
+        };
+        let release = Release::parse(&signed).map_err(malformed)?;
         if self.valid_until == ValidUntil::Enforce && release.is_expired(SystemTime::now()) {
             let until = release.valid_until.map(|at| at.to_string()).unwrap_or_default();
-            return Err(unverified(format!(
-                "the release file expired at {until}; check the clock, or use another mirror"
-            )));
+            let reason = format!("the release file expired at {until}; check the clock, or use another mirror");
+            return Err(unverified(SuiteFault::Expired, reason));
         }
         let mut stored = BTreeMap::new();
         for (name, bytes) in files {
@@ -113,11 +140,11 @@ impl Inner {
             .is_some_and(|head| suite.release.date < head.release.date)
         {
             return Err(unverified(
+                SuiteFault::RolledBack,
                 "the mirror's release file is older than the one taken before; it is stale or being rolled back"
                     .to_owned(),
             ));
         }
-        self.write_head(&suite).map_err(|error| Refused::store(&error))?;
         Ok(suite)
     }
 
@@ -141,7 +168,10 @@ impl Inner {
             }
             Err(FetchError::NotFound) => {
                 let release = get(DETACHED[0]).await.map_err(|error| refused(folder, &error))?;
-                let signature = get(DETACHED[1]).await.map_err(|error| refused(folder, &error))?;
+                let signature = get(DETACHED[1]).await.map_err(|error| match error {
+                    FetchError::NotFound => unsigned(folder),
+                    error => refused(folder, &error),
+                })?;
                 judge(folder, &origin.keyring.verify_detached(&release, &signature))?;
                 let files = vec![
                     (DETACHED[0].to_owned(), release.clone()),
@@ -171,17 +201,24 @@ impl Inner {
                 object.ok_or_else(|| damaged("its release file was removed from the store"))?,
             );
         }
+        let signed = self
+            .signed_text(&files)?
+            .ok_or_else(|| damaged("it names no release file"))?;
+        let release = Release::parse(&signed).map_err(|reason| damaged(&reason))?;
+        Ok(Suite { folder, files, release })
+    }
+
+    /// The text that release files sign, which were judged when they were taken.
+    pub(crate) fn signed_text(&self, files: &BTreeMap<String, Object>) -> Result<Option<Vec<u8>>, Refused> {
         let read = |name: &str| match files.get(name) {
             Some(object) => self.store.read(object.sha256).map_err(|error| Refused::store(&error)),
             None => Ok(None),
         };
-        let signed = match read(INLINE)? {
+        Ok(match read(INLINE)? {
             // The signature was good; who made it does not matter here, only where the signed text begins and ends.
-            Some(bytes) => Keyring::default().verify_inline(&bytes).content,
-            None => read(DETACHED[0])?.ok_or_else(|| damaged("it names no release file"))?,
-        };
-        let release = Release::parse(&signed).map_err(|reason| damaged(&reason))?;
-        Ok(Suite { folder, files, release })
+            Some(bytes) => Some(Keyring::default().verify_inline(&bytes).content),
+            None => read(DETACHED[0])?,
+        })
     }
 
     fn head_path(&self, folder: &CanonicalUrl) -> PathBuf {
@@ -224,6 +261,14 @@ impl Inner {
         suites
     }
 
+    /// Remembers a suite that was judged a while ago as the head, unless a newer one was taken meanwhile.
+    pub(crate) fn advance_head(&self, suite: &Suite) -> std::io::Result<()> {
+        match self.head(&suite.folder) {
+            Ok(Some(head)) if head.release.date > suite.release.date => Ok(()),
+            _ => self.write_head(suite),
+        }
+    }
+
     fn write_head(&self, suite: &Suite) -> std::io::Result<()> {
         let path = self.head_path(&suite.folder);
         let aside = tempfile::NamedTempFile::new_in(&self.heads)?;
@@ -235,18 +280,25 @@ impl Inner {
 }
 
 fn judge(folder: &CanonicalUrl, state: &SignatureState) -> Result<(), Refused> {
-    let reason = match state {
+    let (fault, reason) = match state {
         SignatureState::Good { .. } => return Ok(()),
-        SignatureState::Unsigned | SignatureState::NotChecked => "the release file is not signed".to_owned(),
+        SignatureState::Unsigned | SignatureState::NotChecked => return Err(unsigned(folder)),
         SignatureState::UnknownKey { key_ids } => {
-            format!(
-                "the release file is signed by {}, which no keyring of this mirror has",
-                key_ids.join(", ")
-            )
+            let keys = key_ids.join(", ");
+            let reason = format!("the release file is signed by {keys}, which no keyring of this mirror has");
+            (SuiteFault::UnknownKey, reason)
         }
-        SignatureState::Bad { reason } => format!("the release file's signature is bad: {reason}"),
+        SignatureState::Bad { reason } => {
+            let reason = format!("the release file's signature is bad: {reason}");
+            (SuiteFault::BadSignature, reason)
+        }
     };
-    Err(Refused::new(RefusalKind::Unverified, format!("{folder}: {reason}")))
+    Err(Refused::new(RefusalKind::Unverified, format!("{folder}: {reason}")).with_fault(fault))
+}
+
+fn unsigned(folder: &CanonicalUrl) -> Refused {
+    let reason = format!("{folder}: the release file is not signed");
+    Refused::new(RefusalKind::Unverified, reason).with_fault(SuiteFault::Unsigned)
 }
 
 /// A fetch's failure in words for the user.
@@ -258,5 +310,9 @@ pub(crate) fn refused(url: &CanonicalUrl, error: &FetchError) -> Refused {
         FetchError::Wrong(_) => RefusalKind::Unverified,
         FetchError::Store(_) => RefusalKind::Internal,
     };
-    Refused::new(kind, format!("{url}: {error}"))
+    let refused = Refused::new(kind, format!("{url}: {error}"));
+    match error {
+        FetchError::Status(401 | 403) => refused.with_fault(SuiteFault::Unauthorised),
+        _ => refused,
+    }
 }

@@ -3,5 +3,10 @@
 #![expect(clippy::unwrap_used, reason = "a helper of tests may panic as a test may")]
 
 mod apt;
+mod distribution;
+mod places;
+mod ppa;
+mod repository;
 mod session;
+mod snapshot;
 mod support;
