@@ -1,0 +1,29 @@
+//! The file in which a ticket travels to another machine: a tar archive under zstd, `preflight.json` first, then every
+//! file that it lists, in its order.
+//!
+//! [`Document`] is what `preflight.json` says; [`Writer`] writes a bundle and [`read`] reads one. A stranger's file is
+//! hostile: it is bounded, holds nothing but regular files of names that are checked, and counts for nothing before its
+//! last byte was read and every digest compared. This crate knows neither tickets nor where anything is stored.
+
+mod check;
+mod content;
+mod digest;
+mod document;
+mod entry;
+mod error;
+mod name;
+mod read;
+mod ticket;
+mod write;
+
+pub use document::{
+    ArchiveState, BaseFacts, CarriedFile, Document, FORMAT, Image, ImageKind, Lock, LockEntry, Origin, ROOT,
+};
+pub use error::BundleError;
+pub use name::{EntryName, NameError, Place};
+pub use read::{Sink, read};
+pub use ticket::{
+    Artifact, Attempt, End, FirstError, Job, JobKind, JobState, KeepFailed, Options, Outcome, PackageSources, Pocket,
+    Ppa, Priority, Rerun, Signature, Snapshot, Status, Subticket, Suite, Test, TestStatus, Ticket,
+};
+pub use write::Writer;
