@@ -366,6 +366,18 @@ impl Fetcher {
         if have > 0 && !continues {
             partial.restart().await?;
         }
+        let announced = response
+            .content_length()
+            .map(|length| partial.hashing.size().saturating_add(length));
+        // A connection that is cut promised more than it brought; this is another file, and asking again gives the same.
+        if let Some(size) = announced.filter(|&size| size < wanted.size) {
+            if partial.resumed {
+                partial.restart().await?;
+                return Err(Broken::Transient("the pieces do not fit together".to_owned()));
+            }
+            let problem = format!("it has {size} bytes, but the signed index says {}", wanted.size);
+            return Err(Broken::Final(FetchError::Wrong(problem)));
+        }
         // A weak validator does not promise the same bytes (RFC 9110, 13.1.5).
         let strong = response
             .headers()

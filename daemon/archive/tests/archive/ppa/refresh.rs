@@ -179,6 +179,17 @@ const TAMPERED: &[(&str, PpaRefusalKind, &str, Tamper)] = &[
         },
     ),
     (
+        "index-shorter",
+        PpaRefusalKind::Contradiction,
+        "bytes, but the signed index says",
+        |repository, folder| {
+            signed(repository, folder);
+            change(&folder.join("main/binary-amd64/Packages.xz"), |bytes| {
+                bytes.truncate(100)
+            });
+        },
+    ),
+    (
         "no-sha256",
         PpaRefusalKind::Malformed,
         "no SHA256",
