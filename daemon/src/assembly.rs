@@ -27,6 +27,8 @@ use crate::host::Host;
 use crate::images::WorkshopImages;
 use crate::pipeline::intake::SourceIntake;
 use crate::services::{Images, Services};
+use crate::snapshots::ArchiveSnapshots;
+use crate::transfer::Transfer;
 
 /// Keyrings whose signatures count on a Debian or Ubuntu host, where they are installed.
 const KEYRINGS: [&str; 4] = [
@@ -127,6 +129,17 @@ pub async fn services(home: &Home, config: &Config) -> Result<(Services, Arc<Hos
         archive,
         templates,
     };
+    let snapshots = ArchiveSnapshots {
+        archive: workshop.archive.clone(),
+        catalogue: catalogue.clone(),
+        default_series: config.ticket.series.clone(),
+    };
+    let transfer = Transfer {
+        tickets: TicketsFolder::below(&folders.state),
+        archive: workshop.archive.clone(),
+        images: Arc::clone(&images),
+        budget: desk.budget(),
+    };
     let services = Services {
         executor: Arc::new(PipelineExecutor::new(Arc::clone(&workshop))),
         intake: Arc::new(SourceIntake {
@@ -137,9 +150,11 @@ pub async fn services(home: &Home, config: &Config) -> Result<(Services, Arc<Hos
             keyrings,
         }),
         images,
+        snapshots: Arc::new(snapshots),
         doctor: Arc::new(TestbedDoctor::new(Arc::clone(&host) as _, Arc::clone(&workshop))),
         demands,
         disk: Arc::new(Storage::new(storage, desk)),
+        transfer,
         shells: Arc::new(TestbedShells::new(
             Arc::clone(&workshop),
             TicketsFolder::below(&folders.state),

@@ -1,6 +1,7 @@
 //! From the daemon's own types to the wire's and back. The only room that knows both; it decides nothing.
 
 mod asked;
+mod finding;
 mod promotions;
 
 use std::collections::BTreeMap;
@@ -15,6 +16,7 @@ use preflight_protocol::ids;
 use crate::beats::Live;
 
 pub(crate) use asked::{options, refusal};
+use finding::finding;
 pub(crate) use promotions::{advice, history, link_move, missing, pool_repository, repository_state};
 
 /// What running jobs last said, by job.
@@ -69,6 +71,7 @@ fn outcome(outcome: core::Outcome) -> wire::result::Outcome {
 fn job_kind(kind: core::JobKind) -> wire::job::JobKind {
     use wire::job::JobKind;
     match kind {
+        core::JobKind::Snapshot => JobKind::Snapshot,
         core::JobKind::BaseImage => JobKind::BaseImage,
         core::JobKind::Source => JobKind::Source,
         core::JobKind::Build => JobKind::Build,
@@ -286,6 +289,14 @@ pub(crate) fn summary(ticket: &core::Ticket, live: &LiveJobs) -> wire::ticket::T
             .and_then(|live| progress(live, Instant::now())),
         test_counts: counts,
         kept: ticket.kept,
+        gone: ticket
+            .gone
+            .iter()
+            .map(|files| match files {
+                core::TicketFiles::Artifacts => wire::ticket::TicketFiles::Artifacts,
+                core::TicketFiles::Sources => wire::ticket::TicketFiles::Sources,
+            })
+            .collect(),
     }
 }
 
@@ -296,6 +307,12 @@ pub(crate) fn ticket(ticket: &core::Ticket, live: &LiveJobs) -> wire::ticket::Ti
         bug: ticket.bug.clone(),
         add_packages: ticket.options.add_packages.clone(),
         remove_packages: ticket.options.remove_packages.clone(),
+        snapshot: ticket
+            .options
+            .sources
+            .snapshot
+            .as_ref()
+            .map(|snapshot| snapshot.name.clone()),
         keep_failed: match ticket.options.keep_failed {
             core::KeepFailed::Never => wire::ticket::KeepFailed::Never,
             core::KeepFailed::Newest => wire::ticket::KeepFailed::Newest,
@@ -309,9 +326,20 @@ pub(crate) fn ticket(ticket: &core::Ticket, live: &LiveJobs) -> wire::ticket::Ti
         subtickets: ticket.subtickets.iter().map(subticket).collect(),
         jobs: ticket.jobs.iter().map(|one| job(one, live)).collect(),
         tests: ticket.tests.iter().map(|record| test(record, ticket)).collect(),
+        findings: ticket.findings.iter().map(|record| finding(record, ticket)).collect(),
         artifacts: ticket.artifacts.iter().map(artifact).collect(),
         image: ticket.image.as_ref().map(image_id),
         warnings: ticket.warnings.clone(),
+        origin: ticket.origin.as_ref().map(origin),
+    }
+}
+
+/// Where an imported ticket comes from.
+pub(crate) fn origin(origin: &core::Origin) -> wire::transfer::Origin {
+    wire::transfer::Origin {
+        host: origin.host.clone(),
+        ticket: ticket_id(origin.ticket),
+        exported_at: moment(origin.exported_at),
     }
 }
 
@@ -348,11 +376,12 @@ pub(crate) fn event(event: &core::Event, state: &core::State, live: &LiveJobs) -
     use core::Event;
     let whole = event.ticket().and_then(|id| state.ticket(id));
     Some(match event {
-        Event::TicketCreated(_) => EventKind::TicketCreated(Box::new(ticket(whole?, live))),
+        Event::TicketCreated(_) | Event::TicketImported(_) => EventKind::TicketCreated(Box::new(ticket(whole?, live))),
         Event::TicketEdited { .. }
         | Event::TicketQueued { .. }
         | Event::QueuePlaced { .. }
         | Event::TicketAdvanced { .. }
+        | Event::FilesForgotten { .. }
         | Event::TicketEnded { .. } => EventKind::TicketChanged(Box::new(summary(whole?, live))),
         Event::TicketRemoved { ticket } => EventKind::TicketRemoved { id: ticket_id(*ticket) },
         Event::JobAdded(added) => EventKind::JobChanged(Box::new(job(whole?.job(added.id)?, live))),
@@ -366,6 +395,9 @@ pub(crate) fn event(event: &core::Event, state: &core::State, live: &LiveJobs) -
         // The lock itself is asked for: it may have thousands of entries.
         | Event::LockRecorded { job: id, .. } => EventKind::JobChanged(Box::new(job(whole?.job(*id)?, live))),
         Event::TestRecorded { test: record, .. } => EventKind::TestRecorded(test(record, whole?)),
+        Event::FindingRecorded { finding: record, .. } => {
+            EventKind::FindingRecorded(Box::new(finding(record, whole?)))
+        }
         Event::ArtifactStored { artifact: record, .. } => EventKind::ArtifactStored(artifact(record)),
         Event::WarningRaised { text, .. } => EventKind::WarningRaised { text: text.clone() },
         Event::ImageAdded { image: record, .. } => EventKind::ImageAdded(image(record, state)),

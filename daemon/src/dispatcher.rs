@@ -7,6 +7,7 @@
 
 mod folders;
 mod handle;
+mod import;
 mod liveness;
 mod running;
 mod subscribers;
@@ -219,6 +220,14 @@ impl Dispatcher {
                 let result = self.create(*new, staging, turn);
                 turn.answer(answer, result);
             }
+            Input::Import {
+                imported,
+                staging,
+                answer,
+            } => {
+                let result = self.import(*imported, staging, turn);
+                turn.answer(answer, result);
+            }
             Input::Rerun {
                 ticket,
                 test,
@@ -383,7 +392,7 @@ impl Dispatcher {
                 } => {
                     let _ = answer.send(self.subscribers.add(ticket).with(snapshot(&view)));
                 }
-                Input::Command { .. } | Input::Create { .. } | Input::Rerun { .. } => {}
+                Input::Command { .. } | Input::Create { .. } | Input::Import { .. } | Input::Rerun { .. } => {}
             }
         }
         Ok(())

@@ -5,6 +5,8 @@ mod export;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use preflight_archive::ArchiveStateId;
+use preflight_bundle::BaseFacts;
 use preflight_core::{ImageId, ImageRecord, Series};
 use preflight_protocol::error::{ErrorCode, RpcError};
 use preflight_protocol::image::{ImageDifference, ImageFiles};
@@ -82,6 +84,21 @@ impl Images for WorkshopImages {
                     .with_hint("remove the images that are made of it first: `preflight image remove`"),
                 other => host(&other),
             })
+    }
+
+    async fn facts(&self, id: &ImageId) -> Result<Option<BaseFacts>, RpcError> {
+        let Ok(base) = self.0.images.get(id.as_str()) else {
+            return Ok(None);
+        };
+        let metadata = &base.metadata;
+        let state = image_state::read(base.folder(), &self.0.images);
+        Ok(Some(BaseFacts {
+            recipe: metadata.recipe.to_string(),
+            architecture: metadata.architecture.to_string(),
+            digest: metadata.digest.to_string().parse().map_err(|error| host(&error))?,
+            sources_list: metadata.sources_list.clone(),
+            state: state.map(ArchiveStateId::digest),
+        }))
     }
 
     async fn missing(&self, series: &Series) -> Result<bool, RpcError> {

@@ -22,6 +22,7 @@ pub mod pipeline;
 pub mod ppa_pool;
 pub mod promotions;
 mod reports;
+mod repositories;
 pub mod room;
 pub mod server;
 pub mod services;
@@ -30,3 +31,4 @@ pub mod snapshots;
 mod staging;
 #[cfg(feature = "testing")]
 pub mod testing;
+pub mod transfer;

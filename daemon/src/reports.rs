@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use preflight_core::{Artifact, Attempt, Ending, ImageRecord, JobId, LockEntry, Outcome, Report, TestResult, TicketId};
+use preflight_core::{
+    Artifact, Attempt, Ending, Finding, ImageRecord, JobId, LockEntry, Outcome, Report, TestResult, TicketId,
+};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
@@ -28,6 +30,8 @@ pub enum JobReport {
     LogSize(u64),
     /// A test ended.
     Test(TestResult),
+    /// Something was found.
+    Finding(Box<Finding>),
     /// A file is in the ticket's artifacts folder.
     Artifact(Artifact),
     /// All that was fetched; a later one replaces it.
@@ -122,6 +126,7 @@ impl Reports {
                 return;
             }
             JobReport::Test(result) => Report::Test(result),
+            JobReport::Finding(finding) => Report::Finding(finding),
             JobReport::Artifact(artifact) => Report::Artifact(artifact),
             JobReport::Lock(entries) => Report::Lock(entries),
             JobReport::Warning(text) => Report::Warning(text),

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use preflight_bundle::BaseFacts;
 use preflight_core::schedule::Demands;
 use preflight_core::{
     Attempt, ImageId, ImageRecord, JobId, JobKind, Priority, Rerun, Series, Signature, SubticketId, Ticket,
@@ -23,6 +24,7 @@ pub use crate::room::{JobRoom, Wider};
 use crate::shells::Shells;
 use crate::snapshots::Snapshots;
 pub use crate::staging::Staging;
+use crate::transfer::Transfer;
 
 /// All that does the work.
 #[derive(Clone)]
@@ -41,6 +43,8 @@ pub struct Services {
     pub demands: Demands,
     /// Keeps the disk within its budget.
     pub disk: Arc<dyn DiskKeeper>,
+    /// Hands tickets to other machines, and takes theirs.
+    pub transfer: Transfer,
     /// Opens shells.
     pub shells: Arc<dyn Shells>,
 }
@@ -194,6 +198,14 @@ pub trait Images: Send + Sync {
     /// # Errors
     /// Where there is no such image, or it cannot be removed.
     async fn remove(&self, id: &ImageId) -> Result<(), RpcError>;
+
+    /// How a base image was made, for another machine; none of other images, and of one that is there no more.
+    ///
+    /// # Errors
+    /// Where the cache cannot be read.
+    async fn facts(&self, _id: &ImageId) -> Result<Option<BaseFacts>, RpcError> {
+        Ok(None)
+    }
 
     /// Whether a job must make a series' base images before anything else.
     ///

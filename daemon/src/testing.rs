@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
+use preflight_archive::{Archive, ArchiveConfig, HttpTimeouts, ValidUntil};
 use preflight_core::schedule::{Demand, Demands};
 use preflight_core::{Attempt, Ending, ImageId, ImageRecord, JobId, JobKind, Outcome, Series, Signature};
 use preflight_protocol::error::{ErrorCode, RpcError};
@@ -24,10 +25,12 @@ pub use disk::EndlessDisk;
 pub use shells::{BROKEN_SERIES, LocalShells, SLOW_SERIES};
 pub use snapshots::NoSnapshots;
 
+use crate::disk::Budget;
 use crate::services::{
     Examined, ExaminedSource, Executor, Export, HostDescription, HostDoctor, Images, Intake, JobOrder, JobReport,
     Reports, Services, StagedRerun, Staging,
 };
+use crate::transfer::Transfer;
 
 /// One thing that a scripted job does.
 #[derive(Debug, Clone)]
@@ -334,6 +337,25 @@ pub fn services(executor: &ScriptedExecutor, state: &Path) -> Services {
         },
         disk: Arc::new(EndlessDisk),
         snapshots: Arc::new(NoSnapshots),
+        transfer: transfer(state),
         shells: Arc::new(LocalShells::default()),
+    }
+}
+
+/// Hands tickets over as the real one does, from an archive of its own below `state`.
+#[must_use]
+pub fn transfer(state: &Path) -> Transfer {
+    let archive = Archive::open(ArchiveConfig {
+        folder: state.join("archive"),
+        keyrings: vec![],
+        http: HttpTimeouts::default(),
+        valid_until: ValidUntil::Enforce,
+    });
+    Transfer {
+        tickets: TicketsFolder::below(state),
+        #[expect(clippy::expect_used, reason = "a test's folder can be written to")]
+        archive: archive.expect("an archive"),
+        images: Arc::new(ScriptedImages::default()),
+        budget: Budget::unlimited(),
     }
 }

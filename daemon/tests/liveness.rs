@@ -160,7 +160,7 @@ fn new_ticket() -> NewTicket {
             needs_source_package: false,
             build_after: vec![],
         }],
-        base_image: false,
+        preparation: None,
         wait: false,
         warnings: vec![],
     }

@@ -9,7 +9,7 @@ use crate::job::{Job, Progress};
 use crate::log::LogName;
 use crate::pool::PoolRepository;
 use crate::promotion::LinkMove;
-use crate::result::{Artifact, TestResult};
+use crate::result::{Artifact, Finding, TestResult};
 use crate::ticket::{Ticket, TicketSummary};
 
 /// The notification method that carries an [`Envelope`].
@@ -49,6 +49,8 @@ pub enum EventKind {
     JobChanged(Box<Job>),
     /// A test ended.
     TestRecorded(TestResult),
+    /// Something was found.
+    FindingRecorded(Box<Finding>),
     /// A file was stored.
     ArtifactStored(Artifact),
     /// A warning for the owner.

@@ -13,6 +13,8 @@ use crate::result::Outcome;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum JobKind {
+    /// Takes a snapshot of the series' archive.
+    Snapshot,
     /// Makes the series' base images where they are missing.
     BaseImage,
     /// Makes a source package of a folder.
@@ -28,6 +30,7 @@ pub enum JobKind {
 impl fmt::Display for JobKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {
+            Self::Snapshot => "snapshot",
             Self::BaseImage => "base image",
             Self::Source => "source",
             Self::Build => "build",

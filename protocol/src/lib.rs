@@ -28,6 +28,8 @@ pub mod message;
 pub mod method;
 pub mod pool;
 pub mod promotion;
+pub mod repository;
 pub mod result;
 pub mod shell;
 pub mod ticket;
+pub mod transfer;

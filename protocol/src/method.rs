@@ -14,14 +14,16 @@ use crate::health::{Check, DaemonStatus};
 use crate::ids::{Attempt, ImageId, JobId, Sequence, Series, TicketId};
 use crate::image::{ExportFormat, ImageChoice, ImageDifference, ImageFiles, ImageInfo};
 use crate::log::{LogInfo, LogName, LogRange};
+use crate::pool::PoolRepository;
+pub use crate::pool::{PoolGrow, PoolList, PoolRelease};
+use crate::promotion::{LinkInfo, LinkStanding, Promoted};
+pub use crate::promotion::{Promote, PromotionCheck, PromotionList, RollBack};
 use crate::repository::{ExportedRepository, Generation, Repository, RepositoryChanges};
 pub use crate::repository::{RepositoryDiff, RepositoryExport, RepositoryList, RepositoryShow};
-pub use crate::pool::{PoolGrow, PoolList, PoolRelease};
-use crate::pool::PoolRepository;
-pub use crate::promotion::{Promote, PromotionCheck, PromotionList, RollBack};
-use crate::promotion::{LinkInfo, LinkStanding, Promoted};
 use crate::shell::{ShellOpen, ShellOpened};
 use crate::ticket::{KeepFailed, Priority, Ticket, TicketSummary};
+pub use crate::transfer::{TicketExport, TicketImport};
+use crate::transfer::{TicketExported, TicketImported};
 
 /// A request that clients send: the implementing type is its parameters.
 pub trait Method: Serialize + DeserializeOwned + JsonSchema {
@@ -56,6 +58,8 @@ methods! {
     TicketCancel => "ticket/cancel", TicketSummary;
     TicketRerun => "ticket/rerun", TicketRerunning;
     TicketRemove => "ticket/remove", Empty;
+    TicketExport => "ticket/export", TicketExported;
+    TicketImport => "ticket/import", TicketImported;
     LogList => "log/list", Vec<LogInfo>;
     LogRead => "log/read", LogRange;
     ResultStream => "result/stream", Vec<ResultStreamFile>;

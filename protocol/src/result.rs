@@ -1,12 +1,13 @@
-//! Outcomes, test results and artifacts.
+//! Outcomes, test results, findings and artifacts.
 
 use std::fmt;
+use std::net::IpAddr;
 use std::path::PathBuf;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::ids::{JobId, Sha256};
+use crate::ids::{Attempt, JobId, Sha256};
 
 /// How a job or a ticket ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
@@ -87,6 +88,100 @@ pub struct TestResult {
     /// Whether it ran files that are not the ticket's: it never counts for a promotion or a submission.
     #[serde(default)]
     pub dirty: bool,
+}
+
+/// What a run revealed besides its outcome: what a testbed tried to reach, and was refused.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Finding {
+    /// The job that ran.
+    pub job: JobId,
+    /// Which run of it.
+    pub attempt: Attempt,
+    /// The source package that the job works on, where it works on one.
+    pub source: Option<String>,
+    /// The test whose doing it is; none for what happened in a build, an image's making, or before a test.
+    pub test: Option<String>,
+    /// What was found.
+    pub kind: FindingKind,
+    /// Whether that was to be expected: the test says `needs-internet`.
+    pub declared: bool,
+    /// The line of the job's log that tells of it first, counted from 1.
+    pub log_line: Option<u64>,
+    /// How often it happened, at least: a guest tells the same once in some seconds.
+    pub count: u64,
+    /// All of this in one line for people.
+    pub text: String,
+}
+
+impl Finding {
+    /// Whose doing it is: a test, or the job that ran where it is no test's.
+    #[must_use]
+    pub fn subject(&self) -> String {
+        match (&self.source, &self.test) {
+            (Some(source), Some(test)) => format!("{source}/{test}"),
+            (None, Some(test)) => test.clone(),
+            (_, None) => format!("job {}", self.job),
+        }
+    }
+}
+
+/// What was found.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case", tag = "what")]
+pub enum FindingKind {
+    /// A guest tried to reach the network that it does not have.
+    Network {
+        /// How.
+        protocol: NetworkProtocol,
+        /// Whom; the name server, where a name was looked up.
+        destination: IpAddr,
+        /// The name that was looked up.
+        name: Option<String>,
+        /// The destination's port, where the protocol has ports.
+        port: Option<u16>,
+        /// Who, if it was still there to be found.
+        process: Option<GuestProcess>,
+    },
+    /// A guest asked the package tunnel for what it may not have, such as what the lock of a sealed testbed does not name.
+    Fetch {
+        /// The URL.
+        url: String,
+        /// Why it was refused.
+        reason: String,
+    },
+    /// Attempts of any kind that were too many or came too fast to be told one by one.
+    Unlisted,
+}
+
+/// How a guest tried to reach the network.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum NetworkProtocol {
+    /// A TCP connection.
+    Tcp,
+    /// A UDP datagram.
+    Udp,
+    /// A name to look up.
+    Dns,
+    /// An ICMP echo.
+    Ping,
+    /// An IP protocol by its number.
+    Other(u8),
+}
+
+/// A process in a guest, as the guest tells of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct GuestProcess {
+    /// Its number; of several like it, the first one's.
+    pub pid: u32,
+    /// Its user's number.
+    pub uid: u32,
+    /// Its name.
+    pub name: String,
+    /// Its command and arguments; the first ones, where they are many.
+    pub command_line: Vec<String>,
+    /// The names of its ancestors, parent first.
+    pub parents: Vec<String>,
 }
 
 /// A file that a job has made.

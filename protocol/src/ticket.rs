@@ -8,7 +8,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::ids::{ImageId, JobId, Moment, Series, SubticketId, TicketId};
 use crate::job::{Job, Progress};
-use crate::result::{Artifact, Outcome, TestResult};
+use crate::result::{Artifact, Finding, Outcome, TestResult};
+use crate::transfer::Origin;
 
 /// Where a ticket stands. On the wire it is its number, as the Ubuntu CI Engine has them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -264,9 +265,22 @@ pub struct TicketSummary {
     pub progress: Option<Progress>,
     /// How many tests passed, failed (flaky included) and were skipped; reruns do not count.
     pub test_counts: TestCounts,
+    /// Which of its files were freed, for room on the disk: what names them says no more than what they were.
+    #[serde(default)]
+    pub gone: Vec<TicketFiles>,
     /// Whether its owner wants it kept: its evidence is freed last.
     #[serde(default)]
     pub kept: bool,
+}
+
+/// Files of an ended ticket that can be had again by checking once more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum TicketFiles {
+    /// What its builds have made.
+    Artifacts,
+    /// Its sources as they were submitted.
+    Sources,
 }
 
 /// Tests of a ticket by result.
@@ -296,6 +310,9 @@ pub struct Ticket {
     pub add_packages: Vec<String>,
     /// Packages that are removed from the image.
     pub remove_packages: Vec<String>,
+    /// The snapshot that its packages come from; the archive as the base image has it where it is missing.
+    #[serde(default)]
+    pub snapshot: Option<String>,
     /// Whether testbeds of failed attempts are kept.
     #[serde(default)]
     pub keep_failed: KeepFailed,
@@ -309,12 +326,19 @@ pub struct Ticket {
     /// Its tests' results in a stable order: by subticket, then as the control file lists them; those of reruns
     /// follow, in the order in which they were asked for.
     pub tests: Vec<TestResult>,
+    /// What its jobs' newest attempts have revealed besides their outcomes: what their testbeds tried to reach, and were
+    /// refused.
+    #[serde(default)]
+    pub findings: Vec<Finding>,
     /// What its builds have made.
     pub artifacts: Vec<Artifact>,
     /// The image that its tests ran on.
     pub image: Option<ImageId>,
     /// Warnings for the owner: from intake, builds and tests.
     pub warnings: Vec<String>,
+    /// The machine that it was run on, where it was imported from another one.
+    #[serde(default)]
+    pub origin: Option<Origin>,
 }
 
 impl Ticket {
@@ -328,5 +352,10 @@ impl Ticket {
     /// The results that count: all but those of reruns.
     pub fn own_tests(&self) -> impl Iterator<Item = &TestResult> {
         self.tests.iter().filter(|test| !self.is_rerun(test.job))
+    }
+
+    /// The findings that count: all but those of reruns.
+    pub fn own_findings(&self) -> impl Iterator<Item = &Finding> {
+        self.findings.iter().filter(|finding| !self.is_rerun(finding.job))
     }
 }

@@ -169,6 +169,7 @@ fn recorded_messages_are_read_for_ever() {
         "ticket_removed",
         "job_changed",
         "test_recorded",
+        "finding_recorded",
         "artifact_stored",
         "warning_raised",
         "image_added",

@@ -12,6 +12,7 @@ pub mod home;
 pub mod machines;
 pub mod programs;
 pub mod progress;
+pub mod repository;
 pub mod running;
 pub mod schema;
 pub mod shared;

@@ -333,7 +333,10 @@ fn the_ci_engines_words_work() {
     let updated: method::TicketUpdate = serde_json::from_value(request("ticket/update").clone()).unwrap();
     assert!(updated.queue && updated.id == TicketId(6));
     let got: method::ImageGet = serde_json::from_value(request("image/get").clone()).unwrap();
-    assert_eq!((got.ticket, got.output.is_absolute(), got.uefi), (Some(TicketId(2)), true, false));
+    assert_eq!(
+        (got.ticket, got.output.is_absolute(), got.uefi),
+        (Some(TicketId(2)), true, false)
+    );
 }
 
 #[test]
@@ -420,6 +423,56 @@ fn tickets_are_removed_unless_they_are_kept_or_run() {
     assert_eq!(text(&output.stdout), format!("ticket #{first} is no longer kept\n"));
     assert_eq!(world.json(&["ticket", "remove", &first, "--json"]), json!([ended[0]]));
     assert_eq!(world.run(&["ticket", "show", &first]).status.code(), Some(20));
+}
+
+#[test]
+fn findings_are_shown_beside_the_results() {
+    let world = World::new();
+    {
+        let mut state = world.state.lock().unwrap();
+        let ticket = state
+            .tickets
+            .iter_mut()
+            .find(|ticket| ticket.summary.id.0 == 2)
+            .unwrap();
+        let mut rerun = fixtures::job(2, 99, JobKind::Test, Some("hello"));
+        rerun.rerun = Some(Rerun {
+            test: "command1".into(),
+            dirty: false,
+        });
+        ticket.findings = vec![
+            fixtures::finding(&ticket.jobs[2], Some("command1"), 31, 3),
+            fixtures::finding(&ticket.jobs[0], None, 5, 1),
+            fixtures::finding(&rerun, Some("of-a-rerun"), 5, 1),
+        ];
+        ticket.jobs.push(rerun);
+    }
+    let words = "network attempt refused: dns to 192.0.2.53 (asking for www.example)";
+    let shown = text(&world.run(&["ticket", "show", "2"]).stdout);
+    for part in [
+        "findings:",
+        "hello/command1  network",
+        ", 3 times",
+        "job 21  network",
+        "hello/of-a-rerun",
+    ] {
+        assert!(shown.contains(part), "{part:?} is missing in {shown}");
+    }
+    // What is printed stays a summary file; what was found stands beside it.
+    let results = world.run(&["results", "2"]);
+    assert!(!text(&results.stdout).contains("refused"), "{results:?}");
+    let beside = text(&results.stderr);
+    assert!(beside.contains(words) && !beside.contains("of-a-rerun"), "{beside}");
+
+    let results = world.json(&["results", "2", "--json"]);
+    let found = results["findings"].as_array().unwrap();
+    assert_eq!(found.len(), 2);
+    assert_eq!(
+        (&found[0]["test"], &found[0]["count"], &found[0]["kind"]["name"]),
+        (&json!("command1"), &json!(3), &json!("www.example"))
+    );
+    let ticket = world.json(&["ticket", "show", "2", "--json"]);
+    assert_eq!(ticket["findings"].as_array().unwrap().len(), 3);
 }
 
 #[test]

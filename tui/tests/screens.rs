@@ -178,6 +178,20 @@ fn failed_ticket() {
 }
 
 #[test]
+fn findings_of_a_ticket_that_passed() {
+    let mut ticket = fixtures::passed(2, "hello", "2.10-3", fixtures::noon());
+    let mut expected = fixtures::finding(&ticket.jobs[2], Some("upstream-tests"), 77, 12);
+    expected.declared = true;
+    ticket.findings = vec![
+        fixtures::finding(&ticket.jobs[0], None, 5, 1),
+        fixtures::finding(&ticket.jobs[2], Some("command1"), 31, 3),
+        expected,
+    ];
+    let mut stage = Stage::new((120, 40), vec![ticket]);
+    insta::assert_snapshot!("findings_120x40", stage.keys("\n").dump(COLOURS));
+}
+
+#[test]
 fn running_ticket() {
     each("running_ticket", |size| {
         let mut stage = Stage::world(size);

@@ -191,6 +191,38 @@ fn an_event_between_question_and_answer_is_not_lost() {
 }
 
 #[test]
+fn findings_are_the_newest_attempts_and_lead_to_their_lines() {
+    let mut model = model();
+    press(&mut model, '\n');
+    update(&mut model, shown(4));
+    let job = tickets()[0].jobs[2].clone();
+    let found = |line| {
+        let finding = fixtures::finding(&job, Some("command1"), line, 1);
+        event(4, EventKind::FindingRecorded(Box::new(finding)))
+    };
+    for line in [7, 9] {
+        update(&mut model, found(line));
+    }
+    let findings = |model: &Model| {
+        let ticket = model.detail.as_ref().unwrap().ticket.as_ref().unwrap();
+        let lines = ticket.findings.iter().map(|finding| finding.log_line);
+        lines.collect::<Vec<_>>()
+    };
+    assert_eq!(findings(&model), [Some(9)], "applying one twice is replacing");
+    // The last row is the finding's.
+    for _ in 0..10 {
+        press(&mut model, 'j');
+    }
+    assert_eq!(press(&mut model, '\n'), [open(1, 4, "43-test-python-greeting.1.log")]);
+    assert_eq!(model.log.as_ref().unwrap().mark, Some(8));
+
+    let mut again = job.clone();
+    fixtures::start(&mut again, noon());
+    update(&mut model, event(4, EventKind::JobChanged(Box::new(again))));
+    assert_eq!(findings(&model), []);
+}
+
+#[test]
 fn cancelling_is_asked_first() {
     let mut model = model();
     assert_eq!(press(&mut model, 'c'), []);

@@ -20,9 +20,10 @@ pub(crate) struct Release {
     pub(crate) valid_until: Option<Timestamp>,
     /// `Acquire-By-Hash`.
     pub(crate) by_hash: bool,
-    /// Whether packages for all architectures are in an index of their own only; otherwise (`No-Support-for-Architecture-all:
-    /// Packages`) the index of each architecture lists them too, and apt asks for no other.
-    pub(crate) all_apart: bool,
+    /// Whether apt asks for the index of packages for all architectures: `all` is among `Architectures`, and there is no
+    /// `No-Support-for-Architecture-all: Packages`. Otherwise the index of each architecture lists them too, and what is
+    /// listed as `binary-all` may not even exist (as on Debian's security mirrors).
+    all_apart: bool,
     /// Path below the release file's folder → digest and size.
     pub(crate) files: BTreeMap<String, Listed>,
 }
@@ -57,6 +58,10 @@ impl Release {
                 .map(|value| parse_date(value).ok_or_else(|| format!("its {field} is no date")))
                 .transpose()
         };
+        let names = |field, word| {
+            let value = stanza.get(field)?;
+            Some(value.split_ascii_whitespace().any(|name| name == word))
+        };
         let mut files = BTreeMap::new();
         for line in stanza
             .get("SHA256")
@@ -81,9 +86,8 @@ impl Release {
             date: date("Date")?,
             valid_until: date("Valid-Until")?,
             by_hash: stanza.get("Acquire-By-Hash").is_some_and(|value| value.trim() == "yes"),
-            all_apart: stanza
-                .get("No-Support-for-Architecture-all")
-                .is_none_or(|value| value.trim() != "Packages"),
+            all_apart: names("Architectures", "all").unwrap_or(true)
+                && !names("No-Support-for-Architecture-all", "Packages").unwrap_or(false),
             files,
         })
     }
@@ -114,7 +118,7 @@ impl Release {
         }
     }
 
-    /// All indices that list packages or sources.
+    /// All indices that list packages or sources and that apt may ask for.
     pub(crate) fn indices(&self) -> Vec<Index> {
         // Without .zst and .bz2: every archive has one of these, and each decoder is one more attack surface.
         const SUFFIXES: [&str; 3] = [".xz", ".gz", ""];
@@ -123,6 +127,7 @@ impl Release {
             .keys()
             .filter_map(|path| SUFFIXES.iter().find_map(|suffix| path.strip_suffix(suffix)))
             .filter(|stem| matches!(stem.rsplit('/').next(), Some("Packages" | "Sources")))
+            .filter(|stem| self.all_apart || !stem.ends_with("/binary-all/Packages"))
             .map(str::to_owned)
             .collect();
         stems.sort_unstable();
@@ -171,9 +176,17 @@ mod tests {
         let date = SystemTime::from(release.date.unwrap());
         assert_eq!(format_date(date), "Sat, 11 Jul 2026 10:16:37 UTC");
         assert!(!release.is_expired(date));
-        assert!(release.all_apart);
-        let together = format!("No-Support-for-Architecture-all: Packages\n{RELEASE}");
-        assert!(!Release::parse(together.as_bytes()).unwrap().all_apart);
+        for (fields, all_apart) in [
+            ("", true),
+            ("Architectures: all amd64\n", true),
+            ("Architectures: all amd64\nNo-Support-for-Architecture-all: Packages\n", false),
+            ("Architectures: amd64\n", false),
+        ] {
+            let text = format!("{fields}{}", RELEASE.replace("main/source/Sources", "main/binary-all/Packages"));
+            let indices = Release::parse(text.as_bytes()).unwrap().indices();
+            let of_all = indices.iter().any(|index| index.stem == "main/binary-all/Packages");
+            assert_eq!(of_all, all_apart, "{fields}");
+        }
         assert!(release.is_expired(date + Duration::from_secs(8 * 86400)));
         let abc = Listed {
             sha256: Sha256Digest::of(b"abc"),

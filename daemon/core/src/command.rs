@@ -2,13 +2,15 @@
 
 use std::path::PathBuf;
 
+use crate::finding::Finding;
 use crate::ids::{Attempt, ImageId, JobId, Series, TicketId};
 use crate::image::ImageRecord;
+use crate::import::ImportedTicket;
 use crate::job::{Ending, JobState};
 use crate::pool::{PoolCommand, PoolRefusal};
 use crate::promotion::{LinkCommand, LinkRefusal};
 use crate::result::{Artifact, LockEntry, TestResult};
-use crate::ticket::{Options, Signature, TicketStatus};
+use crate::ticket::{Options, Signature, TicketFiles, TicketStatus};
 
 /// A source package upload of a ticket that is to be made.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,6 +31,15 @@ pub struct NewSubticket {
     pub build_after: Vec<usize>,
 }
 
+/// What a ticket does before its sources are built, or, where it has none, all that it does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Preparation {
+    /// Makes the series' base images.
+    BaseImage,
+    /// Takes a snapshot of the series' archive.
+    Snapshot,
+}
+
 /// A ticket that is to be made.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewTicket {
@@ -44,10 +55,10 @@ pub struct NewTicket {
     pub series: Series,
     /// How its jobs are to be done.
     pub options: Options,
-    /// Its sources in the order in which they are built; none for one that just makes base images.
+    /// Its sources in the order in which they are built; none for one that just prepares something.
     pub subtickets: Vec<NewSubticket>,
-    /// Whether a job makes the series' base images first.
-    pub base_image: bool,
+    /// What is done first, or alone.
+    pub preparation: Option<Preparation>,
     /// Make it, but do not queue it.
     pub wait: bool,
     /// What the owner should know.
@@ -74,6 +85,8 @@ pub struct Edit {
 pub enum Report {
     /// A test ended.
     Test(TestResult),
+    /// Something was found.
+    Finding(Box<Finding>),
     /// A file was made.
     Artifact(Artifact),
     /// All that it fetched.
@@ -96,6 +109,8 @@ pub enum Report {
 pub enum Command {
     /// Make a ticket.
     Create(Box<NewTicket>),
+    /// Take over a ticket that has ended on another machine.
+    Import(Box<ImportedTicket>),
     /// Change a ticket's own fields, and put a waiting one in the queue.
     Update {
         /// The ticket.
@@ -152,6 +167,13 @@ pub enum Command {
         /// Which run of it.
         attempt: Attempt,
     },
+    /// Take note that files of an ended ticket were freed.
+    ForgetFiles {
+        /// The ticket.
+        ticket: TicketId,
+        /// Which.
+        files: TicketFiles,
+    },
     /// Move a link, forward or back.
     Link(LinkCommand),
     /// Change the PPA pool.
@@ -172,7 +194,7 @@ pub enum Refusal {
     /// No such job.
     #[error("there is no job {0}")]
     NoJob(JobId),
-    /// The ticket has neither sources nor base images to make.
+    /// The ticket has neither sources nor anything to prepare.
     #[error("a ticket needs at least one source")]
     NothingToDo,
     /// A subticket is to be built after one that does not come before it.
@@ -195,6 +217,9 @@ pub enum Refusal {
     /// There is no image of the ticket to run a test on.
     #[error("ticket {0} has no image: it was not made, or it has been removed")]
     NoImage(TicketId),
+    /// Its sources, which a test runs in, were freed.
+    #[error("the sources of ticket {0} were freed")]
+    NoSources(TicketId),
     /// The ticket has no source of which such a test can be.
     #[error("ticket {0} has no test {1}")]
     NoTest(TicketId, String),

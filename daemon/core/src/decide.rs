@@ -1,6 +1,7 @@
 //! What a command does to the state, as events. Whether something may happen is decided here and nowhere else.
 
 mod attempt;
+mod import;
 mod pool;
 mod promotion;
 mod rerun;
@@ -28,6 +29,7 @@ pub fn decide(state: &State, command: Command, now: Moment) -> Result<Vec<Event>
     };
     match command {
         Command::Create(new) => draft.create(*new)?,
+        Command::Import(imported) => draft.import(*imported)?,
         Command::Update { ticket, edit, queue } => draft.update(ticket, edit, queue)?,
         Command::Cancel { ticket } => draft.cancel(ticket)?,
         Command::Start { job } => draft.start(job)?,
@@ -36,6 +38,7 @@ pub fn decide(state: &State, command: Command, now: Moment) -> Result<Vec<Event>
         Command::Rerun { ticket, test, staged } => draft.rerun(ticket, &test, staged)?,
         Command::Remove { ticket } => draft.remove(ticket)?,
         Command::ForgetKept { job, attempt } => draft.forget_kept(job, attempt)?,
+        Command::ForgetFiles { ticket, files } => draft.forget_files(ticket, files)?,
         Command::Link(command) => draft.link(command)?,
         Command::Pool(command) => draft.pool(command)?,
         Command::ForgetImage { id } => draft.push(Event::ImageRemoved { id }),
@@ -67,7 +70,7 @@ impl Draft<'_> {
     }
 
     fn push(&mut self, event: Event) {
-        if let Event::TicketCreated(ticket) = &event {
+        if let Event::TicketCreated(ticket) | Event::TicketImported(ticket) = &event {
             self.tickets.insert(ticket.id, (**ticket).clone());
         } else if let Some(id) = event.ticket() {
             if let Some(ticket) = self.state.ticket(id) {

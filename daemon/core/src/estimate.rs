@@ -19,6 +19,8 @@ pub fn estimate(state: &State, job: &Job) -> Option<Duration> {
     let mut durations: Vec<Duration> = state
         .tickets()
         .rev()
+        // How long it took on another machine says nothing of this one.
+        .filter(|ticket| ticket.origin.is_none())
         .flat_map(|ticket| &ticket.jobs)
         .filter(|other| other.kind == kind && other.source == job.source && test_of(other) == wanted)
         .flat_map(|job| &job.attempts)

@@ -2,19 +2,22 @@
 //! complete in itself, so that a store can write it without knowing the state before.
 
 use crate::command::Edit;
+use crate::finding::FindingRecord;
 use crate::ids::{Attempt, ImageId, JobId, LogName, Moment, TicketId};
 use crate::image::ImageRecord;
 use crate::job::{Ending, Job};
 use crate::pool::PoolRepository;
 use crate::promotion::LinkMove;
 use crate::result::{ArtifactRecord, LockEntry, TestRecord};
-use crate::ticket::{Ticket, TicketEnd, TicketStatus, WorkflowStep};
+use crate::ticket::{Ticket, TicketEnd, TicketFiles, TicketStatus, WorkflowStep};
 
 /// A state change.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {
     /// A ticket was made, with its subtickets and jobs.
     TicketCreated(Box<Ticket>),
+    /// A ticket was taken over from another machine, where it has ended; what its jobs have fetched is told apart.
+    TicketImported(Box<Ticket>),
     /// A ticket's own fields changed.
     TicketEdited {
         /// The ticket.
@@ -140,6 +143,13 @@ pub enum Event {
         /// The result and where it comes from.
         test: TestRecord,
     },
+    /// Something was found.
+    FindingRecorded {
+        /// The ticket.
+        ticket: TicketId,
+        /// The finding and where it comes from.
+        finding: Box<FindingRecord>,
+    },
     /// A file was stored.
     ArtifactStored {
         /// The ticket.
@@ -177,6 +187,13 @@ pub enum Event {
         /// The ticket.
         ticket: TicketId,
     },
+    /// Files of an ended ticket were freed.
+    FilesForgotten {
+        /// The ticket.
+        ticket: TicketId,
+        /// Which.
+        files: TicketFiles,
+    },
     /// A link was moved.
     LinkMoved(LinkMove),
     /// A repository of the PPA pool was added, or stands elsewhere now.
@@ -193,7 +210,7 @@ impl Event {
     #[must_use]
     pub fn ticket(&self) -> Option<TicketId> {
         match self {
-            Self::TicketCreated(ticket) => Some(ticket.id),
+            Self::TicketCreated(ticket) | Self::TicketImported(ticket) => Some(ticket.id),
             Self::JobAdded(job) => Some(job.ticket),
             Self::TicketEdited { ticket, .. }
             | Self::TicketQueued { ticket, .. }
@@ -205,10 +222,12 @@ impl Event {
             | Self::AttemptInterrupted { ticket, .. }
             | Self::TestbedKept { ticket, .. }
             | Self::TestbedForgotten { ticket, .. }
+            | Self::FilesForgotten { ticket, .. }
             | Self::TicketRemoved { ticket }
             | Self::JobSkipped { ticket, .. }
             | Self::JobCancelled { ticket, .. }
             | Self::TestRecorded { ticket, .. }
+            | Self::FindingRecorded { ticket, .. }
             | Self::ArtifactStored { ticket, .. }
             | Self::LockRecorded { ticket, .. }
             | Self::WarningRaised { ticket, .. }

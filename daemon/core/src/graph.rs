@@ -1,11 +1,11 @@
 //! A new ticket's jobs and what each of them needs. In the order in which they run when one runs at a time.
 
-use crate::command::NewTicket;
+use crate::command::{NewTicket, Preparation};
 use crate::ids::{JobId, TicketId};
 use crate::job::{Job, JobKind, JobState};
 use crate::ticket::Subticket;
 
-/// The jobs of a ticket: base image, then for each source its source package and its build, then the image, then the
+/// The jobs of a ticket: its preparation, then for each source its source package and its build, then the image, then the
 /// tests of each source. `last` is the last job's number that was handed out.
 pub(crate) fn jobs(ticket: TicketId, new: &NewTicket, subtickets: &[Subticket], last: JobId) -> Vec<Job> {
     let mut jobs: Vec<Job> = Vec::new();
@@ -25,11 +25,11 @@ pub(crate) fn jobs(ticket: TicketId, new: &NewTicket, subtickets: &[Subticket], 
         });
         id
     };
-    let base: Vec<JobId> = new
-        .base_image
-        .then(|| add(JobKind::BaseImage, None, vec![]))
-        .into_iter()
-        .collect();
+    let preparation = new.preparation.map(|preparation| match preparation {
+        Preparation::BaseImage => JobKind::BaseImage,
+        Preparation::Snapshot => JobKind::Snapshot,
+    });
+    let base: Vec<JobId> = preparation.map(|kind| add(kind, None, vec![])).into_iter().collect();
     let mut builds: Vec<JobId> = Vec::new();
     for (source, subticket) in new.subtickets.iter().zip(subtickets) {
         let mut needs = if source.needs_source_package {

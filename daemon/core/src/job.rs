@@ -12,6 +12,8 @@ use crate::ticket::WorkflowStep;
 /// What a job does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum JobKind {
+    /// Takes a snapshot of the series' archive.
+    Snapshot,
     /// Makes the series' base images where they are missing.
     BaseImage,
     /// Makes a source package of a folder.
@@ -29,7 +31,7 @@ impl JobKind {
     #[must_use]
     pub fn step(self) -> WorkflowStep {
         match self {
-            Self::BaseImage | Self::Source | Self::Build => WorkflowStep::PackageBuilding,
+            Self::Snapshot | Self::BaseImage | Self::Source | Self::Build => WorkflowStep::PackageBuilding,
             Self::Image => WorkflowStep::ImageBuilding,
             Self::Test => WorkflowStep::ImageTesting,
         }
@@ -39,6 +41,7 @@ impl JobKind {
     #[must_use]
     pub fn key(self) -> &'static str {
         match self {
+            Self::Snapshot => "snapshot",
             Self::BaseImage => "base_image",
             Self::Source => "source",
             Self::Build => "build",

@@ -4,31 +4,41 @@
 //! [`schedule::next`] says which job's turn it is. All of it is pure: no I/O, no clock, no serialization. Who stores
 //! events, runs jobs and answers clients lives elsewhere and imports this crate; it imports nobody.
 
+mod agreement;
 mod command;
 mod decide;
 mod estimate;
 mod event;
 mod exit;
+mod finding;
 mod graph;
 mod ids;
 mod image;
+mod import;
 mod job;
 pub mod pool;
 pub mod promotion;
 mod result;
 pub mod schedule;
+mod sources;
 mod state;
 mod text;
 mod ticket;
 
-pub use command::{Command, Edit, NewSubticket, NewTicket, Refusal, Report};
+pub use agreement::{Agreement, Difference, End, JobLabel, Run, What, compare};
+pub use command::{Command, Edit, NewSubticket, NewTicket, Preparation, Refusal, Report};
 pub use decide::decide;
 pub use estimate::estimate;
 pub use event::Event;
 pub use exit::ExitCode;
+pub use finding::{Finding, FindingKind, FindingRecord, GuestProcess, NetworkFinding, NetworkProtocol};
 pub use ids::{Attempt, ImageId, JobId, LogName, Moment, Sequence, Series, Sha256, Sha256Error, SubticketId, TicketId};
 pub use image::{ImageKind, ImageRecord};
+pub use import::{ImportedTicket, Origin};
 pub use job::{AttemptRecord, Ending, FirstError, Job, JobKind, JobState, Rerun};
 pub use result::{Artifact, ArtifactRecord, LockEntry, Outcome, TestRecord, TestResult, TestStatus};
+pub use sources::{AptSuite, PackageSources, PinnedSnapshot, Pocket, PocketUse, PpaUse, UnknownPocket};
 pub use state::{Numbers, State};
-pub use ticket::{KeepFailed, Options, Priority, Signature, Subticket, Ticket, TicketEnd, TicketStatus, WorkflowStep};
+pub use ticket::{
+    KeepFailed, Options, Priority, Signature, Subticket, Ticket, TicketEnd, TicketFiles, TicketStatus, WorkflowStep,
+};

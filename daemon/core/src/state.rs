@@ -75,7 +75,10 @@ impl State {
     /// The same with these repositories in the PPA pool.
     #[must_use]
     pub fn with_pool(mut self, pool: Vec<PoolRepository>) -> Self {
-        self.pool = pool.into_iter().map(|repository| (repository.number, repository)).collect();
+        self.pool = pool
+            .into_iter()
+            .map(|repository| (repository.number, repository))
+            .collect();
         self
     }
 
@@ -222,7 +225,7 @@ impl State {
 
     /// Takes note of what has happened.
     pub fn apply(&mut self, event: &Event) {
-        if let Event::TicketCreated(ticket) = event {
+        if let Event::TicketCreated(ticket) | Event::TicketImported(ticket) = event {
             return self.insert((**ticket).clone());
         }
         match event {
@@ -264,7 +267,7 @@ impl Ticket {
     /// Takes note of what has happened to it.
     pub(crate) fn apply(&mut self, event: &Event) {
         match event {
-            Event::TicketCreated(ticket) => *self = (**ticket).clone(),
+            Event::TicketCreated(ticket) | Event::TicketImported(ticket) => *self = (**ticket).clone(),
             Event::TicketEdited { edit, .. } => {
                 let edit = edit.clone();
                 self.title = edit.title.unwrap_or_else(|| std::mem::take(&mut self.title));
@@ -298,6 +301,7 @@ impl Ticket {
             Event::JobStarted { job, .. } => {
                 // What earlier attempts have left is kept with them, and counts no more.
                 self.tests.retain(|test| test.job != *job);
+                self.findings.retain(|finding| finding.job != *job);
                 self.artifacts.retain(|artifact| artifact.job != *job);
                 self.apply_to_job(*job, event);
             }
@@ -313,6 +317,10 @@ impl Ticket {
                 let place = self.tests.partition_point(|other| other.job <= test.job);
                 self.tests.insert(place, test.clone());
             }
+            Event::FindingRecorded { finding, .. } => {
+                let place = self.findings.partition_point(|other| other.job <= finding.job);
+                self.findings.insert(place, (**finding).clone());
+            }
             Event::ArtifactStored { artifact, .. } => {
                 self.artifacts
                     .retain(|other| other.job != artifact.job || other.artifact.name != artifact.artifact.name);
@@ -325,6 +333,9 @@ impl Ticket {
             | Event::ImageRemoved { .. }
             | Event::TicketRemoved { .. } => {}
             Event::WarningRaised { text, .. } => self.warnings.push(text.clone()),
+            Event::FilesForgotten { files, .. } => {
+                self.gone.insert(*files);
+            }
             Event::ImageAdded { image, .. } => {
                 if image.kind == ImageKind::Ticket {
                     self.image = Some(image.id.clone());

@@ -1,12 +1,16 @@
 //! A ticket: one change, its subtickets and jobs, and where it stands in the workflow. Plain data.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::exit::ExitCode;
+use crate::finding::FindingRecord;
 use crate::ids::{ImageId, JobId, Moment, Series, SubticketId, TicketId};
+use crate::import::Origin;
 use crate::job::Job;
 use crate::result::{ArtifactRecord, Outcome, TestRecord};
+use crate::sources::PackageSources;
 
 /// Where a ticket stands; the numbers are the Ubuntu CI Engine's. In order: a ticket never goes back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -121,6 +125,8 @@ pub struct Options {
     pub add_packages: Vec<String>,
     /// Packages that are removed from the image.
     pub remove_packages: Vec<String>,
+    /// Where packages come from beside the ticket's own.
+    pub sources: PackageSources,
     /// Refuse to fetch anything from the network.
     pub offline: bool,
     /// After how long one test is ended, where the owner said so.
@@ -146,6 +152,15 @@ pub struct TicketEnd {
     pub reason: Option<String>,
     /// When.
     pub at: Moment,
+}
+
+/// Files of an ended ticket that can be had again by checking once more, and go when the disk's budget wants their room.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum TicketFiles {
+    /// What its builds have made, and its repository.
+    Artifacts,
+    /// Its sources as they were submitted, and unpacked.
+    Sources,
 }
 
 /// A ticket with all that belongs to it, locks excepted.
@@ -187,12 +202,18 @@ pub struct Ticket {
     pub jobs: Vec<Job>,
     /// The results of its jobs' newest attempts, in the order of jobs, then as they were reported.
     pub tests: Vec<TestRecord>,
+    /// What its jobs' newest attempts have revealed besides their outcomes, in the order of jobs, then as it was reported.
+    pub findings: Vec<FindingRecord>,
     /// What its jobs' newest attempts have made.
     pub artifacts: Vec<ArtifactRecord>,
+    /// Which of its files were freed.
+    pub gone: BTreeSet<TicketFiles>,
     /// The image that its tests run on.
     pub image: Option<ImageId>,
     /// Warnings for the owner.
     pub warnings: Vec<String>,
+    /// The machine that it was run on, where that is another one.
+    pub origin: Option<Origin>,
 }
 
 impl Ticket {

@@ -85,7 +85,7 @@ fn commands(state: &State, act: Act) -> Vec<Command> {
                 series: Series("s".into()),
                 options: Options::default(),
                 subtickets,
-                base_image: base,
+                preparation: base.then_some(Preparation::BaseImage),
                 wait,
                 warnings: vec![],
             }))]

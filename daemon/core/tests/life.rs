@@ -27,7 +27,7 @@ fn graph(ticket: &Ticket) -> Vec<(u64, &'static str, Option<&str>, Vec<u64>)> {
 fn a_ticket_of_two_sources_has_these_jobs() {
     let mut house = House::new();
     let new = NewTicket {
-        base_image: true,
+        preparation: Some(Preparation::BaseImage),
         ..ticket(vec![source("lib", true, &[]), source("app", false, &[0])])
     };
     let id = house.create(new);
@@ -180,7 +180,7 @@ fn what_is_built_against_a_failed_build_is_skipped_and_the_rest_goes_on() {
 fn base_images_alone_make_a_ticket() {
     let mut house = House::new();
     let id = house.create(NewTicket {
-        base_image: true,
+        preparation: Some(Preparation::BaseImage),
         ..ticket(vec![])
     });
     assert_eq!(house.run(&BTreeMap::new()), [1]);

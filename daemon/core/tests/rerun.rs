@@ -185,8 +185,29 @@ fn which_test_is_meant() {
         let source = found.map(|job| house.state.job(job).unwrap().source.clone().unwrap());
         assert_eq!(source.as_deref(), expected.as_ref().copied(), "{id} {test:?}");
     }
+    let sources = Command::ForgetFiles {
+        ticket: two,
+        files: TicketFiles::Sources,
+    };
+    assert_eq!(
+        house.send(sources),
+        Err(Refusal::Active(two)),
+        "a rerun of it is to run"
+    );
     house.send(Command::ForgetImage { id: image(one).id }).unwrap();
     assert_eq!(house.rerun(one, "smoke", false), Err(Refusal::NoImage(one)));
+}
+
+#[test]
+fn a_rerun_needs_the_sources() {
+    let mut house = House::new();
+    let freed = house.create(ticket(vec![source("a", false, &[])]));
+    house.run_with_image(freed);
+    // It can be told twice.
+    for files in [TicketFiles::Artifacts, TicketFiles::Sources, TicketFiles::Sources] {
+        house.send(Command::ForgetFiles { ticket: freed, files }).unwrap();
+    }
+    assert_eq!(house.rerun(freed, "a", false), Err(Refusal::NoSources(freed)));
 }
 
 #[test]

@@ -74,14 +74,19 @@ pub enum Attachment {
     Stderr,
     /// Why it did not pass.
     Reason,
+    /// What it tried to reach, and was refused. A test that has this attachment has the tag `findings`, too.
+    Findings,
 }
 
 impl Attachment {
+    const ALL: [Self; 4] = [Self::Stdout, Self::Stderr, Self::Reason, Self::Findings];
+
     fn name(self) -> &'static str {
         match self {
             Self::Stdout => "stdout",
             Self::Stderr => "stderr",
             Self::Reason => "reason",
+            Self::Findings => "findings",
         }
     }
 }
@@ -110,7 +115,7 @@ impl<W: Write> StreamWriter<W> {
     /// # Errors
     /// See [`WriteError`]; so for all methods.
     pub fn exists(&mut self, id: &TestId, at: Timestamp) -> Result<(), WriteError> {
-        self.status(id, Status::Enumeration, None, at)
+        self.status(id, Status::Enumeration, &[], at)
     }
 
     /// A test that runs now.
@@ -118,7 +123,7 @@ impl<W: Write> StreamWriter<W> {
     /// # Errors
     /// See [`WriteError`].
     pub fn in_progress(&mut self, id: &TestId, at: Timestamp) -> Result<(), WriteError> {
-        self.status(id, Status::InProgress, None, at)
+        self.status(id, Status::InProgress, &[], at)
     }
 
     /// More of a test's attachment. The bytes are taken for UTF-8; what is not becomes U+FFFD, because readers stop at
@@ -146,6 +151,7 @@ impl<W: Write> StreamWriter<W> {
                 .unwrap_or_default();
             self.attach(id, Attachment::Reason, format!("{reason}{detail}").as_bytes(), at)?;
         }
+        let has_findings = self.open.contains_key(&(id.clone(), Attachment::Findings));
         self.close(id, at)?;
         let (status, tag) = match result.status {
             TestStatus::Pass => (Status::Success, None),
@@ -154,7 +160,8 @@ impl<W: Write> StreamWriter<W> {
             TestStatus::Flaky => (Status::ExpectedFailure, Some("flaky")),
             TestStatus::Skip => (Status::Skipped, None),
         };
-        self.status(id, status, tag, at)
+        let tags: Vec<&str> = tag.into_iter().chain(has_findings.then_some("findings")).collect();
+        self.status(id, status, &tags, at)
     }
 
     /// A testbed that broke: a failure of something that is no test.
@@ -176,7 +183,7 @@ impl<W: Write> StreamWriter<W> {
     }
 
     fn close(&mut self, id: &TestId, at: Timestamp) -> Result<(), WriteError> {
-        for file in [Attachment::Stdout, Attachment::Stderr, Attachment::Reason] {
+        for file in Attachment::ALL {
             let Some(pieces) = self.open.remove(&(id.clone(), file)) else {
                 continue;
             };
@@ -218,9 +225,9 @@ impl<W: Write> StreamWriter<W> {
         Ok(())
     }
 
-    fn status(&mut self, id: &TestId, status: Status, tag: Option<&str>, at: Timestamp) -> Result<(), WriteError> {
+    fn status(&mut self, id: &TestId, status: Status, tags: &[&str], at: Timestamp) -> Result<(), WriteError> {
         let mut event = self.event(id, status, at)?;
-        event.tags = tag.map(|tag| vec![tag.to_owned()]);
+        event.tags = (!tags.is_empty()).then(|| tags.iter().map(|tag| (*tag).to_owned()).collect());
         event.runnable = true;
         self.write(&event)
     }
@@ -329,6 +336,38 @@ mod tests {
             assert_eq!(events[0].file.mime_type.as_deref(), Some(TEXT));
             assert!(events[1].file.eof);
         }
+    }
+
+    #[test]
+    fn findings_are_an_attachment_and_a_tag() {
+        let at = Timestamp::from_second(1_700_000_000).unwrap();
+        let mut stream = writer();
+        let id = TestId::new("s", "a");
+        for line in ["tried one\n", "tried two\n"] {
+            stream.attach(&id, Attachment::Findings, line.as_bytes(), at).unwrap();
+        }
+        let passed = |status| TestResult {
+            status,
+            reason: None,
+            ..TestResult::no_tests()
+        };
+        stream.result(&id, &passed(TestStatus::PassSuperficial), at).unwrap();
+        let other = TestId::new("s", "b");
+        stream.result(&other, &passed(TestStatus::Pass), at).unwrap();
+        let events = events(&stream.into_inner());
+        let text: Vec<u8> = events
+            .iter()
+            .filter_map(|event| event.file.file.clone())
+            .filter(|(name, _)| name == "findings")
+            .flat_map(|(_, content)| content)
+            .collect();
+        assert_eq!(text, b"tried one\ntried two\n");
+        let tags: Vec<_> = events
+            .iter()
+            .filter(|event| event.status == Status::Success)
+            .map(|event| event.tags.clone().unwrap_or_default())
+            .collect();
+        assert_eq!(tags, [vec!["superficial".to_owned(), "findings".to_owned()], vec![]]);
     }
 
     #[test]

@@ -78,6 +78,10 @@ fn stream() -> Vec<u8> {
         writer
             .attach(&id, Attachment::Stdout, "ü".repeat(40_000).as_bytes(), now())
             .unwrap();
+        if test.name == "smoke" {
+            let refused = b"network attempt refused: tcp to 192.0.2.1:80\n";
+            writer.attach(&id, Attachment::Findings, refused, now()).unwrap();
+        }
         writer.result(&id, test, now()).unwrap();
     }
     writer.testbed_broken("the guest is gone", now()).unwrap();
@@ -97,7 +101,7 @@ fn statistics_agree() {
         ("Passed tests", "3"),
         ("Failed tests", "2"),
         ("Skipped tests", "1"),
-        ("Seen tags", "flaky, superficial"),
+        ("Seen tags", "findings, flaky, superficial"),
     ];
     assert_eq!(numbers, BTreeMap::from(expected), "{stderr}");
 }
@@ -137,6 +141,7 @@ fn version_1_has_the_same_results() {
     for text in [
         "half a char: ö and no char: \u{fffd}",
         "tags: flaky",
+        "network attempt refused: tcp to 192.0.2.1:80",
         "oh nö",
         "the guest is gone",
     ] {
@@ -174,9 +179,10 @@ subunit.ByteStreamToStreamResult(sys.stdin.buffer, non_subunit_name='broken').ru
     for expected in [
         format!(r#"["dsc0t-build", "exists", [], true, null, null, false, {route}, 5000]"#),
         format!(r#"["dsc0t-build", "inprogress", [], true, null, null, false, {route}, 5000]"#),
-        format!(r#"["dsc0t-smoke", "success", ["superficial"], true, null, null, false, {route}, 5000]"#),
+        format!(r#"["dsc0t-smoke", "success", ["findings", "superficial"], true, null, null, false, {route}, 5000]"#),
         format!(r#"["dsc0t-slow", "xfail", ["flaky"], true, null, null, false, {route}, 5000]"#),
         format!(r#"["dsc0t-units", null, [], false, "reason", "text/plain;charset=utf8", false, {route}, 5000]"#),
+        format!(r#"["dsc0t-smoke", null, [], false, "findings", "text/plain;charset=utf8", false, {route}, 5000]"#),
         format!(r#"["dsc0t-units", null, [], false, "stdout", null, true, {route}, 5000]"#),
         format!(r#"["testbed", "fail", [], false, null, null, false, {route}, 5000]"#),
     ] {

@@ -12,6 +12,8 @@ pub(crate) fn options(request: &wire::method::TicketCreate) -> core::Options {
     core::Options {
         add_packages: request.add_packages.clone(),
         remove_packages: request.remove_packages.clone(),
+        // Resolved by whoever knows the archive.
+        sources: core::PackageSources::default(),
         offline: request.offline,
         test_timeout: request.test_timeout_s.map(seconds),
         build_timeout: request.build_timeout_s.map(seconds),
@@ -41,6 +43,7 @@ pub(crate) fn refusal(refusal: &core::Refusal) -> RpcError {
         | Refusal::Active(_)
         | Refusal::Kept(_)
         | Refusal::NoImage(_)
+        | Refusal::NoSources(_)
         | Refusal::NotKept(..)
         | Refusal::NotWaiting(..)
         | Refusal::NotReady(..)
@@ -53,6 +56,7 @@ pub(crate) fn refusal(refusal: &core::Refusal) -> RpcError {
     match refusal {
         Refusal::Active(ticket) => error.with_hint(format!("`preflight ticket cancel {ticket}` ends it")),
         Refusal::Kept(ticket) => error.with_hint(format!("`preflight ticket unkeep {ticket}` gives it free")),
+        Refusal::NoSources(_) => error.with_hint("check them again: a rerun runs in their tree"),
         Refusal::NoImage(_) => error.with_hint("check the sources again: the image is made after their builds"),
         Refusal::NoTest(ticket, _) => error.with_hint(format!("`preflight ticket show {ticket}` names its tests")),
         Refusal::Ambiguous { test, sources, .. } => {

@@ -144,7 +144,7 @@ mod tests {
             series: Series(series.into()),
             options: Options::default(),
             subtickets: vec![source],
-            base_image: false,
+            preparation: None,
             wait: false,
             warnings: vec![],
         };

@@ -6,7 +6,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use preflight_core::{Command, ImageKind};
+use preflight_core::{Command, ImageKind, TicketFiles};
 use preflight_protocol::disk::DiskKind;
 use preflight_protocol::endpoint::Folders;
 use preflight_testbed::template::TemplateStore;
@@ -193,6 +193,7 @@ impl Remover {
                 Subject::Kept(ticket, job, attempt) if outlook.kept.contains_key(&(ticket, job, attempt)) => {
                     Some(Command::ForgetKept { job, attempt })
                 }
+                Subject::Ticket(ticket) => files_of(item.id.kind).map(|files| Command::ForgetFiles { ticket, files }),
                 _ => None,
             };
             Ok(Aside { moved, tell })
@@ -228,6 +229,18 @@ impl Remover {
                     gone.push(Command::ForgetKept { job, attempt });
                 }
             }
+            for ticket in view.state.tickets().filter(|ticket| !ticket.is_active()) {
+                let folder = tickets.join(ticket.id.to_string());
+                for (files, name, has_some) in [
+                    (TicketFiles::Artifacts, "artifacts", !ticket.artifacts.is_empty()),
+                    (TicketFiles::Sources, "sources", !ticket.subtickets.is_empty()),
+                ] {
+                    if has_some && !ticket.gone.contains(&files) && !folder.join(name).exists() {
+                        let ticket = ticket.id;
+                        gone.push(Command::ForgetFiles { ticket, files });
+                    }
+                }
+            }
             gone
         });
         for command in gone.await? {
@@ -237,6 +250,15 @@ impl Remover {
             }
         }
         Ok(())
+    }
+}
+
+/// Which of a ticket's files they are, for those that the state tells of.
+fn files_of(kind: DiskKind) -> Option<TicketFiles> {
+    match kind {
+        DiskKind::Artifacts => Some(TicketFiles::Artifacts),
+        DiskKind::StagedSources => Some(TicketFiles::Sources),
+        _ => None,
     }
 }
 

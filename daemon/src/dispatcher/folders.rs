@@ -73,7 +73,7 @@ impl Dispatcher {
         Ok(id)
     }
 
-    fn make_folder(&self, id: TicketId, staging: Option<Staging>) -> io::Result<()> {
+    pub(super) fn make_folder(&self, id: TicketId, staging: Option<Staging>) -> io::Result<()> {
         let folder = self.tickets.ticket(id);
         if let Some(staging) = staging {
             staging.adopt(folder.root())?;

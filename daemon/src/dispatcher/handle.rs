@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use preflight_core::{Attempt, Command, JobId, NewTicket, Sequence, State, TicketId};
+use preflight_core::{Attempt, Command, ImportedTicket, JobId, NewTicket, Sequence, State, TicketId};
 use preflight_protocol::error::{ErrorCode, RpcError};
 use preflight_protocol::method::Snapshot;
 use preflight_store::Store;
@@ -49,6 +49,11 @@ pub(super) enum Input {
     Create {
         new: Box<NewTicket>,
         staging: Option<Staging>,
+        answer: oneshot::Sender<Result<TicketId, RpcError>>,
+    },
+    Import {
+        imported: Box<ImportedTicket>,
+        staging: Staging,
         answer: oneshot::Sender<Result<TicketId, RpcError>>,
     },
     Rerun {
@@ -126,6 +131,19 @@ impl Handle {
     pub async fn create(&self, new: NewTicket, staging: Option<Staging>) -> Result<TicketId, RpcError> {
         self.ask(|answer| Input::Create {
             new: Box::new(new),
+            staging,
+            answer,
+        })
+        .await?
+    }
+
+    /// Takes over a ticket from another machine, with its files, which get their names of here.
+    ///
+    /// # Errors
+    /// Why it was refused, or that the daemon is stopping; what was staged is gone then.
+    pub async fn import(&self, imported: ImportedTicket, staging: Staging) -> Result<TicketId, RpcError> {
+        self.ask(|answer| Input::Import {
+            imported: Box::new(imported),
             staging,
             answer,
         })

@@ -6,12 +6,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use preflight_archive::{Lock, Progress, Session};
-use preflight_core::{FirstError, LockEntry, LogName, Sha256, Subticket};
+use preflight_core::{Finding, FirstError, LockEntry, LogName, Sha256, Subticket};
 use preflight_testbed::template::Template;
 use preflight_testbed::{MachineId, Priority};
 use tokio_util::task::TaskTracker;
 
 use super::failure::StepFailure;
+use super::findings::FindingBook;
 use super::log::JobLog;
 use super::machine::Launched;
 use super::pulse::Pulse;
@@ -32,6 +33,7 @@ pub struct JobContext {
     pub(super) leases: Leases,
     pub(super) pulse: Pulse,
     lock: Arc<Mutex<Lock>>,
+    pub(super) findings: FindingBook,
     has_kept: Arc<AtomicBool>,
     others: usize,
     /// Testbeds that are taken down while the job goes on.
@@ -51,6 +53,7 @@ impl JobContext {
             leases: Leases::default(),
             pulse,
             lock: Arc::default(),
+            findings: FindingBook::default(),
             has_kept: Arc::default(),
             others: 0,
             releasing: TaskTracker::new(),
@@ -58,7 +61,7 @@ impl JobContext {
     }
 
     /// The same attempt with another log: a part of the job whose lines must not mix with those of parts beside it. What it
-    /// leases and fetches is the attempt's.
+    /// leases and fetches is the attempt's; what is found in it is its own, and told by lines of its own log.
     #[must_use]
     pub fn with_log(&self, log: JobLog) -> Self {
         Self {
@@ -69,6 +72,7 @@ impl JobContext {
             leases: self.leases.clone(),
             pulse: self.pulse.clone(),
             lock: Arc::clone(&self.lock),
+            findings: FindingBook::default(),
             has_kept: Arc::clone(&self.has_kept),
             others: self.others,
             releasing: self.releasing.clone(),
@@ -102,6 +106,18 @@ impl JobContext {
         });
     }
 
+    /// As [`JobContext::phase`], for tasks of others that tell how far they are.
+    pub fn teller(&self) -> impl Fn(String, Option<f32>) + Send + Sync + 'static {
+        let reports = self.reports.clone();
+        move |phase, fraction| {
+            reports.send(JobReport::Progress {
+                phase,
+                fraction,
+                estimate: None,
+            });
+        }
+    }
+
     /// Leases a testbed for this job: a clone where the host can make one, else a machine that boots.
     ///
     /// # Errors
@@ -113,6 +129,7 @@ impl JobContext {
             label: &self.label(),
             priority: self.priority(),
             pulse: Some(&self.pulse),
+            findings: Some(&self.findings),
         };
         Testbed::lease(&self.workshop, spec, &self.log, &self.leases).await
     }
@@ -178,12 +195,8 @@ impl JobContext {
                 });
             }
         };
-        self.workshop.session(
-            &image.base,
-            self.order.ticket.options.offline,
-            repository,
-            Arc::new(progress),
-        )
+        self.workshop
+            .session(&image.base, &self.order.ticket.options, repository, Arc::new(progress))
     }
 
     /// Adds what a session has fetched to the job's lock, and reports the lock. The ticket's own repository is left out:
@@ -211,6 +224,19 @@ impl JobContext {
     #[must_use]
     pub fn fetched(&self) -> Lock {
         self.lock.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// What its testbeds have tried to reach, and were refused.
+    #[must_use]
+    pub fn findings(&self) -> &FindingBook {
+        &self.findings
+    }
+
+    /// Reports what was found.
+    pub(crate) fn report_findings(&self, findings: Vec<Finding>) {
+        for finding in findings {
+            self.report(JobReport::Finding(Box::new(finding)));
+        }
     }
 
     /// The subticket that this job works on.

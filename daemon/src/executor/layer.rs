@@ -32,6 +32,14 @@ pub struct LayerSpec {
     pub contents: Vec<String>,
 }
 
+/// What is done before, as a layer of its own that others share.
+pub struct Before<'a> {
+    /// The layer.
+    pub layer: LayerSpec,
+    /// What makes it.
+    pub preparation: &'a dyn Prepare<Error = StepFailure>,
+}
+
 /// A testbed in which what was asked for has been done.
 pub struct Prepared {
     /// The testbed.
@@ -40,15 +48,27 @@ pub struct Prepared {
     pub layer: Option<Arc<Template>>,
 }
 
+/// What became of a layer.
+enum Laid {
+    /// It is there.
+    Here(Arc<Template>),
+    /// What is below it does not serve any more: there is another way to begin.
+    Again,
+    /// It cannot be kept.
+    Nowhere,
+}
+
 impl JobContext {
-    /// Leases a testbed in which a preparation has been made: a clone of the layer that it left, or, the first time, one in
-    /// which it is done now. The job's lock names what was fetched for it in either case.
+    /// Leases a testbed in which a preparation has been made, and another one before it where there is one: a clone of the
+    /// layer that it left, or, the first time, one in which it is done now. The job's lock names what was fetched for all that
+    /// in either case.
     ///
     /// # Errors
     /// Those of the preparation, and of leasing a testbed.
     pub async fn prepared<P: Prepare>(
         &self,
         image: &BootImage,
+        before: Option<Before<'_>>,
         layer: LayerSpec,
         session: Session,
         preparation: &P,
@@ -61,68 +81,92 @@ impl JobContext {
             label: &label,
             priority: self.priority(),
             pulse: Some(&self.pulse),
+            findings: Some(&self.findings),
         };
-        while let Some(below) = templates
+        while let Some(mut below) = templates
             .of_image(&self.workshop, image, &self.log, &self.leases)
             .await?
         {
-            let identity = self.identity(&below, image, &layer);
-            let id = identity.id();
-            // Who comes while it is made waits, and then takes what was made.
-            let making = templates.lock(&id).await;
-            if let Some(found) = templates.find(&id).await
-                && let Some(lock) = lock_of(&found)
-            {
-                drop(making);
-                let cloned = Testbed::clone_of(&self.workshop, &found, None, &spec, &self.log, &self.leases).await?;
-                let Some(testbed) = cloned else { continue };
-                self.lock_also(lock);
-                self.make_ahead(&found, image);
-                return Ok(Prepared {
-                    testbed,
-                    layer: Some(found),
-                });
-            }
-            let (draft, _room) = match templates.draft(&self.workshop).await {
-                Ok(made) => made,
-                Err(why) => {
-                    self.log.say(&format!("preflight: no layer is kept: {why}"));
-                    break;
+            if let Some(before) = &before {
+                match self.lay(&below, &before.layer, before.preparation, &spec).await? {
+                    Laid::Here(template) => below = template,
+                    Laid::Again => continue,
+                    Laid::Nowhere => break,
                 }
+            }
+            let template = match self.lay(&below, &layer, preparation, &spec).await? {
+                Laid::Here(template) => template,
+                Laid::Again => continue,
+                Laid::Nowhere => break,
             };
-            let cloned =
-                Testbed::clone_of(&self.workshop, &below, Some(&draft), &spec, &self.log, &self.leases).await?;
+            let cloned = Testbed::clone_of(&self.workshop, &template, None, &spec, &self.log, &self.leases).await?;
             let Some(testbed) = cloned else { continue };
-            let machine = testbed.machine().clone();
-            if let Err(error) = preparation.prepare(&testbed).await {
-                testbed.release(self);
-                return Err(error);
-            }
-            let title = layer.title.clone();
-            let notes = notes_of(&session);
-            let frozen = templates.freeze(testbed, draft, identity, title, notes).await;
-            // Frozen, it has ended; what is left of it is a folder.
-            self.release_remains(&machine);
-            match frozen {
-                Ok(template) => {
-                    drop(making);
-                    self.lock_also(session.lock());
-                    let cloned =
-                        Testbed::clone_of(&self.workshop, &template, None, &spec, &self.log, &self.leases).await?;
-                    let Some(testbed) = cloned else { continue };
-                    self.make_ahead(&template, image);
-                    return Ok(Prepared {
-                        testbed,
-                        layer: Some(template),
-                    });
-                }
-                Err(failure) => templates.note_broken_freeze(&below, &failure.to_string(), &self.log),
-            }
+            self.make_ahead(&template, image);
+            return Ok(Prepared {
+                testbed,
+                layer: Some(template),
+            });
         }
         let testbed = Testbed::lease(&self.workshop, spec, &self.log, &self.leases).await?;
+        if let Some(before) = &before {
+            before.preparation.prepare(&testbed).await?;
+        }
         preparation.prepare(&testbed).await?;
         self.lock_also(session.lock());
         Ok(Prepared { testbed, layer: None })
+    }
+
+    /// The layer on top of another one: found, or made in a clone of that.
+    async fn lay<P: Prepare + ?Sized>(
+        &self,
+        below: &Arc<Template>,
+        layer: &LayerSpec,
+        preparation: &P,
+        spec: &TestbedSpec<'_>,
+    ) -> Result<Laid, P::Error> {
+        let templates = &self.workshop.templates;
+        let identity = self.identity(below, spec.image, layer);
+        let id = identity.id();
+        // Who comes while it is made waits, and then takes what was made.
+        let _making = templates.lock(&id).await;
+        if let Some(found) = templates.find(&id).await
+            && let Some(lock) = lock_of(&found)
+        {
+            self.lock_also(lock);
+            return Ok(Laid::Here(found));
+        }
+        let (draft, _room) = match templates.draft(&self.workshop).await {
+            Ok(made) => made,
+            Err(why) => {
+                self.log.say(&format!("preflight: no layer is kept: {why}"));
+                return Ok(Laid::Nowhere);
+            }
+        };
+        let cloned = Testbed::clone_of(&self.workshop, below, Some(&draft), spec, &self.log, &self.leases).await?;
+        let Some(testbed) = cloned else {
+            return Ok(Laid::Again);
+        };
+        let machine = testbed.machine().clone();
+        if let Err(error) = preparation.prepare(&testbed).await {
+            testbed.release(self);
+            return Err(error);
+        }
+        let notes = notes_of(&spec.session);
+        let frozen = templates
+            .freeze(testbed, draft, identity, layer.title.clone(), notes)
+            .await;
+        // Frozen, it has ended; what is left of it is a folder.
+        self.release_remains(&machine);
+        match frozen {
+            Ok(template) => {
+                self.lock_also(spec.session.lock());
+                Ok(Laid::Here(template))
+            }
+            Err(failure) => {
+                templates.note_broken_freeze(below, &failure.to_string(), &self.log);
+                Ok(Laid::Again)
+            }
+        }
     }
 
     fn identity(&self, below: &Template, image: &BootImage, layer: &LayerSpec) -> TemplateIdentity {

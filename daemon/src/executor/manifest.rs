@@ -49,6 +49,7 @@ pub(crate) async fn manifest_of(workshop: &Arc<Workshop>, image: &BootImage) -> 
         label: "manifest",
         priority: Priority::Interactive,
         pulse: None,
+        findings: None,
     };
     let testbed = Testbed::lease(workshop, spec, &log, &leases).await?;
     let answer = ask(&testbed).await?;

@@ -89,6 +89,7 @@ async fn attempt(workshop: Arc<Workshop>, order: JobOrder, reports: Reports) {
         context.keep_lost().await;
     }
     context.clear().await;
+    context.report_findings(context.findings.take());
     let mut ending = match context.log.failure() {
         Some(error) => Ending::new(
             Outcome::TestbedBroken,
@@ -112,6 +113,7 @@ async fn attempt(workshop: Arc<Workshop>, order: JobOrder, reports: Reports) {
 
 async fn run(kind: JobKind, context: &JobContext) -> Ending {
     let done = match kind {
+        JobKind::Snapshot => pipeline::snapshot::run(context).await,
         JobKind::BaseImage => pipeline::base_image::run(context).await,
         JobKind::Source => pipeline::source::run(context).await,
         JobKind::Build => pipeline::build::run(context).await,

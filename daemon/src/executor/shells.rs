@@ -167,7 +167,7 @@ impl TestbedShells {
                 };
                 let launched = Launched::start(workshop, launch, &leases).await?;
                 let answering = Answering::of(workshop, launched, &log).await?;
-                Testbed::new(workshop, answering, session, &log, None)
+                Testbed::new(workshop, answering, session, &log, None, None)
             }
             None => {
                 let spec = TestbedSpec {
@@ -176,6 +176,7 @@ impl TestbedShells {
                     label,
                     priority: Priority::Interactive,
                     pulse: None,
+                    findings: None,
                 };
                 Testbed::lease(workshop, spec, &log, &leases).await?
             }

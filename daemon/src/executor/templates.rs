@@ -155,7 +155,7 @@ impl Templates {
             .session(SessionOptions::default())
             .map_err(|error| Missed::Boot(StepFailure::Testbed(error.to_string())))?;
         let answering = Answering::of(workshop, launched, log).await.map_err(Missed::Boot)?;
-        let testbed = Testbed::new(workshop, answering, nothing, log, None);
+        let testbed = Testbed::new(workshop, answering, nothing, log, None, None);
         let title = format!("template of {}", image.name());
         let machine = testbed.machine().clone();
         let frozen = self.freeze(testbed, draft, identity, title, Value::Null).await;

@@ -18,6 +18,7 @@ use super::answering::{Answering, END_KNOWN, silence};
 use super::attempts::{Attempts, SeenAttempt};
 use super::context::JobContext;
 use super::failure::StepFailure;
+use super::findings::{FindingBook, Subject};
 use super::log::JobLog;
 use super::machine::{Ground, Launch, Launched, Tasks, end_of, words_of_end};
 use super::pulse::{Beating, Pulse};
@@ -36,6 +37,8 @@ pub struct TestbedSpec<'a> {
     pub priority: Priority,
     /// Whose signs of life its guest's are.
     pub(super) pulse: Option<&'a Pulse>,
+    /// Who wants to know what it tries to reach.
+    pub(super) findings: Option<&'a FindingBook>,
 }
 
 /// A running testbed.
@@ -85,7 +88,8 @@ impl Testbed {
         let _turn = templates.boot_turn(workshop).await?;
         let launched = Launched::start(workshop, launch, leases).await?;
         let answering = Answering::of(workshop, launched, log).await?;
-        Ok(Self::new(workshop, answering, spec.session, log, spec.pulse))
+        let (pulse, findings) = (spec.pulse, spec.findings);
+        Ok(Self::new(workshop, answering, spec.session, log, pulse, findings))
     }
 
     /// Starts a clone of a template; one that is to be frozen again gets the files of `draft`. `None` where it does not
@@ -134,7 +138,9 @@ impl Testbed {
                     Answering::of(workshop, launched, log).await?
                 }
             };
-            Ok::<_, StepFailure>(Self::new(workshop, answering, spec.session.clone(), log, spec.pulse))
+            let session = spec.session.clone();
+            let (pulse, findings) = (spec.pulse, spec.findings);
+            Ok::<_, StepFailure>(Self::new(workshop, answering, session, log, pulse, findings))
         };
         let failure = match cloned.await {
             Ok(testbed) => {
@@ -160,6 +166,7 @@ impl Testbed {
         session: Session,
         log: &JobLog,
         pulse: Option<&Pulse>,
+        findings: Option<&FindingBook>,
     ) -> Self {
         let Answering {
             machine,
@@ -169,7 +176,12 @@ impl Testbed {
         } = answering;
         let beating = pulse.map(|pulse| pulse.follow(&guest));
         let mut tasks = Tasks::default();
-        let attempts = Attempts::new(guest.network_attempts(), log.clone());
+        let attempts = Attempts::new(
+            guest.network_attempts(),
+            session.clone(),
+            log.clone(),
+            findings.cloned(),
+        );
         let served = session.clone();
         tasks.spawn(async move {
             while let Some(connection) = tunnels.recv().await {
@@ -177,7 +189,7 @@ impl Testbed {
                 tokio::spawn(async move { session.serve(connection).await });
             }
         });
-        tasks.spawn(attempts.clone().watch(guest.network_attempts()));
+        tasks.spawn(attempts.watch(guest.network_attempts()));
         log.say(&format!(
             "preflight: testbed {} {} after {:.2} s ({})",
             machine.id,
@@ -353,13 +365,22 @@ impl Testbed {
         )))
     }
 
-    /// What the guest tried to reach first, from this line of the log on.
-    pub async fn network_attempt(&self, since: u64) -> Option<SeenAttempt> {
+    /// From here on, what it tries to reach is somebody else's doing.
+    pub fn attribute(&self, subject: Subject) {
+        self.attempts.attribute(subject);
+    }
+
+    /// Takes down what the guest has tried to reach so far.
+    pub async fn settle(&self) {
         // Attempts and a command's end come by two ports: an attempt that came before the end is here once its port has
-        // answered. What it answers does not matter.
-        let mut seed = [0; 32];
-        seed[..8].copy_from_slice(&since.to_le_bytes());
-        let _ = tokio::time::timeout(END_KNOWN, self.guest.seed_random(&seed)).await;
+        // answered. What it answers does not matter; nor does the seed, which is no more than a question.
+        let _ = tokio::time::timeout(END_KNOWN, self.guest.seed_random(&[0; 32])).await;
+        self.attempts.settle();
+    }
+
+    /// What the guest tried to reach first on the network, from this line of the log on. To be asked once it has settled.
+    #[must_use]
+    pub fn network_attempt(&self, since: u64) -> Option<SeenAttempt> {
         self.attempts.since(since)
     }
 

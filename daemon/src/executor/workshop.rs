@@ -8,8 +8,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use async_trait::async_trait;
-use preflight_archive::{Archive, Mirror, Network, ProgressCallback, Session, SessionOptions, SigningKey, TicketMount};
-use preflight_core::{Series, Ticket};
+use preflight_archive::{
+    Archive, ArchiveStateId, Mirror, Network, ProgressCallback, Session, SessionOptions, SigningKey, TicketMount,
+};
+use preflight_core::{Options, PinnedSnapshot, Series, Ticket};
 use preflight_store::{LogWriter, TicketFolder};
 use preflight_testbed::template::{TemplateId, TemplateStore};
 use preflight_testbed::{DiskFormat, Hypervisor, InstallationId, MachineId, MiB};
@@ -248,7 +250,7 @@ impl Workshop {
     }
 
     /// Waits until what an earlier daemon left is gone.
-    pub(super) async fn until_swept(&self) {
+    pub(crate) async fn until_swept(&self) {
         // It fails only when this value is gone, and nobody waits then.
         let _ = self.swept.subscribe().wait_for(|swept| *swept).await;
     }
@@ -348,49 +350,61 @@ impl Workshop {
     }
 
     /// A session with the archive for one testbed: what the image's own apt sources name, as it was when the image was
-    /// made, and the ticket's repository where there is one.
+    /// made, or what the options say in its place, and the ticket's repository where there is one.
     ///
     /// # Errors
     /// The archive's folder cannot be used.
     pub fn session(
         &self,
         image: &BaseImage,
-        offline: bool,
+        options: &Options,
         repository: Option<&Path>,
         progress: ProgressCallback,
     ) -> Result<Session, StepFailure> {
-        let network = if offline {
+        let pinned = options.sources.snapshot.as_ref();
+        let network = if options.offline {
             Network::Forbidden
         } else {
             self.settings.network
         };
-        let mut options = SessionOptions {
+        let mut allowed = SessionOptions {
             network,
-            mirrors: mirrors(
-                &image.metadata.sources,
-                &image.metadata.sources_list,
-                &self.keyrings(image),
-            ),
+            mirrors: match pinned {
+                Some(snapshot) => snapshot_mirrors(snapshot, &image.metadata.sources, &self.keyrings(image)),
+                None => mirrors(
+                    &image.metadata.sources,
+                    &image.metadata.sources_list,
+                    &self.keyrings(image),
+                ),
+            },
             progress: Some(progress),
-            state: super::image_state::read(image.folder(), &self.images),
+            state: match pinned {
+                Some(snapshot) => Some(ArchiveStateId::new(snapshot.state.0)),
+                None => super::image_state::read(image.folder(), &self.images),
+            },
             architecture: image.metadata.architecture.to_string(),
             ..SessionOptions::default()
         };
         if let Some(folder) = repository {
-            options.repositories.push(TicketMount {
+            allowed.repositories.push(TicketMount {
                 path: REPOSITORY.to_owned(),
                 folder: folder.to_owned(),
+                generation: None,
             });
         }
         self.archive
-            .session(options)
+            .session(allowed)
             .map_err(|error| StepFailure::Testbed(error.to_string()))
     }
 
     fn keyrings(&self, image: &BaseImage) -> Vec<PathBuf> {
-        let recipe = self.catalogue.find(image.metadata.recipe.as_str());
-        let all = recipe.map(|recipe| recipe.keyrings.clone()).unwrap_or_default();
-        all.into_iter().find(|file| file.is_file()).into_iter().collect()
+        self.keyring(image).into_iter().collect()
+    }
+
+    /// The file on this host that has the keys of an image's archive, where there is one.
+    pub(crate) fn keyring(&self, image: &BaseImage) -> Option<PathBuf> {
+        let recipe = self.catalogue.find(image.metadata.recipe.as_str()).ok()?;
+        recipe.keyrings.iter().find(|file| file.is_file()).cloned()
     }
 }
 
@@ -416,6 +430,22 @@ pub(crate) fn mirrors(sources: &[ArchiveSource], sources_list: &str, keyrings: &
     urls.sort_unstable();
     urls.dedup();
     urls.into_iter().map(|url| mirror(url.to_owned(), None)).collect()
+}
+
+/// The mirrors of a snapshot; each is fetched from where the image's own of the same URL is.
+fn snapshot_mirrors(snapshot: &PinnedSnapshot, sources: &[ArchiveSource], keyrings: &[PathBuf]) -> Vec<Mirror> {
+    let mut uris: Vec<&str> = snapshot.suites.iter().map(|suite| suite.uri.as_str()).collect();
+    uris.sort_unstable();
+    uris.dedup();
+    let mirror = |uri: &str| {
+        let own = sources.iter().find(|source| source.uri.as_str() == uri);
+        Mirror {
+            upstream: own.map(|source| source.origin.to_string()),
+            keyrings: keyrings.to_vec(),
+            ..Mirror::new(uri)
+        }
+    };
+    uris.into_iter().map(mirror).collect()
 }
 
 /// Where a ticket's repository is published.

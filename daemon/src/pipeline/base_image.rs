@@ -7,7 +7,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use preflight_archive::{Network, SessionOptions};
 use preflight_core::{Ending, ImageId, ImageKind, ImageRecord, Moment, Series};
 use preflight_store::LogStream;
-use preflight_vm_images::{BaseImage, BuildRequest, ReleaseDates, SourceSet, Variant, build, read_host_sources};
+use preflight_vm_images::{
+    BaseImage, BuildRequest, Recipe, ReleaseDates, SourceSet, Variant, build, read_host_sources,
+};
 
 use crate::executor::{JobContext, StepFailure, mirrors, remember_state};
 use crate::services::JobReport;
@@ -38,24 +40,12 @@ pub(crate) async fn run(context: &JobContext) -> Result<Ending, StepFailure> {
         return Ok(Ending::pass());
     }
 
-    let host = read_host_sources(HOST_APT.as_ref());
-    let configured = workshop
-        .settings
-        .mirrors
-        .get(recipe.name().as_str())
-        .cloned()
-        .unwrap_or_default();
-    let sources = SourceSet::resolve(&recipe, &configured, &host).map_err(|error| broken("no base image", &error))?;
+    let sources = sources(context, &recipe)?;
     context.log.say(&format!(
         "preflight: making {} from {:?}",
         recipe.name(),
         sources.choice
     ));
-    for suite in &sources.left_out {
-        context.report(JobReport::Warning(format!(
-            "no mirror is known for {suite}: the images do without it"
-        )));
-    }
 
     let network = if ticket.options.offline {
         Network::Forbidden
@@ -149,6 +139,21 @@ pub(crate) async fn run(context: &JobContext) -> Result<Ending, StepFailure> {
         host.accelerator, host.machine_type, host.qemu_version
     ));
     Ok(Ending::pass())
+}
+
+/// Where the packages of a recipe come from: the user's configuration, else the host's apt, says it.
+pub(super) fn sources(context: &JobContext, recipe: &Recipe) -> Result<SourceSet, StepFailure> {
+    let host = read_host_sources(HOST_APT.as_ref());
+    let configured = context.workshop.settings.mirrors.get(recipe.name().as_str());
+    let configured = configured.cloned().unwrap_or_default();
+    let sources = SourceSet::resolve(recipe, &configured, &host)
+        .map_err(|error| StepFailure::Testbed(format!("the archive of {}: {error}", recipe.name())))?;
+    for suite in &sources.left_out {
+        context.report(JobReport::Warning(format!(
+            "no mirror is known for {suite}: it is left out"
+        )));
+    }
+    Ok(sources)
 }
 
 /// Makes the tools' output part of the job's log.

@@ -5,16 +5,17 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use async_trait::async_trait;
-use preflight_archive::{ArchiveError, TicketRepository};
+use preflight_archive::{ArchiveError, Publication, TicketRepository};
 use preflight_core::{Artifact, Ending, Sha256, Ticket};
 use preflight_debian::{BinaryPackage, Keyring, PackageName, Sha256Digest, SignaturePolicy, SourcePackage};
 use preflight_guest::{Exec, ExitStatus};
 use preflight_report::findings;
 use preflight_vm_images::Variant;
 
+use super::artifacts::ClaimError;
 use super::results::{self, Part};
 use super::tree::{self, TREE, WORK};
-use super::{apt, stage};
+use super::{apt, artifacts, package_sources, stage};
 use crate::executor::{JobContext, LayerSpec, Prepare, Ran, Scene, StepFailure, Testbed, describe, repository};
 use crate::services::JobReport;
 
@@ -22,6 +23,8 @@ use crate::services::JobReport;
 const LARGEST_ARTIFACT: u64 = 8 << 30;
 /// The most files that a build may leave; the largest sources of the archive make some hundreds.
 const MOST_ARTIFACTS: usize = 2000;
+/// How a ticket's repository is laid out: another layout is another layer.
+const LAYOUT: &str = "a pool by digest";
 pub(crate) async fn run(context: &JobContext) -> Result<Ending, StepFailure> {
     let (workshop, ticket) = (&context.workshop, &context.order.ticket);
     let image = workshop.base(&ticket.series, Variant::Build)?;
@@ -41,7 +44,9 @@ pub(crate) async fn run(context: &JobContext) -> Result<Ending, StepFailure> {
         context,
         dsc: &dsc.dsc_path,
     };
-    let prepared = context.prepared(&image, layer, session, &preparation).await?;
+    let telling = package_sources::Telling::of(context, &image);
+    let before = telling.as_ref().map(package_sources::Telling::layer);
+    let prepared = context.prepared(&image, before, layer, session, &preparation).await?;
     let testbed = prepared.testbed;
     context.phase("unpacking the source", None);
     let below = prepared
@@ -96,6 +101,8 @@ pub(super) fn packages(ticket: &Ticket) -> Vec<String> {
         .map(|record| format!("{} {}", record.artifact.name, record.artifact.sha256))
         .collect();
     parts.sort();
+    // Layers hold apt's lists of the repository, and those say where in it a package is.
+    parts.extend((!parts.is_empty()).then(|| LAYOUT.to_owned()));
     parts
 }
 
@@ -170,12 +177,13 @@ pub(super) async fn build(
         exec = exec.env(name, value);
     }
     let ran = testbed.run(exec, context.build_limit()).await?;
+    testbed.settle().await;
     let reason = match ran {
         Ran::Ended(ExitStatus::Code(0)) => return Ok(()),
         Ran::Ended(status) => format!("dpkg-buildpackage: {}", describe(status)),
         Ran::TimedOut => format!("the build took longer than {} s", context.build_limit().as_secs()),
     };
-    let first_error = match testbed.network_attempt(part.line).await {
+    let first_error = match testbed.network_attempt(part.line) {
         Some(attempt) => Some(context.first_error(attempt.line, attempt.text.clone())),
         None => results::first_error(context, findings::JobKind::Build, ending_of(ran), part),
     };
@@ -230,6 +238,11 @@ async fn keep_artifacts(context: &JobContext, testbed: &Testbed) -> Result<(), S
         return Err(StepFailure::package("the build made no package"));
     }
     let folder = context.order.folder.artifacts();
+    let described = |job| artifacts::source_of(&context.order.ticket, job);
+    artifacts::claim(&folder, context.order.job, &names, described).map_err(|error| match error {
+        ClaimError::Taken { .. } => StepFailure::package(error.to_string()),
+        ClaimError::Io { .. } => StepFailure::Testbed(error.to_string()),
+    })?;
     for name in names {
         let path = folder.join(&name);
         let pull = testbed
@@ -267,6 +280,9 @@ fn is_artifact(name: &str) -> bool {
 /// Publishes all packages of the ticket so far.
 fn publish(context: &JobContext, repository: &Path) -> Result<(), StepFailure> {
     let cannot = |error: &dyn std::fmt::Display| StepFailure::Testbed(format!("the ticket's repository: {error}"));
+    let repository = TicketRepository::at(repository);
+    // Another source's build may publish at the same time: who comes second finds the packages of both.
+    let writer = repository.writer().map_err(|error| cannot(&error))?;
     let folder = context.order.folder.artifacts();
     let mut debs: Vec<PathBuf> = std::fs::read_dir(&folder)
         .map_err(|error| cannot(&error))?
@@ -274,11 +290,17 @@ fn publish(context: &JobContext, repository: &Path) -> Result<(), StepFailure> {
         .filter(|path| path.extension().is_some_and(|extension| extension == "deb"))
         .collect();
     debs.sort();
-    let labels = apt::labels();
-    match TicketRepository::publish(repository, &debs, &labels, &context.workshop.key, SystemTime::now()) {
+    let published = writer.publish(&Publication {
+        debs: &debs,
+        labels: &apt::labels(),
+        key: &context.workshop.key,
+        at: SystemTime::now(),
+        by: &format!("job {}", context.order.job),
+    });
+    match published {
         Ok(_) => Ok(()),
         // What no repository could hold, no archive would take.
-        Err(error @ (ArchiveError::SameName(_) | ArchiveError::Package(_))) => {
+        Err(error @ (ArchiveError::SameName { .. } | ArchiveError::Package(_))) => {
             Err(StepFailure::package(error.to_string()))
         }
         Err(error) => Err(cannot(&error)),

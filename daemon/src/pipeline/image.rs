@@ -14,7 +14,7 @@ use preflight_testbed::template::Template;
 use preflight_testbed::{Disk, DiskFormat};
 use preflight_vm_images::Variant;
 
-use super::{apt, build, results};
+use super::{apt, build, package_sources, results};
 use crate::executor::{Draft, JobContext, LayerSpec, Prepare, StepFailure, Testbed, repository};
 use crate::services::JobReport;
 
@@ -41,7 +41,11 @@ pub(crate) async fn run(context: &JobContext) -> Result<Ending, StepFailure> {
         title: format!("image {id}"),
         contents: [vec![GENERATION.to_owned()], contents].concat(),
     };
-    let prepared = context.prepared(&image, layer, session, &Installation(context)).await?;
+    let telling = package_sources::Telling::of(context, &image);
+    let before = telling.as_ref().map(package_sources::Telling::layer);
+    let prepared = context
+        .prepared(&image, before, layer, session, &Installation(context))
+        .await?;
     let testbed = prepared.testbed;
     let lock = context.fetched();
 
@@ -176,6 +180,7 @@ async fn install(context: &JobContext, testbed: &Testbed) -> Result<(), StepFail
 fn contents(context: &JobContext) -> Vec<String> {
     let ticket = &context.order.ticket;
     let mut parts: Vec<String> = build::packages(ticket);
+    parts.extend(package_sources::words(&ticket.options.sources));
     parts.extend(ticket.options.add_packages.iter().map(|name| format!("+{name}")));
     parts.extend(ticket.options.remove_packages.iter().map(|name| format!("-{name}")));
     parts

@@ -234,7 +234,8 @@ fn release_of(distribution: &str) -> &str {
         .unwrap_or(distribution)
 }
 
-fn host_series() -> Option<String> {
+/// The recipe of the host's own release, if there is one.
+pub(crate) fn host_series() -> Option<String> {
     let text = std::fs::read_to_string("/etc/os-release").ok()?;
     let value = |key: &str| {
         let line = text

@@ -2,14 +2,17 @@
 //! lease testbeds. It knows neither the queue nor the database nor the clients.
 
 mod apt;
+mod artifacts;
 pub mod base_image;
 pub mod build;
 pub mod image;
 pub mod intake;
+mod package_sources;
 mod rerun_intake;
 mod results;
+pub mod snapshot;
 pub mod source;
-mod stage;
+pub(crate) mod stage;
 pub mod test;
 mod test_layer;
 mod test_log;
@@ -18,4 +21,4 @@ mod test_order;
 mod test_plan;
 mod test_record;
 mod test_run;
-mod tree;
+pub(crate) mod tree;

@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 
 use futures_util::future::BoxFuture;
 use futures_util::stream::{FuturesUnordered, StreamExt};
-use preflight_core::Ending;
+use preflight_core::{Ending, Finding};
 use preflight_dep8::log;
 use preflight_dep8::outcome::{Reason, TestResult, Trouble};
 use preflight_dep8::plan::{Plan, PlannedTest};
@@ -21,7 +21,7 @@ use super::test_order::{GroupIndex, Order, TestIndex};
 use super::test_plan;
 use super::test_record::{Record, Stream};
 use super::test_run::{self, Ended, Grounds, Health, Stop};
-use crate::executor::{JobContext, JobLog, StepFailure};
+use crate::executor::{FindingBook, JobContext, JobLog, StepFailure};
 use crate::services::{JobReport, Wider};
 
 pub(crate) async fn run(context: &JobContext) -> Result<Ending, StepFailure> {
@@ -80,7 +80,7 @@ async fn carry_out(
     }
     for result in plan.skips() {
         context.log.say(&result.to_string());
-        record.result(result.clone(), None);
+        record.result(result.clone(), None, vec![]);
     }
     let tests: Vec<&PlannedTest> = plan.runs().collect();
     for test in &tests {
@@ -169,6 +169,7 @@ async fn run_all(grounds: &Grounds<'_>, book: &mut Book<'_>, record: &mut Record
             order.begin(test);
             let log = book.begin(test)?;
             let own = contexts[test].get_or_init(|| context.with_log(log).expecting(order.waiting_with(test)));
+            book.listen(test, own);
             let (tell, group) = (tell.clone(), order.group_of(test));
             let known = impossible[group].get();
             running.push(Box::pin(async move {
@@ -212,6 +213,8 @@ struct Book<'a> {
     context: &'a JobContext,
     tests: &'a [&'a PlannedTest],
     sections: Vec<Option<Section>>,
+    /// What is found in each; its lines are counted from the beginning of the test's section.
+    findings: Vec<FindingBook>,
     ended: Vec<Option<Ended>>,
     running: Vec<TestIndex>,
     /// The first test that is not written down yet.
@@ -225,6 +228,7 @@ impl<'a> Book<'a> {
             context,
             tests,
             sections: tests.iter().map(|_| None).collect(),
+            findings: tests.iter().map(|_| FindingBook::default()).collect(),
             ended: tests.iter().map(|_| None).collect(),
             running: Vec::new(),
             turn: 0,
@@ -238,6 +242,11 @@ impl<'a> Book<'a> {
         self.running.push(test);
         self.tell_phase();
         Ok(self.sections[test].insert(section).log().clone())
+    }
+
+    /// What is found in a test's own attempt is its own.
+    fn listen(&mut self, test: TestIndex, own: &JobContext) {
+        self.findings[test] = own.findings().clone();
     }
 
     /// A test has ended.
@@ -292,8 +301,12 @@ impl<'a> Book<'a> {
                     place = section.place();
                 }
             }
-            if let Some(ended) = self.ended[test].take() {
-                self.close(test, ended, record)?;
+            match self.ended[test].take() {
+                Some(ended) => self.close(test, ended, record)?,
+                None => {
+                    let place = self.sections[test].as_ref().and_then(Section::place);
+                    record.unfinished(self.findings_in_log(test, place));
+                }
             }
         }
         Ok(place)
@@ -322,8 +335,20 @@ impl<'a> Book<'a> {
                 .map(|(error, place)| error_in_log(place, error)),
         );
         let line = ended.output.zip(place).map(|(line, place)| line_in_log(place, line));
-        record.result(result, line);
+        record.result(result, line, self.findings_in_log(test, place));
         Ok(())
+    }
+
+    /// What was found in a test, by lines of the job's log.
+    fn findings_in_log(&self, test: TestIndex, place: Option<Part>) -> Vec<Finding> {
+        let mut findings = self.findings[test].take();
+        for finding in &mut findings {
+            finding.log_line = finding
+                .log_line
+                .zip(place)
+                .map(|(line, place)| line_in_log(place, line));
+        }
+        findings
     }
 
     /// Says what is going on.

@@ -41,7 +41,7 @@ pub(super) async fn start(context: &JobContext, image: &BootImage, test: &Planne
     };
     let session = context.session(image, Some(&repository(&context.order.folder)))?;
     let filling = Filling { context, image, test };
-    match context.prepared(image, layer, session, &filling).await {
+    match context.prepared(image, None, layer, session, &filling).await {
         Ok(prepared) => Ok(Start::Ready(Box::new(prepared.testbed))),
         Err(Unfilled::Dependencies(why)) => Ok(Start::Impossible(why)),
         Err(Unfilled::Stop(stop)) => Err(stop),

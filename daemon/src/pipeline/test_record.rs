@@ -6,9 +6,9 @@ use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
-use preflight_core::{Ending, FirstError, Outcome, TestResult, TestStatus};
+use preflight_core::{Ending, Finding, FirstError, Outcome, TestResult, TestStatus};
 use preflight_dep8::outcome::{self, Trouble};
-use preflight_report::subunit::{RouteCode, StreamWriter, TestId, WriteError};
+use preflight_report::subunit::{Attachment, RouteCode, StreamWriter, TestId, WriteError};
 
 use crate::executor::{JobContext, StepFailure};
 use crate::services::JobReport;
@@ -77,9 +77,16 @@ impl<'a> Record<'a> {
         }
     }
 
-    /// A test's result; its output begins at this line of the job's log.
-    pub(super) fn result(&mut self, result: outcome::TestResult, log_line: Option<u64>) {
+    /// A test's result, and what was found while it was prepared and run; its output begins at this line of the job's log.
+    pub(super) fn result(&mut self, result: outcome::TestResult, log_line: Option<u64>, findings: Vec<Finding>) {
         let id = TestId::new(self.source, &result.name);
+        // What happened before it ran is not the test's doing.
+        for finding in findings.iter().filter(|finding| finding.test.is_some()) {
+            let text = format!("{}\n", finding.description());
+            self.stream
+                .write(|stream, at| stream.attach(&id, Attachment::Findings, text.as_bytes(), at));
+        }
+        self.context.report_findings(findings);
         self.stream.write(|stream, at| stream.result(&id, &result, at));
         self.context.report(JobReport::Test(TestResult {
             source: self.source.to_owned(),
@@ -98,6 +105,11 @@ impl<'a> Record<'a> {
             log_line,
         }));
         self.results.push(result);
+    }
+
+    /// What was found in a test that comes to no result.
+    pub(super) fn unfinished(&self, findings: Vec<Finding>) {
+        self.context.report_findings(findings);
     }
 
     /// The line that says what went wrong, unless an earlier one is known.

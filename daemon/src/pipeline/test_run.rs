@@ -24,7 +24,7 @@ use super::test_machine::TestbedMachine;
 use super::test_plan;
 use super::test_record::{Stream, test_folder};
 use super::{results, tree};
-use crate::executor::{BootImage, JobContext, Scene, StepFailure, Testbed};
+use crate::executor::{BootImage, JobContext, Scene, StepFailure, Subject, Testbed};
 
 /// What all tests of a job have in common.
 #[derive(Clone, Copy)]
@@ -192,18 +192,23 @@ async fn in_testbed(
         artifacts: Some(&folder.join("artifacts")),
     };
     let machine = TestbedMachine::new(testbed);
+    testbed.attribute(Subject {
+        test: Some(test.name.to_string()),
+        declared: test.is(Restriction::NeedsInternet),
+    });
     let mut output = None;
-    let result = run::run(&machine, &test_run, &mut |event| {
+    let ran = run::run(&machine, &test_run, &mut |event| {
         if matches!(event, RunEvent::Began) {
             has_begun.store(true, Ordering::Relaxed);
             output = Some(context.log.next_line());
         }
         tell(context, grounds, id, event);
     })
-    .await
-    .map_err(|trouble| machine.stop(trouble))?;
+    .await;
+    testbed.settle().await;
+    let result = ran.map_err(|trouble| machine.stop(trouble))?;
     let first_error = if has_failed(&result) {
-        match testbed.network_attempt(1).await {
+        match testbed.network_attempt(1) {
             Some(attempt) => Some(context.first_error(attempt.line, attempt.text.clone())),
             None => first_error(context, &result),
         }

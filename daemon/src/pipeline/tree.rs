@@ -24,9 +24,9 @@ const LARGEST_TREE: u64 = 16 << 30;
 /// Below a staged source: the tree.
 const UNPACKED: &str = "unpacked.tar";
 /// Below a staged source: what the tests' plan is made from.
-pub(super) const CONTROL: &str = "control";
+pub(crate) const CONTROL: &str = "control";
 /// Below a staged source: `debian/tests/control`, where there is one.
-pub(super) const TESTS_CONTROL: &str = "tests-control";
+pub(crate) const TESTS_CONTROL: &str = "tests-control";
 /// All that is kept of an unpacked source.
 const KEPT: [&str; 3] = [UNPACKED, CONTROL, TESTS_CONTROL];
 

@@ -23,12 +23,18 @@ mod promotion_check;
 mod promotion_list;
 mod promotion_promote;
 mod promotion_roll_back;
+mod repo_diff;
+mod repo_export;
+mod repo_list;
+mod repo_show;
 mod result_stream;
 pub(super) mod shell_open;
 pub(super) mod status;
 mod stop;
 mod ticket_cancel;
 mod ticket_create;
+mod ticket_export;
+mod ticket_import;
 mod ticket_list;
 mod ticket_remove;
 mod ticket_rerun;
@@ -69,6 +75,8 @@ pub(super) async fn handle(context: &Context, method: &str, params: Value) -> Re
         TicketCancel => ticket_cancel,
         TicketRerun => ticket_rerun,
         TicketRemove => ticket_remove,
+        TicketExport => ticket_export,
+        TicketImport => ticket_import,
         LogList => log_list,
         LogRead => log_read,
         ResultStream => result_stream,
@@ -90,6 +98,10 @@ pub(super) async fn handle(context: &Context, method: &str, params: Value) -> Re
         PoolList => pool_list,
         PoolGrow => pool_grow,
         PoolRelease => pool_release,
+        RepositoryList => repo_list,
+        RepositoryShow => repo_show,
+        RepositoryDiff => repo_diff,
+        RepositoryExport => repo_export,
         DiskUsage => disk_usage,
         DiskFree => disk_free,
         Status => status,

@@ -3,15 +3,16 @@
 use std::collections::BTreeMap;
 
 use preflight_core::{
-    Artifact, ArtifactRecord, Attempt, AttemptRecord, FirstError, ImageId, ImageRecord, Job, JobId, LockEntry, LogName,
-    Moment, Numbers, Options, Rerun, Sequence, Series, Sha256, Signature, State, Subticket, SubticketId, TestRecord,
-    TestResult, Ticket, TicketEnd, TicketId,
+    Artifact, ArtifactRecord, Attempt, AttemptRecord, FindingRecord, FirstError, ImageId, ImageRecord, Job, JobId,
+    LockEntry, LogName, Moment, Numbers, Options, Origin, Rerun, Sequence, Series, Sha256, Signature, State, Subticket,
+    SubticketId, TestRecord, TestResult, Ticket, TicketEnd, TicketFiles, TicketId,
 };
 use rusqlite::{Connection, Row, params};
 
 use crate::error::StoreError;
-use crate::{pool, promotions};
+use crate::rows::{findings, package_sources};
 use crate::words::{Word, duration, exit_code, nonsense, number, path, unsigned};
+use crate::{pool, promotions};
 
 type Result<T> = std::result::Result<T, StoreError>;
 
@@ -55,12 +56,18 @@ pub(crate) fn load(db: &Connection) -> Result<Loaded> {
     each(all(db, &format!("SELECT j.ticket, x.* FROM tests x {newest}"), test)?);
     each(all(
         db,
+        &format!("SELECT j.ticket, x.* FROM findings x {newest}"),
+        finding,
+    )?);
+    each(all(
+        db,
         &format!("SELECT j.ticket, x.* FROM artifacts x {newest}"),
         artifact,
     )?);
     each(all(db, "SELECT * FROM warnings ORDER BY id", |row| {
         Ok((ticket_of(row)?, Part::Warning(row.get("text")?)))
     })?);
+    each(all(db, "SELECT * FROM imports", origin)?);
     let images = all(db, "SELECT * FROM images ORDER BY id", image)?;
     let seq: Option<i64> = db.query_row("SELECT max(seq) FROM events", [], |row| row.get(0))?;
     Ok(Loaded {
@@ -119,8 +126,10 @@ enum Part {
     Need(JobId, JobId),
     Attempt(JobId, AttemptRecord),
     Test(TestRecord),
+    Finding(FindingRecord),
     Artifact(ArtifactRecord),
     Warning(String),
+    Origin(Origin),
 }
 
 impl Part {
@@ -138,8 +147,10 @@ impl Part {
             Self::Need(job, need) => to_job(job, &mut |job| job.needs.push(need)),
             Self::Attempt(job, record) => to_job(job, &mut |job| job.attempts.push(record.clone())),
             Self::Test(test) => ticket.tests.push(test),
+            Self::Finding(finding) => ticket.findings.push(finding),
             Self::Artifact(artifact) => ticket.artifacts.push(artifact),
             Self::Warning(text) => ticket.warnings.push(text),
+            Self::Origin(origin) => ticket.origin = Some(origin),
         }
     }
 }
@@ -206,6 +217,8 @@ fn ticket(row: &Row<'_>) -> Result<Ticket> {
         options: Options {
             add_packages: vec![],
             remove_packages: vec![],
+            sources: package_sources::read(row.get::<_, Option<String>>("package_sources")?.as_deref())
+                .map_err(|why| nonsense("package sources", why))?,
             offline: row.get("offline")?,
             test_timeout: row.get::<_, Option<i64>>("test_timeout")?.map(duration),
             build_timeout: row.get::<_, Option<i64>>("build_timeout")?.map(duration),
@@ -224,9 +237,18 @@ fn ticket(row: &Row<'_>) -> Result<Ticket> {
         subtickets: vec![],
         jobs: vec![],
         tests: vec![],
+        findings: vec![],
         artifacts: vec![],
+        gone: [
+            (TicketFiles::Artifacts, row.get("artifacts_gone")?),
+            (TicketFiles::Sources, row.get("sources_gone")?),
+        ]
+        .into_iter()
+        .filter_map(|(files, gone)| Some(files).filter(|_| gone))
+        .collect(),
         image: row.get::<_, Option<String>>("image")?.map(ImageId),
         warnings: vec![],
+        origin: None,
     })
 }
 
@@ -341,6 +363,10 @@ fn test(row: &Row<'_>) -> Result<(u64, Part)> {
     Ok((ticket_of(row)?, Part::Test(record)))
 }
 
+fn finding(row: &Row<'_>) -> Result<(u64, Part)> {
+    Ok((ticket_of(row)?, Part::Finding(findings::read(row)?)))
+}
+
 fn artifact(row: &Row<'_>) -> Result<(u64, Part)> {
     let artifact = Artifact {
         name: row.get("name")?,
@@ -354,6 +380,15 @@ fn artifact(row: &Row<'_>) -> Result<(u64, Part)> {
         artifact,
     };
     Ok((ticket_of(row)?, Part::Artifact(record)))
+}
+
+fn origin(row: &Row<'_>) -> Result<(u64, Part)> {
+    let origin = Origin {
+        host: row.get("host")?,
+        ticket: TicketId(unsigned(row.get("number")?)),
+        exported_at: Moment(row.get("exported_at")?),
+    };
+    Ok((ticket_of(row)?, Part::Origin(origin)))
 }
 
 fn image(row: &Row<'_>) -> Result<ImageRecord> {

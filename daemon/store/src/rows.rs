@@ -1,12 +1,17 @@
 //! What each event changes in the tables. The rows follow from the events alone: nothing is read here.
 
+pub(crate) mod findings;
+mod imports;
+pub(crate) mod package_sources;
 mod tickets;
 
-use preflight_core::{Attempt, Ending, Event, JobId, JobState, Moment, Sequence, TicketStatus};
+use preflight_core::{
+    ArtifactRecord, Attempt, Ending, Event, JobId, JobState, Moment, Sequence, TestRecord, TicketFiles, TicketStatus,
+};
 use rusqlite::{Connection, Result, params};
 
-use crate::{events, pool, promotions};
 use crate::words::{Word, microseconds, number, path_bytes};
+use crate::{events, pool, promotions};
 
 use tickets::{add_job, create, end_ticket, remove, step_number, warn};
 
@@ -38,6 +43,7 @@ fn run(db: &Connection, sql: &str, params: impl rusqlite::Params) -> Result<()> 
 fn rows(db: &Connection, event: &Event) -> Result<()> {
     match event {
         Event::TicketCreated(ticket) => create(db, ticket),
+        Event::TicketImported(ticket) => imports::import(db, ticket),
         Event::TicketEdited { ticket, edit } => run(
             db,
             "UPDATE tickets SET title = coalesce(?2, title), description = coalesce(?3, description),
@@ -123,34 +129,9 @@ fn rows(db: &Connection, event: &Event) -> Result<()> {
             "UPDATE jobs SET state = 'cancelled' WHERE id = ?1",
             params![number(job.0)],
         ),
-        Event::TestRecorded { test, .. } => run(
-            db,
-            "INSERT INTO tests (job, attempt, source, name, status, reason, duration, log_line)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
-            params![
-                number(test.job.0),
-                test.attempt.0,
-                test.result.source,
-                test.result.name,
-                test.result.status.word(),
-                test.result.reason,
-                microseconds(test.result.duration),
-                test.result.log_line.map(number),
-            ],
-        ),
-        Event::ArtifactStored { artifact, .. } => run(
-            db,
-            "INSERT OR REPLACE INTO artifacts (job, attempt, name, sha256, size, path)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
-            params![
-                number(artifact.job.0),
-                artifact.attempt.0,
-                artifact.artifact.name,
-                artifact.artifact.sha256.to_string(),
-                number(artifact.artifact.size),
-                path_bytes(&artifact.artifact.path),
-            ],
-        ),
+        Event::TestRecorded { test, .. } => add_test(db, test),
+        Event::ArtifactStored { artifact, .. } => add_artifact(db, artifact),
+        Event::FindingRecorded { finding, .. } => findings::write(db, finding),
         Event::LockRecorded {
             job, attempt, entries, ..
         } => {
@@ -175,6 +156,14 @@ fn rows(db: &Connection, event: &Event) -> Result<()> {
             })
         }
         Event::WarningRaised { ticket, text } => warn(db, ticket.0, text),
+        Event::FilesForgotten { ticket, files } => {
+            let column = match files {
+                TicketFiles::Artifacts => "artifacts_gone",
+                TicketFiles::Sources => "sources_gone",
+            };
+            let sql = format!("UPDATE tickets SET {column} = 1 WHERE id = ?1");
+            run(db, &sql, params![number(ticket.0)])
+        }
         Event::ImageAdded { ticket, image } => {
             if image.kind == preflight_core::ImageKind::Ticket {
                 run(
@@ -203,6 +192,40 @@ fn rows(db: &Connection, event: &Event) -> Result<()> {
         Event::PoolChanged(repository) => pool::write(db, repository),
         Event::ImageRemoved { id } => run(db, "DELETE FROM images WHERE id = ?1", params![id.as_str()]),
     }
+}
+
+fn add_test(db: &Connection, test: &TestRecord) -> Result<()> {
+    run(
+        db,
+        "INSERT INTO tests (job, attempt, source, name, status, reason, duration, log_line)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+        params![
+            number(test.job.0),
+            test.attempt.0,
+            test.result.source,
+            test.result.name,
+            test.result.status.word(),
+            test.result.reason,
+            microseconds(test.result.duration),
+            test.result.log_line.map(number),
+        ],
+    )
+}
+
+fn add_artifact(db: &Connection, artifact: &ArtifactRecord) -> Result<()> {
+    run(
+        db,
+        "INSERT OR REPLACE INTO artifacts (job, attempt, name, sha256, size, path)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+        params![
+            number(artifact.job.0),
+            artifact.attempt.0,
+            artifact.artifact.name,
+            artifact.artifact.sha256.to_string(),
+            number(artifact.artifact.size),
+            path_bytes(&artifact.artifact.path),
+        ],
+    )
 }
 
 fn keep(db: &Connection, job: JobId, attempt: Attempt, bytes: Option<u64>) -> Result<()> {

@@ -50,7 +50,7 @@ macro_rules! words {
 
 words! {
     JobKind, "a job's kind":
-        BaseImage "base_image", Source "source", Build "build", Image "image", Test "test";
+        Snapshot "snapshot", BaseImage "base_image", Source "source", Build "build", Image "image", Test "test";
     JobState, "a job's state":
         Queued "queued", Running "running", Passed "passed", Failed "failed", Cancelled "cancelled", Skipped "skipped";
     Outcome, "an outcome":

@@ -49,7 +49,7 @@ async fn the_life_of_a_ticket() {
                 test(source, "upstream", core::TestStatus::Pass),
             ]
         }
-        JobKind::BaseImage => vec![],
+        JobKind::Snapshot | JobKind::BaseImage => vec![],
     });
     let daemon = house.start().await;
     let mut client = house.client().await;

@@ -47,7 +47,6 @@ async fn what_a_ticket_gives_back_is_emptied_before_the_next_gets_it() {
     let house = House::new(|_, _| vec![Step::Wait("never")]);
     let daemon = house.start().await;
     let mut client = house.client().await;
-    client.subscribe(None).await;
     let grown = within(client.connection.request(&PoolGrow { by: 2 })).await.unwrap();
     assert_eq!(grown.len(), 2);
     let id = holder(&house, &daemon, &client, 2).await;
@@ -57,6 +56,8 @@ async fn what_a_ticket_gives_back_is_emptied_before_the_next_gets_it() {
         names.clone().map(|name| (name, PoolState::Reserved))
     );
 
+    // From here on: they were free before.
+    client.subscribe(None).await;
     within(client.connection.request(&TicketCancel { id })).await.unwrap();
     for name in &names {
         until_free(&mut client, name).await;

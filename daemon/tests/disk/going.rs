@@ -8,6 +8,7 @@ use preflight_protocol::event::EventKind;
 use preflight_protocol::ids::TicketId;
 use preflight_protocol::job::JobState;
 use preflight_protocol::method::DiskFree;
+use preflight_protocol::ticket::TicketFiles;
 
 use crate::world::{PIECE, PLENTY, World, du, furnish, kinds, named, stays, to, write};
 
@@ -108,6 +109,8 @@ async fn everything_goes_in_the_documented_order_and_nothing_else() {
     assert_eq!(images, 0);
     let failed = running.client.show(TicketId(2)).await;
     assert_eq!(failed.jobs[0].attempts[0].kept, None);
+    let passed = running.client.show(TicketId(1)).await;
+    assert_eq!(passed.summary.gone, [TicketFiles::Artifacts, TicketFiles::Sources]);
 }
 
 fn are_there(files: &[PathBuf]) -> Vec<bool> {

@@ -29,6 +29,8 @@ pub(crate) enum Play {
     Dies(EndReason),
     /// Asks the network for a host, and ends with this code after writing this.
     Tries(&'static str, &'static str, i32),
+    /// Asks the network for a host, and goes on with this.
+    Trying(&'static str, Box<Play>),
     /// Asks the archive for a file, and fails as apt does without it.
     Fetches(&'static str),
     /// Leaves these files in the build folder instead of what the source builds.
@@ -265,6 +267,18 @@ impl ScriptedGuest {
     }
 }
 
+/// An attempt to look up a host.
+fn lookup(host: &str) -> NetworkAttempt {
+    NetworkAttempt {
+        protocol: AttemptProtocol::Dns,
+        destination: std::net::Ipv4Addr::new(192, 0, 2, 53).into(),
+        port: Some(53),
+        query: Some(host.to_owned()),
+        owner: None,
+        left_out: 0,
+    }
+}
+
 impl FakeGuest for ScriptedGuest {
     async fn exec(&self, command: FakeCommand, shell: FakeShell) -> ExitStatus {
         let stage = Stage::of(&command);
@@ -275,7 +289,13 @@ impl FakeGuest for ScriptedGuest {
             user: command.user.clone(),
             label: self.label.clone(),
         };
-        let play = (self.script)(&scene);
+        let play = match (self.script)(&scene) {
+            Play::Trying(host, then) => {
+                shell.attempt(lookup(host)).await;
+                *then
+            }
+            play => play,
+        };
         if let Stage::Test(_) = stage {
             shell.stdout(b"preflight: the test begins\n").await;
         }
@@ -313,18 +333,11 @@ impl FakeGuest for ScriptedGuest {
             }
             Play::Tries(host, text, code) => {
                 told(scene);
-                let attempt = NetworkAttempt {
-                    protocol: AttemptProtocol::Dns,
-                    destination: std::net::Ipv4Addr::new(192, 0, 2, 53).into(),
-                    port: Some(53),
-                    query: Some(host.to_owned()),
-                    owner: None,
-                    left_out: 0,
-                };
-                shell.attempt(attempt).await;
+                shell.attempt(lookup(host)).await;
                 shell.stdout(text.as_bytes()).await;
                 code
             }
+            Play::Trying(..) => panic!("one host at a time"),
             Play::Fetches(url) => {
                 told(scene);
                 let answer = shell.fetch(url).await;

@@ -27,7 +27,7 @@ use preflightd::executor::{
 use preflightd::images::WorkshopImages;
 use preflightd::pipeline::intake::SourceIntake;
 use preflightd::services::Services;
-use preflightd::testing::{EndlessDisk, ONE, ScriptedDoctor};
+use preflightd::testing::{EndlessDisk, NoSnapshots, ONE, ScriptedDoctor};
 
 use crate::client::Client;
 use crate::guest::{Play, Scene, Script};
@@ -221,6 +221,8 @@ impl Lab {
                 ..Demands::default()
             },
             disk: Arc::new(EndlessDisk),
+            snapshots: Arc::new(NoSnapshots),
+            transfer: preflightd::testing::transfer(&folders.state),
             shells: Arc::new(preflightd::shells::NoShells),
         }
     }

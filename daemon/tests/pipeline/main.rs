@@ -14,6 +14,7 @@ mod client;
 mod clones;
 mod dying;
 mod failing;
+mod findings;
 mod guest;
 mod hostile;
 mod images;

@@ -1,12 +1,14 @@
 //! Packages that fail, each in its own way: the step, the exit code, and the line that says why.
 
 use preflight_protocol::job::{Job, JobKind, JobState};
+use preflight_protocol::result::{FindingKind, NetworkProtocol};
 use preflight_protocol::ticket::Ticket;
 use preflight_tests::home::Home;
 use preflight_tests::{fixture, shared};
 use pretty_assertions::assert_eq;
 
 use crate::check::{Checked, check, job};
+use crate::whole;
 
 /// Checks a fixture, given as `.dsc`.
 fn failing(home: &Home, name: &str, options: &[&str], code: u8) -> Checked {
@@ -77,9 +79,71 @@ fn a_test_that_asks_the_network_names_the_refused_connection() {
     let checked = failing(&home, "networked", &[], 4);
     assert_eq!(
         checked.tests(),
-        ["networked asks-the-network FAIL non-zero exit status 1"]
+        [
+            "networked asks-the-network FAIL non-zero exit status 1",
+            "networked resolves-a-name PASS",
+        ]
     );
     let test = job(&checked.ticket, JobKind::Test);
     let line = first_error(&home, &checked.ticket, test);
     assert!(line.contains("refused") && line.contains("192.0.2.1:80"), "{line}");
+
+    // Found out in either case, with whose doing it is.
+    let of = |name: &str| {
+        let mut findings = checked.ticket.findings.iter();
+        let found = findings.find(|finding| finding.test.as_deref() == Some(name));
+        found.unwrap_or_else(|| panic!("nothing found in {name}: {:#?}", checked.ticket.findings))
+    };
+    let (connection, lookup) = (of("asks-the-network"), of("resolves-a-name"));
+    assert!(!connection.declared && !lookup.declared);
+    let FindingKind::Network {
+        protocol: NetworkProtocol::Tcp,
+        destination,
+        name: None,
+        port: Some(80),
+        process: Some(process),
+    } = &connection.kind
+    else {
+        panic!("{connection:#?}")
+    };
+    assert_eq!(destination.to_string(), "192.0.2.1");
+    assert!(
+        process
+            .command_line
+            .iter()
+            .any(|word| word.contains("asks-the-network")),
+        "{process:?}"
+    );
+    assert!(!process.parents.is_empty(), "{process:?}");
+    let FindingKind::Network {
+        protocol: NetworkProtocol::Dns,
+        name: Some(name),
+        ..
+    } = &lookup.kind
+    else {
+        panic!("{lookup:#?}")
+    };
+    assert_eq!(name, "updates.example");
+
+    // In results and in the stream, as others read it.
+    let id = checked.ticket.summary.id.to_string();
+    let results = home.json("cli-results", &["results", &id, "--json"]).json();
+    let texts: Vec<_> = results["findings"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|found| &found["text"])
+        .collect();
+    for found in [connection, lookup] {
+        assert!(texts.contains(&&serde_json::json!(found.text)), "{texts:?}");
+    }
+    let stream = home
+        .command(&["results", &id, "--format", "subunit"])
+        .output()
+        .unwrap()
+        .stdout;
+    let version_1 = whole::filter("subunit-2to1", &stream);
+    for words in ["192.0.2.1:80", "asking for updates.example", "tags: findings"] {
+        assert!(version_1.contains(words), "{words}: {version_1}");
+    }
 }

@@ -10,6 +10,8 @@ mod doctor;
 mod failures;
 mod kept;
 mod rerun;
+mod snapshots;
 mod two_sources;
+mod uefi;
 mod verbs;
 mod whole;

@@ -42,7 +42,7 @@ fn sources_are_built_in_the_order_that_they_need_and_their_image_stands_alone() 
     );
     let files: ImageFiles = finished.parse();
     assert_eq!(files.disk, disk);
-    for file in [&files.kernel, &files.initrd] {
+    for file in [files.kernel.unwrap(), files.initrd.unwrap()] {
         assert!(
             file.starts_with(scratch.path()) && file.metadata().unwrap().len() > 0,
             "{file:?}"

@@ -164,7 +164,7 @@ fn subunit_tools_agree(home: &Home, id: TicketId) {
 }
 
 /// A tool's output and errors, given a stream.
-fn filter(tool: &str, stream: &[u8]) -> String {
+pub(crate) fn filter(tool: &str, stream: &[u8]) -> String {
     let mut child = Command::new(tool)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())

@@ -3,7 +3,8 @@
 use clap::{Parser, Subcommand, ValueEnum};
 
 use super::{
-    change, check, daemon, doctor, du, gc, generate, image, lock, logs, ppa, promote, promotions, rerun, results, shell, status, ticket,
+    archive, change, check, daemon, doctor, du, export, gc, generate, image, import, lock, logs, ppa, promote, promotions, repo, rerun,
+    results, shell, status, ticket,
 };
 
 /// Check Debian and Ubuntu packages before you submit them: build, rebuild the image, run the dep8 tests, offline.
@@ -118,6 +119,9 @@ pub enum Command {
     /// List, build, fetch and remove images
     #[command(after_help = "Example:\n  preflight image get 12 -o hello.qcow2")]
     Image(image::Args),
+    /// Take, list, compare and forget snapshots of series' archives
+    #[command(after_help = archive::AFTER)]
+    Archive(archive::Args),
     /// Show what takes the disk, and why something stays
     #[command(after_help = "Examples:\n  preflight du\n  preflight du --items 50 --json")]
     Du(du::Args),
@@ -127,6 +131,9 @@ pub enum Command {
     /// List what a ticket's jobs have fetched from the archive, by digest
     #[command(after_help = "Example:\n  preflight lock 12 --json")]
     Lock(lock::Args),
+    /// List, show, compare, export and serve what tickets have built
+    #[command(after_help = repo::AFTER)]
+    Repo(repo::Args),
     /// Move a link to a ticket's repository, where the link's criteria are met
     #[command(after_help = promote::AFTER)]
     Promote(promote::Args),
@@ -138,6 +145,12 @@ pub enum Command {
     /// Repositories beside the archive
     #[command(after_help = "Example:\n  preflight ppa pool list")]
     Ppa(ppa::Args),
+    /// Write a ticket with all its evidence to one file, for another machine
+    #[command(after_help = export::AFTER)]
+    Export(export::Args),
+    /// Take over a ticket from another machine
+    #[command(after_help = import::AFTER)]
+    Import(import::Args),
     /// Start, stop and look at the daemon
     #[command(after_help = "Example:\n  preflight daemon status")]
     Daemon(daemon::Args),

@@ -32,6 +32,9 @@ pub struct Change {
     /// A package that is removed from the image; may be repeated
     #[arg(short = 'r', long = "remove-package", value_name = "PACKAGE")]
     pub remove_packages: Vec<String>,
+    /// The snapshot of the series' archive that packages come from; without one, the archive as the base image has it
+    #[arg(long, value_name = "NAME")]
+    pub snapshot: Option<String>,
     /// How signatures of the sources are treated; the configuration says where it is missing
     #[arg(long, value_name = "POLICY")]
     pub signatures: Option<Signatures>,
@@ -125,6 +128,7 @@ impl Change {
             series: self.series,
             add_packages: self.add_packages,
             remove_packages: self.remove_packages,
+            snapshot: self.snapshot,
             signatures: self.signatures.map(|policy| match policy {
                 Signatures::Ignore => SignaturePolicy::Ignore,
                 Signatures::Warn => SignaturePolicy::Warn,

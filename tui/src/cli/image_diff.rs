@@ -92,7 +92,11 @@ fn told(context: &Context, found: &ImageDifference, all_files: bool) -> String {
         parts.push(format!("and {} files more\n", found.more_files));
     }
     if parts.is_empty() {
-        return format!("{} and {} hold the same\n", safe::text(&found.from.0), safe::text(&found.to.0));
+        return format!(
+            "{} and {} hold the same\n",
+            safe::text(&found.from.0),
+            safe::text(&found.to.0)
+        );
     }
     parts.join("\n")
 }
@@ -122,7 +126,9 @@ fn listed(context: &Context, files: &[&FileChange]) -> String {
 fn counted(context: &Context, files: &[&FileChange]) -> String {
     let mut packages: BTreeMap<&str, [usize; 3]> = BTreeMap::new();
     for change in files {
-        let counts = packages.entry(change.package.as_deref().unwrap_or_default()).or_default();
+        let counts = packages
+            .entry(change.package.as_deref().unwrap_or_default())
+            .or_default();
         let place = match (&change.before, &change.after) {
             (None, _) => 0,
             (Some(_), None) => 1,
@@ -224,10 +230,16 @@ mod tests {
             ..state("0777", 0)
         };
         for (change, told) in [
-            (change(Some(state("0644", 5)), Some(state("0600", 6))), "mode 0644 → 0600, size 5 → 6"),
+            (
+                change(Some(state("0644", 5)), Some(state("0600", 6))),
+                "mode 0644 → 0600, size 5 → 6",
+            ),
             (change(Some(state("0644", 5)), Some(state("0644", 5))), "contents"),
             (change(None, Some(link.clone())), "link to y, 0777 0:0"),
-            (change(Some(link), Some(state("0777", 0))), "kind link → file, target y → -"),
+            (
+                change(Some(link), Some(state("0777", 0))),
+                "kind link → file, target y → -",
+            ),
         ] {
             assert_eq!(what(&change), told);
         }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use preflight_protocol::ids::{Attempt, JobId, Sha256, TicketId};
 use preflight_protocol::job::Job;
-use preflight_protocol::result::{Outcome, TestResult, TestStatus};
+use preflight_protocol::result::{Finding, Outcome, TestResult, TestStatus};
 use preflight_protocol::ticket::{TestCounts, Ticket, WorkflowStep};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -28,6 +28,9 @@ pub struct CheckReport {
     pub outcome: Option<Outcome>,
     /// Its tests.
     pub tests: Vec<Test>,
+    /// What its testbeds tried to reach, and were refused.
+    #[serde(default)]
+    pub findings: Vec<Finding>,
     /// What its builds have made.
     pub artifacts: Vec<File>,
 }
@@ -82,6 +85,7 @@ impl CheckReport {
             exit_code: ended.then(|| exit_code(ticket)),
             outcome: summary.outcome,
             tests: ticket.own_tests().map(Test::from).collect(),
+            findings: ticket.own_findings().cloned().collect(),
             artifacts: ticket
                 .artifacts
                 .iter()
@@ -171,6 +175,24 @@ pub fn tests(ticket: &Ticket, paint: Paint) -> Vec<String> {
     lines
 }
 
+/// What testbeds tried to reach, and were refused.
+pub fn findings<'a>(findings: impl Iterator<Item = &'a Finding>, paint: Paint) -> Vec<String> {
+    let line = |finding: &Finding| {
+        let role = if finding.declared { Role::Dim } else { Role::Warning };
+        format!(
+            "    {}  {}",
+            paint.role(Role::Dim, &finding.subject()),
+            paint.role(role, &finding.text)
+        )
+    };
+    let lines: Vec<String> = findings.map(line).collect();
+    if lines.is_empty() {
+        return lines;
+    }
+    let heading = paint.role(Role::Heading, "findings:");
+    std::iter::once(heading).chain(lines).collect()
+}
+
 /// `1 passed, 2 failed`.
 #[must_use]
 pub fn counts(counts: TestCounts) -> String {
@@ -229,6 +251,7 @@ pub fn text(ticket: &Ticket, paint: Paint) -> String {
         lines.push(format!("first error, {}:{}:", error.log, error.line));
         lines.push(paint.role(Role::Bad, &format!("    {}", error.text.trim())));
     }
+    lines.extend(findings(ticket.own_findings(), paint));
     if !ticket.artifacts.is_empty() {
         lines.push("artifacts:".to_owned());
         for artifact in &ticket.artifacts {

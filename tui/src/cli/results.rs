@@ -5,7 +5,7 @@ use std::fs::File;
 use clap::ValueEnum;
 use preflight_protocol::ids::TicketId;
 use preflight_protocol::method::{ResultStream, TicketShow};
-use preflight_protocol::result::{Outcome, TestResult};
+use preflight_protocol::result::{Finding, Outcome, TestResult};
 use preflight_protocol::ticket::{TestCounts, WorkflowStep};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -53,6 +53,9 @@ pub struct ResultsReport {
     pub counts: TestCounts,
     /// Its tests.
     pub tests: Vec<TestResult>,
+    /// What its testbeds tried to reach, and were refused.
+    #[serde(default)]
+    pub findings: Vec<Finding>,
 }
 
 /// Runs the command.
@@ -79,12 +82,18 @@ pub async fn run(context: &Context, args: Args) -> Result<u8, CliError> {
             exit_code: ticket.summary.exit_code,
             counts: report::count(&ticket),
             tests: ticket.own_tests().cloned().collect(),
+            findings: ticket.own_findings().cloned().collect(),
         })?;
     } else if ticket.own_tests().next().is_none() {
         // Not on standard output: a summary file has no such line.
         eprintln!("ticket #{} has no test results", ticket.summary.id);
     } else {
         output::print(&report::tests(&ticket, context.output.out).join("\n"))?;
+    }
+    if format == Format::Summary {
+        for line in report::findings(ticket.own_findings(), context.output.err) {
+            eprintln!("{line}");
+        }
     }
     Ok(0)
 }

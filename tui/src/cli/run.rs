@@ -10,7 +10,8 @@ use super::context::Context;
 use super::error::{CliError, code};
 use super::output::Output;
 use super::{
-    check, daemon, doctor, du, gc, generate, image, lock, logs, ppa, promote, promotions, rerun, results, screen, shell, status, ticket,
+    archive, check, daemon, doctor, du, export, gc, generate, image, import, lock, logs, ppa, promote, promotions, repo, rerun,
+    results, screen, shell, status, ticket,
 };
 use crate::conn::attach::Endpoint;
 use crate::theme::Role;
@@ -102,12 +103,16 @@ async fn dispatch(context: &Context, command: Command) -> Result<u8, CliError> {
         Command::Rerun(args) => rerun::run(context, args).await,
         Command::Shell(args) => shell::run(context, args).await,
         Command::Image(args) => image::run(context, args).await,
+        Command::Archive(args) => archive::run(context, args).await,
         Command::Du(args) => du::run(context, args).await,
         Command::Gc(args) => gc::run(context, args).await,
         Command::Lock(args) => lock::run(context, args).await,
+        Command::Repo(args) => repo::run(context, args).await,
         Command::Promote(args) => promote::run(context, args).await,
         Command::Promotions(args) => promotions::run(context, args).await,
         Command::Ppa(args) => ppa::run(context, args).await,
+        Command::Export(args) => export::run(context, args).await,
+        Command::Import(args) => import::run(context, args).await,
         Command::Daemon(args) => daemon::run(context, args).await,
         Command::Doctor(args) => doctor::run(context, args).await,
         Command::Generate(args) => generate::run(&args),

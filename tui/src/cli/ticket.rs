@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use preflight_protocol::ids::TicketId;
 use preflight_protocol::job::{Job, JobState};
 use preflight_protocol::method::{TicketCancel, TicketList, TicketShow, TicketUpdate};
-use preflight_protocol::ticket::{Ticket, TicketStatus, TicketSummary};
+use preflight_protocol::ticket::{Ticket, TicketFiles, TicketStatus, TicketSummary};
 
 use super::change::CreateArgs;
 use super::context::Context;
@@ -248,9 +248,14 @@ fn text(context: &Context, ticket: &Ticket) -> String {
     field("bug", ticket.bug.as_deref().unwrap_or_default());
     field("description", &ticket.description);
     field("made", &local(summary.created_at.0));
+    if let Some(origin) = &ticket.origin {
+        let at = local(origin.exported_at.0);
+        field("imported", &format!("ticket #{} of {}, exported {at}", origin.ticket, origin.host));
+    }
     field("kept", if summary.kept { "yes" } else { "" });
     field("added", &ticket.add_packages.join(", "));
     field("removed", &ticket.remove_packages.join(", "));
+    field("snapshot", ticket.snapshot.as_deref().unwrap_or_default());
     for source in &ticket.subtickets {
         field(
             "source",
@@ -269,14 +274,20 @@ fn text(context: &Context, ticket: &Ticket) -> String {
         );
     }
     for artifact in &ticket.artifacts {
-        field("artifact", &artifact.path.display().to_string());
+        let freed = if summary.gone.contains(&TicketFiles::Artifacts) {
+            " (freed)"
+        } else {
+            ""
+        };
+        field("artifact", &format!("{}{freed}", artifact.path.display()));
     }
     let mut out = lines.join("\n");
     if !ticket.jobs.is_empty() {
         out.push_str("\n\n");
         out.push_str(&jobs(context, ticket));
     }
-    for lines in [report::tests(ticket, paint), report::reruns(ticket, paint)] {
+    let findings = report::findings(ticket.findings.iter(), paint);
+    for lines in [report::tests(ticket, paint), report::reruns(ticket, paint), findings] {
         if !lines.is_empty() {
             out.push('\n');
             out.push_str(&lines.join("\n"));

@@ -17,6 +17,8 @@ pub enum Row {
     Job(JobId),
     /// A test: its job, source and name.
     Test(JobId, String, String),
+    /// A finding, by its place among the ticket's.
+    Finding(usize),
 }
 
 /// Where a row leads to.
@@ -99,7 +101,8 @@ impl Detail {
             .tests
             .iter()
             .map(|test| Row::Test(test.job, test.source.clone(), test.name.clone()));
-        errors.chain(jobs).chain(tests).collect()
+        let findings = (0..ticket.findings.len()).map(Row::Finding);
+        errors.chain(jobs).chain(tests).chain(findings).collect()
     }
 
     /// The selected row's place.
@@ -176,6 +179,14 @@ impl Detail {
                     log: job(*id)?.log.clone()?,
                     job: *id,
                     line: test.log_line,
+                })
+            }
+            Row::Finding(place) => {
+                let finding = ticket.findings.get(*place)?;
+                Some(Target {
+                    log: job(finding.job)?.log.clone()?,
+                    job: finding.job,
+                    line: finding.log_line,
                 })
             }
         }

@@ -12,9 +12,18 @@ pub fn event(ticket: &mut Ticket, kind: &EventKind) {
         // Who shows it leaves it; links and the pool are no part of it.
         EventKind::TicketRemoved { .. } | EventKind::LinkMoved(_) | EventKind::PoolChanged(_) => {}
         EventKind::TicketChanged(summary) => ticket.summary = (**summary).clone(),
-        EventKind::JobChanged(job) => put(&mut ticket.jobs, (**job).clone(), |old| old.id == job.id),
+        EventKind::JobChanged(job) => {
+            // What an earlier attempt has revealed counts no more.
+            ticket
+                .findings
+                .retain(|finding| finding.job != job.id || finding.attempt == job.attempt);
+            put(&mut ticket.jobs, (**job).clone(), |old| old.id == job.id);
+        }
         EventKind::TestRecorded(test) => put(&mut ticket.tests, test.clone(), |old| {
             old.job == test.job && old.source == test.source && old.name == test.name
+        }),
+        EventKind::FindingRecorded(finding) => put(&mut ticket.findings, (**finding).clone(), |old| {
+            (old.job, &old.test, &old.kind) == (finding.job, &finding.test, &finding.kind)
         }),
         EventKind::ArtifactStored(artifact) => put(&mut ticket.artifacts, artifact.clone(), |old| {
             old.job == artifact.job && old.name == artifact.name

@@ -7,7 +7,7 @@ use preflight_protocol::ids::{Attempt, ImageId, JobId, Moment, Sequence, Series,
 use preflight_protocol::image::{ImageInfo, ImageKind};
 use preflight_protocol::job::{AttemptRecord, FirstError, Job, JobKind, JobState, Progress};
 use preflight_protocol::log::{LogInfo, LogName};
-use preflight_protocol::result::{Artifact, Outcome, TestResult, TestStatus};
+use preflight_protocol::result::{Artifact, Finding, FindingKind, NetworkProtocol, Outcome, TestResult, TestStatus};
 use preflight_protocol::ticket::{
     KeepFailed, Priority, Signature, Subticket, TestCounts, Ticket, TicketStatus, TicketSummary, WorkflowStep,
 };
@@ -35,6 +35,7 @@ pub(crate) fn daemon(now: Moment) -> DaemonStatus {
         running: 1,
         machines: 1,
         warnings: vec![],
+        origin: None,
     }
 }
 
@@ -56,6 +57,7 @@ pub(crate) fn summary(id: u64, source: &str, version: &str, now: Moment) -> Tick
         queue_position: None,
         progress: None,
         test_counts: TestCounts::default(),
+        gone: vec![],
         kept: false,
     }
 }
@@ -98,6 +100,7 @@ pub(crate) fn ticket(id: u64, source: &str, version: &str, now: Moment) -> Ticke
         bug: Some("1012345".into()),
         add_packages: vec![],
         remove_packages: vec![],
+        snapshot: None,
         keep_failed: KeepFailed::default(),
         priority: Priority::default(),
         subtickets: vec![Subticket {
@@ -112,6 +115,7 @@ pub(crate) fn ticket(id: u64, source: &str, version: &str, now: Moment) -> Ticke
         }],
         jobs,
         tests: vec![],
+        findings: vec![],
         artifacts: vec![],
         image: None,
         warnings: vec![],
@@ -174,6 +178,33 @@ pub(crate) fn test(job: &Job, name: &str, status: TestStatus, reason: Option<&st
         job: job.id,
         log_line: None,
         dirty: false,
+    }
+}
+
+pub(crate) fn finding(job: &Job, test: Option<&str>, log_line: u64, count: u64) -> Finding {
+    let times = if count > 1 {
+        format!(", {count} times")
+    } else {
+        String::new()
+    };
+    Finding {
+        job: job.id,
+        attempt: job.attempt,
+        source: job.source.clone(),
+        test: test.map(str::to_owned),
+        kind: FindingKind::Network {
+            protocol: NetworkProtocol::Dns,
+            destination: std::net::Ipv4Addr::new(192, 0, 2, 53).into(),
+            name: Some("www.example".into()),
+            port: Some(53),
+            process: None,
+        },
+        declared: false,
+        log_line: Some(log_line),
+        count,
+        text: format!(
+            "network attempt refused: dns to 192.0.2.53 (asking for www.example) by a process that was gone{times}"
+        ),
     }
 }
 

@@ -311,7 +311,8 @@ pub struct NetworkAttempt {
     pub query: Option<String>,
     /// Who, if the process was still there to be found.
     pub owner: Option<AttemptOwner>,
-    /// How many like it were left out since the last report because they came too fast.
+    /// How many were left out because they came too fast: of the same since it was reported last; where it is reported for
+    /// the first time, of others that were not reported at all.
     pub left_out: u32,
 }
 

@@ -240,7 +240,7 @@ fn wanted(
             &at(&format!("binary-{architecture}/Packages")),
             FileRole::Packages(component.clone()),
         );
-        let of_all = if spec.is_flat() || !release.all_apart {
+        let of_all = if spec.is_flat() {
             None
         } else {
             find(&at("binary-all/Packages"), FileRole::Packages(component.clone()))

@@ -4,6 +4,7 @@ use super::Draft;
 use crate::command::{Refusal, Report};
 use crate::event::Event;
 use crate::exit::ExitCode;
+use crate::finding::FindingRecord;
 use crate::ids::{Attempt, JobId, TicketId};
 use crate::job::{Ending, Job, JobState};
 use crate::result::{ArtifactRecord, Outcome, TestRecord};
@@ -13,6 +14,8 @@ use crate::ticket::{KeepFailed, TicketEnd, TicketStatus};
 
 /// How many tests, artifacts and warnings a ticket may have: a guest reports them, and a guest is hostile.
 const MOST: usize = 20_000;
+/// How many findings a ticket may have.
+const MOST_FINDINGS: usize = 2_000;
 /// How many fetches a lock may have.
 const MOST_FETCHES: usize = 100_000;
 
@@ -73,6 +76,20 @@ impl Draft<'_> {
                 self.tell(Event::TestRecorded {
                     ticket: ticket_id,
                     test,
+                });
+            }
+            Report::Finding(finding) => {
+                if ticket.findings.len() >= MOST_FINDINGS {
+                    return Err(Refusal::TooMany(id, MOST_FINDINGS, "findings"));
+                }
+                let finding = Box::new(FindingRecord {
+                    job: id,
+                    attempt,
+                    finding: finding.bounded(),
+                });
+                self.tell(Event::FindingRecorded {
+                    ticket: ticket_id,
+                    finding,
                 });
             }
             Report::Artifact(artifact) => {

@@ -8,7 +8,7 @@ use crate::event::Event;
 use crate::ids::TicketId;
 use crate::job::{Job, JobKind, JobState, Rerun};
 use crate::text::{LONGEST_NAME, clean};
-use crate::ticket::{Subticket, Ticket};
+use crate::ticket::{Subticket, Ticket, TicketFiles};
 
 impl Draft<'_> {
     pub(super) fn rerun(&mut self, id: TicketId, test: &str, dirty: bool) -> Result<(), Refusal> {
@@ -18,8 +18,11 @@ impl Draft<'_> {
         let is_there = ticket
             .image
             .as_ref()
-            .is_some_and(|image| self.state.image(image).is_some());
+            .is_some_and(|image| ticket.origin.is_none() && self.state.image(image).is_some());
         let image = made.filter(|_| is_there).ok_or(Refusal::NoImage(id))?.id;
+        if ticket.gone.contains(&TicketFiles::Sources) {
+            return Err(Refusal::NoSources(id));
+        }
         let (subticket, name) = meant(ticket, test)?;
         let job = self.state.numbers().job.next();
         let rerun = Rerun {

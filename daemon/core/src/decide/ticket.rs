@@ -1,5 +1,7 @@
 //! What owners ask for a whole ticket: to make, change, cancel and remove it.
 
+use std::collections::BTreeSet;
+
 use super::Draft;
 use crate::command::{Edit, NewTicket, Refusal};
 use crate::event::Event;
@@ -8,11 +10,11 @@ use crate::graph;
 use crate::ids::{JobId, SubticketId, TicketId};
 use crate::promotion::LinkRefusal;
 use crate::result::Outcome;
-use crate::ticket::{Subticket, Ticket, TicketEnd, TicketStatus, WorkflowStep};
+use crate::ticket::{Subticket, Ticket, TicketEnd, TicketFiles, TicketStatus, WorkflowStep};
 
 impl Draft<'_> {
     pub(super) fn create(&mut self, new: NewTicket) -> Result<(), Refusal> {
-        if new.subtickets.is_empty() && !new.base_image {
+        if new.subtickets.is_empty() && new.preparation.is_none() {
             return Err(Refusal::NothingToDo);
         }
         for (place, source) in new.subtickets.iter().enumerate() {
@@ -65,9 +67,12 @@ impl Draft<'_> {
             subtickets,
             jobs,
             tests: vec![],
+            findings: vec![],
             artifacts: vec![],
+            gone: BTreeSet::new(),
             image: None,
             warnings: new.warnings,
+            origin: None,
         })));
         Ok(())
     }
@@ -130,6 +135,18 @@ impl Draft<'_> {
             return Err(LinkRefusal::PointsAt { link, ticket: id }.into());
         }
         self.push(Event::TicketRemoved { ticket: id });
+        Ok(())
+    }
+
+    /// Told twice it is the same as told once: a daemon that died in between tells again.
+    pub(super) fn forget_files(&mut self, id: TicketId, files: TicketFiles) -> Result<(), Refusal> {
+        let ticket = self.ticket(id)?;
+        if ticket.is_active() {
+            return Err(Refusal::Active(id));
+        }
+        if !ticket.gone.contains(&files) {
+            self.push(Event::FilesForgotten { ticket: id, files });
+        }
         Ok(())
     }
 }

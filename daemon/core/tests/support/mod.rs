@@ -132,7 +132,7 @@ pub(crate) fn ticket(subtickets: Vec<NewSubticket>) -> NewTicket {
         series: Series("debian-bookworm".into()),
         options: Options::default(),
         subtickets,
-        base_image: false,
+        preparation: None,
         wait: false,
         warnings: vec![],
     }

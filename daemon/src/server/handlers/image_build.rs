@@ -1,6 +1,6 @@
 //! `image/build`: a ticket whose one job makes a series' base images.
 
-use preflight_core::{NewTicket, Options, Series};
+use preflight_core::{NewTicket, Options, Preparation, Series};
 use preflight_protocol::error::RpcError;
 use preflight_protocol::method::{ImageBuild, ImageBuilding};
 
@@ -20,7 +20,7 @@ pub(super) async fn handle(context: &Context, request: ImageBuild) -> Result<Ima
         series,
         options: Options::default(),
         subtickets: vec![],
-        base_image: true,
+        preparation: Some(Preparation::BaseImage),
         wait: false,
         warnings: vec![],
     };

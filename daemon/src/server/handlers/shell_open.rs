@@ -103,6 +103,7 @@ fn choose(ticket: &Ticket, choice: Option<&JobChoice>) -> Result<Option<JobId>, 
 
 fn kind_of(kind: WireKind) -> JobKind {
     match kind {
+        WireKind::Snapshot => JobKind::Snapshot,
         WireKind::BaseImage => JobKind::BaseImage,
         WireKind::Source => JobKind::Source,
         WireKind::Build => JobKind::Build,

@@ -1,6 +1,6 @@
 //! `ticket/create`: have the sources examined, then make a ticket of them. Nothing is stored before all is in order.
 
-use preflight_core::{NewSubticket, NewTicket};
+use preflight_core::{NewSubticket, NewTicket, Preparation};
 use preflight_protocol::error::{ErrorCode, RpcError};
 use preflight_protocol::method::{TicketCreate, TicketCreated};
 
@@ -19,12 +19,16 @@ pub(super) async fn handle(context: &Context, request: TicketCreate) -> Result<T
     }
     let owner = request.owner.clone().unwrap_or_else(user_name);
     let examined = context.services.intake.examine(&request, &owner).await?;
-    let base_image = context.services.images.missing(&examined.series).await?;
+    let missing = context.services.images.missing(&examined.series).await?;
     let titles = examined
         .sources
         .iter()
         .map(|source| format!("{} {}", source.name, source.version));
-    let options = convert::options(&request);
+    let mut options = convert::options(&request);
+    if let Some(snapshot) = &request.snapshot {
+        let pinned = context.services.snapshots.pin(&examined.series, snapshot).await?;
+        options.sources.snapshot = Some(pinned);
+    }
     let new = NewTicket {
         title: request.title.unwrap_or_else(|| titles.collect::<Vec<_>>().join(", ")),
         description: request.description.unwrap_or_default(),
@@ -33,7 +37,7 @@ pub(super) async fn handle(context: &Context, request: TicketCreate) -> Result<T
         series: examined.series,
         options,
         subtickets: examined.sources.into_iter().map(subticket).collect(),
-        base_image,
+        preparation: missing.then_some(Preparation::BaseImage),
         wait: request.wait,
         warnings: examined.warnings.clone(),
     };

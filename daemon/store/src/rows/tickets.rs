@@ -3,7 +3,7 @@
 use preflight_core::{Job, Signature, Subticket, Ticket, TicketEnd, TicketStatus, WorkflowStep};
 use rusqlite::{Connection, Result, params};
 
-use super::run;
+use super::{package_sources, run};
 use crate::words::{Word, microseconds, number, path_bytes};
 
 pub(super) fn step_number(step: WorkflowStep) -> i64 {
@@ -25,8 +25,9 @@ pub(super) fn create(db: &Connection, ticket: &Ticket) -> Result<()> {
     run(
         db,
         "INSERT INTO tickets (id, title, description, bug, owner, series, offline, test_timeout, build_timeout, step,
-         status, created_at, queued_at, queue_position, keep_going, keep_failed, priority, kept)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)",
+         status, created_at, queued_at, queue_position, keep_going, keep_failed, priority, kept,
+         package_sources)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19)",
         params![
             id,
             ticket.title,
@@ -46,6 +47,7 @@ pub(super) fn create(db: &Connection, ticket: &Ticket) -> Result<()> {
             options.keep_failed.word(),
             options.priority.word(),
             ticket.kept,
+            package_sources::write(&options.sources),
         ],
     )?;
     for (verb, names) in [("add", &options.add_packages), ("remove", &options.remove_packages)] {
@@ -108,11 +110,11 @@ pub(super) fn remove(db: &Connection, ticket: u64) -> Result<()> {
         run(db, &sql, params![what, number(ticket)])?;
     }
     // What refers to another row goes before it.
-    for table in ["tests", "artifacts", "locks", "attempts", "needs"] {
+    for table in ["tests", "findings", "artifacts", "locks", "attempts", "needs"] {
         let sql = format!("DELETE FROM {table} WHERE job IN (SELECT id FROM jobs WHERE ticket = ?1)");
         run(db, &sql, params![number(ticket)])?;
     }
-    for table in ["jobs", "subtickets", "packages", "warnings"] {
+    for table in ["imports", "jobs", "subtickets", "packages", "warnings"] {
         let sql = format!("DELETE FROM {table} WHERE ticket = ?1");
         run(db, &sql, params![number(ticket)])?;
     }

@@ -1,5 +1,47 @@
 -- Where packages come from, and where they go.
 
+-- A ticket's package sources as JSON; none for the archive as the base image has it.
+ALTER TABLE tickets ADD COLUMN package_sources TEXT;
+
+-- What attempts revealed besides their outcomes. Lists of words have a line end between them.
+CREATE TABLE findings (
+    id INTEGER PRIMARY KEY,
+    job INTEGER NOT NULL,
+    attempt INTEGER NOT NULL,
+    test TEXT,
+    kind TEXT NOT NULL CHECK (kind IN ('network', 'fetch', 'unlisted')),
+    declared INTEGER NOT NULL,
+    log_line INTEGER,
+    count INTEGER NOT NULL,
+    -- network: whom, and the process where it is known
+    protocol TEXT,
+    destination TEXT,
+    name TEXT,
+    port INTEGER,
+    pid INTEGER,
+    uid INTEGER,
+    process TEXT,
+    command_line TEXT,
+    parents TEXT,
+    -- fetch
+    url TEXT,
+    reason TEXT,
+    FOREIGN KEY (job, attempt) REFERENCES attempts (job, attempt)
+) STRICT;
+CREATE INDEX findings_job ON findings (job, attempt);
+
+-- Whether files of an ended ticket were freed.
+ALTER TABLE tickets ADD COLUMN artifacts_gone INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE tickets ADD COLUMN sources_gone INTEGER NOT NULL DEFAULT 0;
+
+-- Tickets that come from another machine: its name, their number there, and when they were exported.
+CREATE TABLE imports (
+    ticket INTEGER PRIMARY KEY REFERENCES tickets (id),
+    host TEXT NOT NULL,
+    number INTEGER NOT NULL,
+    exported_at INTEGER NOT NULL
+) STRICT;
+
 -- Every move of a link, oldest first; where it points follows from them. The tickets may have been removed since.
 CREATE TABLE link_moves (
     id INTEGER PRIMARY KEY,

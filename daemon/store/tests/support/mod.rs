@@ -58,7 +58,7 @@ impl History {
         let tickets = self.state.tickets().count() as u64;
         let open: Vec<(JobId, Attempt)> = self.state.open_jobs().map(|job| (job.id, job.attempt())).collect();
         let some = TicketId(1 + self.random(tickets + 1));
-        match (self.random(16), open.first()) {
+        match (self.random(17), open.first()) {
             (0, _) => self.create(),
             (12, _) => Command::Rerun {
                 ticket: some,
@@ -67,6 +67,11 @@ impl History {
             },
             (13, _) if self.random(3) == 0 => Command::Remove { ticket: some },
             (14, _) => self.forget_kept(),
+            (15, _) => self.import(),
+            (16, _) => Command::ForgetFiles {
+                ticket: some,
+                files: [TicketFiles::Artifacts, TicketFiles::Sources][usize::from(self.random(2) == 0)],
+            },
             (1, _) => {
                 let edit = Edit {
                     bug: Some(format!("bug {}", self.now)),
@@ -134,6 +139,29 @@ impl History {
         }
     }
 
+    /// A ticket that has ended, as another machine would have it.
+    fn import(&mut self) -> Command {
+        let ended: Vec<&Ticket> = self.state.tickets().filter(|ticket| !ticket.is_active()).collect();
+        let Some(ticket) = ended.last().copied().cloned() else {
+            return self.create();
+        };
+        let entry = LockEntry {
+            url: "http://mirror.example/imported".into(),
+            sha256: Sha256([1; 32]),
+            size: 3,
+        };
+        let run = ticket.jobs.iter().find(|job| job.newest().is_some());
+        Command::Import(Box::new(ImportedTicket {
+            locks: run.map(|job| (job.id, vec![entry])).into_iter().collect(),
+            origin: Origin {
+                host: "lab".into(),
+                ticket: ticket.id,
+                exported_at: Moment(self.now),
+            },
+            ticket,
+        }))
+    }
+
     fn create(&mut self) -> Command {
         let signature = |place| match place {
             0 => Signature::None,
@@ -168,6 +196,14 @@ impl History {
             options: Options {
                 add_packages: vec!["b".into(), "a".into()],
                 remove_packages: vec!["c".into()],
+                sources: PackageSources {
+                    snapshot: (self.random(2) == 0).then(|| PinnedSnapshot {
+                        name: "debian-bookworm@2026-11-20T14:00:00Z-07070707".into(),
+                        state: Sha256([7; 32]),
+                        suites: vec![],
+                    }),
+                    ..PackageSources::default()
+                },
                 offline: self.random(2) == 0,
                 test_timeout: Some(std::time::Duration::from_secs(7)),
                 build_timeout: None,
@@ -176,7 +212,8 @@ impl History {
                 priority: Priority::Background,
             },
             subtickets,
-            base_image: self.random(2) == 0,
+            preparation: [None, Some(Preparation::BaseImage), Some(Preparation::Snapshot)]
+                [usize::try_from(self.random(3)).unwrap()],
             wait: self.random(4) == 0,
             warnings: vec!["unsigned".into()],
         }))
@@ -184,7 +221,8 @@ impl History {
 
     fn report(&mut self) -> Report {
         let number = self.random(4);
-        match self.random(6) {
+        match self.random(7) {
+            6 => Report::Finding(Box::new(self.finding())),
             5 => Report::Kept {
                 bytes: self.random(1 << 40),
             },
@@ -226,6 +264,44 @@ impl History {
                 created_at: Moment(self.now),
                 path: "/images/i".into(),
             }),
+        }
+    }
+
+    fn finding(&mut self) -> Finding {
+        let process = |words: &[&str]| GuestProcess {
+            pid: 7,
+            uid: u32::MAX,
+            name: "curl".into(),
+            command_line: words.iter().copied().map(str::to_owned).collect(),
+            parents: vec!["sh".into(), "agent".into()],
+        };
+        let network = |protocol, process| {
+            FindingKind::Network(NetworkFinding {
+                protocol,
+                destination: std::net::Ipv6Addr::LOCALHOST.into(),
+                name: (protocol == NetworkProtocol::Dns).then(|| "www.example".into()),
+                port: (protocol == NetworkProtocol::Tcp).then_some(u16::MAX),
+                process,
+            })
+        };
+        let kind = match self.random(8) {
+            0 => network(NetworkProtocol::Tcp, Some(process(&[]))),
+            1 => network(NetworkProtocol::Udp, Some(process(&[""]))),
+            2 => network(NetworkProtocol::Dns, Some(process(&["curl", "", "two words"]))),
+            3 => network(NetworkProtocol::Ping, None),
+            4 => network(NetworkProtocol::Other(89), None),
+            5 => FindingKind::Fetch {
+                url: "http://mirror.example/x".into(),
+                reason: "sealed".into(),
+            },
+            _ => FindingKind::Unlisted,
+        };
+        Finding {
+            test: (self.random(2) == 0).then(|| "test1".into()),
+            kind,
+            declared: self.random(2) == 0,
+            log_line: (self.random(2) == 0).then_some(12),
+            count: 1 + self.random(1 << 40),
         }
     }
 

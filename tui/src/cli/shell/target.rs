@@ -47,6 +47,7 @@ impl FromStr for JobArgument {
             None => (text, None),
         };
         let kind = match kind {
+            "snapshot" => JobKind::Snapshot,
             "base-image" | "base_image" => JobKind::BaseImage,
             "source" => JobKind::Source,
             "build" => JobKind::Build,

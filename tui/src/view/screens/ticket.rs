@@ -1,8 +1,8 @@
-//! One ticket: its way, its first error, its jobs, tests, artifacts and warnings. One cursor goes through all that has
+//! One ticket: its way, its first error, its jobs, tests, findings, artifacts and warnings. One cursor goes through all that has
 //! a log behind it.
 
 use preflight_protocol::job::{Job, JobState};
-use preflight_protocol::result::TestResult;
+use preflight_protocol::result::{Finding, TestResult};
 use preflight_protocol::ticket::{Signature, Ticket};
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
@@ -22,6 +22,7 @@ enum Line<'a> {
     Error(&'a Job),
     Job(&'a Job),
     Test(&'a TestResult),
+    Finding(&'a Finding),
     Text(String, Role),
 }
 
@@ -72,9 +73,11 @@ fn head(model: &Model, ticket: &Ticket, theme: Theme, buffer: &mut Buffer, area:
         _ => String::new(),
     };
     let bug = ticket.bug.as_ref().map_or(String::new(), |bug| format!(", bug {bug}"));
+    let origin = ticket.origin.as_ref();
+    let origin = origin.map_or(String::new(), |origin| format!(", imported from {} #{}", origin.host, origin.ticket));
     Row::new(buffer, theme, area, y).space(1).role(
         &format!(
-            "step {} {}{took}, by {} on {}{bug}",
+            "step {} {}{took}, by {} on {}{bug}{origin}",
             summary.workflow_step.number(),
             summary.workflow_step,
             summary.owner,
@@ -112,6 +115,7 @@ fn lines<'a>(ticket: &'a Ticket, detail: &Detail) -> (Vec<Line<'a>>, usize) {
                     .find(|test| (test.job, &test.source, &test.name) == (*id, source, name))
                     .map(Line::Test),
             ),
+            detail::Row::Finding(place) => ("Findings", ticket.findings.get(*place).map(Line::Finding)),
         };
         if heading != Some(title) {
             heading = Some(title);
@@ -209,6 +213,13 @@ fn draw_line(model: &Model, ticket: &Ticket, line: &Line<'_>, theme: Theme, buff
                 .role(if ticket.is_rerun(test.job) { "rerun  " } else { "" }, Role::Dim)
                 .role(if test.dirty { "dirty  " } else { "" }, Role::Warning)
                 .text(test.reason.as_deref().unwrap_or(""), look.style);
+        }
+        Line::Finding(finding) => {
+            let role = if finding.declared { Role::Dim } else { Role::Warning };
+            row.space(2)
+                .role(&finding.subject(), Role::Dim)
+                .space(2)
+                .role(&finding.text, role);
         }
     }
 }

@@ -11,6 +11,7 @@ pub fn way(ticket: &Ticket, theme: Theme, row: &mut Row<'_>) {
     let link = theme.pick(" ── ", " -- ");
     let mut first = true;
     for kind in [
+        JobKind::Snapshot,
         JobKind::BaseImage,
         JobKind::Source,
         JobKind::Build,

@@ -22,10 +22,17 @@ type Key = (AttemptProtocol, IpAddr, Option<u16>, Option<String>);
 /// What was reported lately.
 #[derive(Debug)]
 pub(super) struct Limiter {
-    reported: HashMap<Key, Instant>,
+    reported: HashMap<Key, Reported>,
     tokens: u32,
     refilled: Instant,
     left_out: u32,
+}
+
+#[derive(Debug)]
+struct Reported {
+    at: Instant,
+    /// How often it came since.
+    again: u32,
 }
 
 impl Limiter {
@@ -38,10 +45,10 @@ impl Limiter {
         }
     }
 
-    /// Whether to report this attempt, and how many were left out since the last report.
+    /// Whether to report this attempt, and how many were left out since: of the same since its last report, and where it is
+    /// reported for the first time, of others that came too fast to be reported at all.
     pub(super) fn admit(&mut self, seen: &Seen, now: Instant) -> Option<u32> {
         let key = (seen.protocol, seen.destination, seen.port, seen.query.clone());
-        self.reported.retain(|_, at| now.duration_since(*at) < AGAIN);
         let whole_seconds = u32::try_from(now.duration_since(self.refilled).as_secs()).unwrap_or(u32::MAX);
         if whole_seconds > 0 {
             self.tokens = self
@@ -50,13 +57,35 @@ impl Limiter {
                 .min(BURST);
             self.refilled = now;
         }
-        if self.reported.contains_key(&key) || self.tokens == 0 || self.reported.len() >= REMEMBERED {
+        let left_out = if let Some(reported) = self.reported.get_mut(&key) {
+            if self.tokens == 0 || now.duration_since(reported.at) < AGAIN {
+                reported.again = reported.again.saturating_add(1);
+                return None;
+            }
+            std::mem::take(&mut reported.again)
+        } else if self.tokens == 0 || !self.has_room(now) {
             self.left_out = self.left_out.saturating_add(1);
             return None;
-        }
+        } else {
+            std::mem::take(&mut self.left_out)
+        };
         self.tokens -= 1;
-        self.reported.insert(key, now);
-        Some(std::mem::take(&mut self.left_out))
+        self.reported.insert(key, Reported { at: now, again: 0 });
+        Some(left_out)
+    }
+
+    /// Whether one more can be remembered; what was reported long ago is forgotten for it.
+    fn has_room(&mut self, now: Instant) -> bool {
+        if self.reported.len() >= REMEMBERED {
+            let mut forgotten = 0_u32;
+            self.reported.retain(|_, reported| {
+                let stays = now.duration_since(reported.at) < AGAIN;
+                forgotten = forgotten.saturating_add(if stays { 0 } else { reported.again });
+                stays
+            });
+            self.left_out = self.left_out.saturating_add(forgotten);
+        }
+        self.reported.len() < REMEMBERED
     }
 }
 
@@ -82,8 +111,10 @@ mod tests {
         assert_eq!(limiter.admit(&seen(80), start), Some(0));
         assert_eq!(limiter.admit(&seen(80), start), None);
         assert_eq!(limiter.admit(&seen(80), start + AGAIN / 2), None);
-        assert_eq!(limiter.admit(&seen(443), start), Some(2));
-        assert_eq!(limiter.admit(&seen(80), start + AGAIN), Some(0));
+        // They were of the other.
+        assert_eq!(limiter.admit(&seen(443), start), Some(0));
+        assert_eq!(limiter.admit(&seen(80), start + AGAIN), Some(2));
+        assert_eq!(limiter.admit(&seen(80), start + AGAIN * 2), Some(0));
     }
 
     #[test]
@@ -98,5 +129,21 @@ mod tests {
             limiter.admit(&seen(60_001), start + Duration::from_secs(1)),
             Some(60_000 - BURST)
         );
+    }
+
+    #[test]
+    fn memory_is_bounded_and_what_is_forgotten_still_counts() {
+        let start = Instant::now();
+        let mut limiter = Limiter::new(start);
+        assert_eq!(limiter.admit(&seen(1), start), Some(0));
+        assert_eq!(limiter.admit(&seen(1), start), None);
+        let mut now = start;
+        let mut left_out = 0;
+        for port in 2..2000 {
+            now += Duration::from_secs(1);
+            left_out += limiter.admit(&seen(port), now).unwrap();
+            assert!(limiter.reported.len() <= REMEMBERED);
+        }
+        assert_eq!(left_out, 1);
     }
 }
