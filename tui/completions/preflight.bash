@@ -16,6 +16,9 @@ _preflight() {
             ",$1")
                 cmd="preflight"
                 ;;
+            preflight,archive)
+                cmd="preflight__subcmd__archive"
+                ;;
             preflight,check)
                 cmd="preflight__subcmd__check"
                 ;;
@@ -31,6 +34,9 @@ _preflight() {
             preflight,du)
                 cmd="preflight__subcmd__du"
                 ;;
+            preflight,export)
+                cmd="preflight__subcmd__export"
+                ;;
             preflight,gc)
                 cmd="preflight__subcmd__gc"
                 ;;
@@ -43,11 +49,26 @@ _preflight() {
             preflight,image)
                 cmd="preflight__subcmd__image"
                 ;;
+            preflight,import)
+                cmd="preflight__subcmd__import"
+                ;;
             preflight,lock)
                 cmd="preflight__subcmd__lock"
                 ;;
             preflight,logs)
                 cmd="preflight__subcmd__logs"
+                ;;
+            preflight,ppa)
+                cmd="preflight__subcmd__ppa"
+                ;;
+            preflight,promote)
+                cmd="preflight__subcmd__promote"
+                ;;
+            preflight,promotions)
+                cmd="preflight__subcmd__promotions"
+                ;;
+            preflight,repo)
+                cmd="preflight__subcmd__repo"
                 ;;
             preflight,rerun)
                 cmd="preflight__subcmd__rerun"
@@ -67,6 +88,21 @@ _preflight() {
             preflight,update_ticket)
                 cmd="preflight__subcmd__update_ticket"
                 ;;
+            preflight__subcmd__archive,diff)
+                cmd="preflight__subcmd__archive__subcmd__diff"
+                ;;
+            preflight__subcmd__archive,list)
+                cmd="preflight__subcmd__archive__subcmd__list"
+                ;;
+            preflight__subcmd__archive,prune)
+                cmd="preflight__subcmd__archive__subcmd__prune"
+                ;;
+            preflight__subcmd__archive,show)
+                cmd="preflight__subcmd__archive__subcmd__show"
+                ;;
+            preflight__subcmd__archive,update)
+                cmd="preflight__subcmd__archive__subcmd__update"
+                ;;
             preflight__subcmd__daemon,detach-daemon)
                 cmd="preflight__subcmd__daemon__subcmd__detach__subcmd__daemon"
                 ;;
@@ -82,6 +118,9 @@ _preflight() {
             preflight__subcmd__image,build)
                 cmd="preflight__subcmd__image__subcmd__build"
                 ;;
+            preflight__subcmd__image,diff)
+                cmd="preflight__subcmd__image__subcmd__diff"
+                ;;
             preflight__subcmd__image,get)
                 cmd="preflight__subcmd__image__subcmd__get"
                 ;;
@@ -90,6 +129,33 @@ _preflight() {
                 ;;
             preflight__subcmd__image,remove)
                 cmd="preflight__subcmd__image__subcmd__remove"
+                ;;
+            preflight__subcmd__ppa,pool)
+                cmd="preflight__subcmd__ppa__subcmd__pool"
+                ;;
+            preflight__subcmd__ppa__subcmd__pool,grow)
+                cmd="preflight__subcmd__ppa__subcmd__pool__subcmd__grow"
+                ;;
+            preflight__subcmd__ppa__subcmd__pool,list)
+                cmd="preflight__subcmd__ppa__subcmd__pool__subcmd__list"
+                ;;
+            preflight__subcmd__ppa__subcmd__pool,release)
+                cmd="preflight__subcmd__ppa__subcmd__pool__subcmd__release"
+                ;;
+            preflight__subcmd__repo,diff)
+                cmd="preflight__subcmd__repo__subcmd__diff"
+                ;;
+            preflight__subcmd__repo,export)
+                cmd="preflight__subcmd__repo__subcmd__export"
+                ;;
+            preflight__subcmd__repo,list)
+                cmd="preflight__subcmd__repo__subcmd__list"
+                ;;
+            preflight__subcmd__repo,serve)
+                cmd="preflight__subcmd__repo__subcmd__serve"
+                ;;
+            preflight__subcmd__repo,show)
+                cmd="preflight__subcmd__repo__subcmd__show"
                 ;;
             preflight__subcmd__ticket,cancel)
                 cmd="preflight__subcmd__ticket__subcmd__cancel"
@@ -122,7 +188,7 @@ _preflight() {
 
     case "${cmd}" in
         preflight)
-            opts="-h -V --color --provoke-panic --help --version check ticket status logs results rerun shell image du gc lock daemon doctor generate create_ticket update_ticket get_image"
+            opts="-h -V --color --provoke-panic --help --version check ticket status logs results rerun shell image archive du gc lock repo promote promotions ppa export import daemon doctor generate create_ticket update_ticket get_image"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -139,8 +205,120 @@ _preflight() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        preflight__subcmd__archive)
+            opts="-h -V --color --help --version update list show diff prune"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        preflight__subcmd__archive__subcmd__diff)
+            opts="-h -V --json --color --help --version"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        preflight__subcmd__archive__subcmd__list)
+            opts="-h -V --json --color --help --version"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        preflight__subcmd__archive__subcmd__prune)
+            opts="-n -h -V --keep --dry-run --json --color --help --version"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --keep)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        preflight__subcmd__archive__subcmd__show)
+            opts="-h -V --json --color --help --version"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        preflight__subcmd__archive__subcmd__update)
+            opts="-q -h -V --no-follow --detach --json --quiet --color --help --version"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         preflight__subcmd__check)
-            opts="-t -d -b -o -a -r -q -h -V --title --description --bug --owner --series --add-package --remove-package --signatures --offline --test-timeout --build-timeout --keep-going --keep-failed --priority --no-follow --detach --json --quiet --color --help --version"
+            opts="-t -d -b -o -a -r -q -h -V --title --description --bug --owner --series --add-package --remove-package --snapshot --signatures --offline --test-timeout --build-timeout --keep-going --keep-failed --priority --no-follow --detach --json --quiet --color --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -198,6 +376,10 @@ _preflight() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --snapshot)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --signatures)
                     COMPREPLY=($(compgen -W "ignore warn require" -- "${cur}"))
                     return 0
@@ -230,7 +412,7 @@ _preflight() {
             return 0
             ;;
         preflight__subcmd__create_ticket)
-            opts="-s -w -t -d -b -o -a -r -h -V --source --wait --title --description --bug --owner --series --add-package --remove-package --signatures --offline --test-timeout --build-timeout --keep-going --keep-failed --priority --json --color --help --version"
+            opts="-s -w -t -d -b -o -a -r -h -V --source --wait --title --description --bug --owner --series --add-package --remove-package --snapshot --signatures --offline --test-timeout --build-timeout --keep-going --keep-failed --priority --json --color --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -293,6 +475,10 @@ _preflight() {
                     return 0
                     ;;
                 -r)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --snapshot)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -461,6 +647,24 @@ _preflight() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        preflight__subcmd__export)
+            opts="-h -V --with-packages --json --color --help --version"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         preflight__subcmd__gc)
             opts="-n -h -V --dry-run --to --all --json --color --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
@@ -502,7 +706,7 @@ _preflight() {
             return 0
             ;;
         preflight__subcmd__get_image)
-            opts="-o -h -V --output --json --color --help --version"
+            opts="-o -h -V --output --uefi --json --color --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -528,7 +732,7 @@ _preflight() {
             return 0
             ;;
         preflight__subcmd__image)
-            opts="-h -V --color --help --version list build get remove"
+            opts="-h -V --color --help --version list build get diff remove"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -563,8 +767,26 @@ _preflight() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        preflight__subcmd__image__subcmd__diff)
+            opts="-h -V --files --json --color --help --version"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         preflight__subcmd__image__subcmd__get)
-            opts="-o -h -V --output --json --color --help --version"
+            opts="-o -h -V --output --uefi --json --color --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -625,6 +847,24 @@ _preflight() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        preflight__subcmd__import)
+            opts="-h -V --json --color --help --version"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         preflight__subcmd__lock)
             opts="-h -V --json --color --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
@@ -662,6 +902,256 @@ _preflight() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        preflight__subcmd__ppa)
+            opts="-h -V --color --help --version pool"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        preflight__subcmd__ppa__subcmd__pool)
+            opts="-h -V --color --help --version list grow release"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        preflight__subcmd__ppa__subcmd__pool__subcmd__grow)
+            opts="-h -V --json --color --help --version"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        preflight__subcmd__ppa__subcmd__pool__subcmd__list)
+            opts="-h -V --json --color --help --version"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        preflight__subcmd__ppa__subcmd__pool__subcmd__release)
+            opts="-h -V --json --color --help --version"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        preflight__subcmd__promote)
+            opts="-n -h -V --dry-run --rollback --why --json --color --help --version"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --why)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        preflight__subcmd__promotions)
+            opts="-h -V --ticket --json --color --help --version"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --ticket)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        preflight__subcmd__repo)
+            opts="-h -V --color --help --version list show diff export serve"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        preflight__subcmd__repo__subcmd__diff)
+            opts="-h -V --json --color --help --version"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        preflight__subcmd__repo__subcmd__export)
+            opts="-h -V --uri --json --color --help --version"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --uri)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        preflight__subcmd__repo__subcmd__list)
+            opts="-h -V --json --color --help --version"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        preflight__subcmd__repo__subcmd__serve)
+            opts="-h -V --listen --json --color --help --version"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --listen)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        preflight__subcmd__repo__subcmd__show)
+            opts="-h -V --json --color --help --version"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
                 --color)
                     COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
                     return 0
@@ -826,7 +1316,7 @@ _preflight() {
             return 0
             ;;
         preflight__subcmd__ticket__subcmd__create)
-            opts="-s -w -t -d -b -o -a -r -h -V --source --wait --title --description --bug --owner --series --add-package --remove-package --signatures --offline --test-timeout --build-timeout --keep-going --keep-failed --priority --json --color --help --version"
+            opts="-s -w -t -d -b -o -a -r -h -V --source --wait --title --description --bug --owner --series --add-package --remove-package --snapshot --signatures --offline --test-timeout --build-timeout --keep-going --keep-failed --priority --json --color --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -889,6 +1379,10 @@ _preflight() {
                     return 0
                     ;;
                 -r)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --snapshot)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

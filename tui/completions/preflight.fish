@@ -38,9 +38,16 @@ complete -c preflight -n "__fish_preflight_needs_command" -f -a "results" -d 'Pr
 complete -c preflight -n "__fish_preflight_needs_command" -f -a "rerun" -d 'Run one test of a ticket once more, with what you have edited'
 complete -c preflight -n "__fish_preflight_needs_command" -f -a "shell" -d 'Open a shell in a testbed, or run a command there'
 complete -c preflight -n "__fish_preflight_needs_command" -f -a "image" -d 'List, build, fetch and remove images'
+complete -c preflight -n "__fish_preflight_needs_command" -f -a "archive" -d 'Take, list, compare and forget snapshots of series\' archives'
 complete -c preflight -n "__fish_preflight_needs_command" -f -a "du" -d 'Show what takes the disk, and why something stays'
 complete -c preflight -n "__fish_preflight_needs_command" -f -a "gc" -d 'Free disk: what can be made again first, what is in use never'
 complete -c preflight -n "__fish_preflight_needs_command" -f -a "lock" -d 'List what a ticket\'s jobs have fetched from the archive, by digest'
+complete -c preflight -n "__fish_preflight_needs_command" -f -a "repo" -d 'List, show, compare, export and serve what tickets have built'
+complete -c preflight -n "__fish_preflight_needs_command" -f -a "promote" -d 'Move a link to a ticket\'s repository, where the link\'s criteria are met'
+complete -c preflight -n "__fish_preflight_needs_command" -f -a "promotions" -d 'List links, where they have been, and what a ticket lacks for them'
+complete -c preflight -n "__fish_preflight_needs_command" -f -a "ppa" -d 'Repositories beside the archive'
+complete -c preflight -n "__fish_preflight_needs_command" -f -a "export" -d 'Write a ticket with all its evidence to one file, for another machine'
+complete -c preflight -n "__fish_preflight_needs_command" -f -a "import" -d 'Take over a ticket from another machine'
 complete -c preflight -n "__fish_preflight_needs_command" -f -a "daemon" -d 'Start, stop and look at the daemon'
 complete -c preflight -n "__fish_preflight_needs_command" -f -a "doctor" -d 'Tell what this host has and lacks'
 complete -c preflight -n "__fish_preflight_needs_command" -f -a "generate" -d 'Write man pages or completions'
@@ -54,6 +61,7 @@ complete -c preflight -n "__fish_preflight_using_subcommand check" -s o -l owner
 complete -c preflight -n "__fish_preflight_using_subcommand check" -l series -d 'The series to check on, such as debian-bookworm; from the changelog where it is missing' -r
 complete -c preflight -n "__fish_preflight_using_subcommand check" -s a -l add-package -d 'A package that the image gets besides the ticket\'s own; may be repeated' -r
 complete -c preflight -n "__fish_preflight_using_subcommand check" -s r -l remove-package -d 'A package that is removed from the image; may be repeated' -r
+complete -c preflight -n "__fish_preflight_using_subcommand check" -l snapshot -d 'The snapshot of the series\' archive that packages come from; without one, the archive as the base image has it' -r
 complete -c preflight -n "__fish_preflight_using_subcommand check" -l signatures -d 'How signatures of the sources are treated; the configuration says where it is missing' -r -f -a "ignore\t'They are not looked at'
 warn\t'A missing, unknown or broken one is a warning'
 require\t'Only what a known key has signed is taken'"
@@ -96,6 +104,7 @@ complete -c preflight -n "__fish_preflight_using_subcommand ticket; and __fish_s
 complete -c preflight -n "__fish_preflight_using_subcommand ticket; and __fish_seen_subcommand_from create" -l series -d 'The series to check on, such as debian-bookworm; from the changelog where it is missing' -r
 complete -c preflight -n "__fish_preflight_using_subcommand ticket; and __fish_seen_subcommand_from create" -s a -l add-package -d 'A package that the image gets besides the ticket\'s own; may be repeated' -r
 complete -c preflight -n "__fish_preflight_using_subcommand ticket; and __fish_seen_subcommand_from create" -s r -l remove-package -d 'A package that is removed from the image; may be repeated' -r
+complete -c preflight -n "__fish_preflight_using_subcommand ticket; and __fish_seen_subcommand_from create" -l snapshot -d 'The snapshot of the series\' archive that packages come from; without one, the archive as the base image has it' -r
 complete -c preflight -n "__fish_preflight_using_subcommand ticket; and __fish_seen_subcommand_from create" -l signatures -d 'How signatures of the sources are treated; the configuration says where it is missing' -r -f -a "ignore\t'They are not looked at'
 warn\t'A missing, unknown or broken one is a warning'
 require\t'Only what a known key has signed is taken'"
@@ -210,15 +219,16 @@ complete -c preflight -n "__fish_preflight_using_subcommand shell" -s q -l quiet
 complete -c preflight -n "__fish_preflight_using_subcommand shell" -l provoke-panic -d 'Panic once the terminal is raw, to see that it is given back'
 complete -c preflight -n "__fish_preflight_using_subcommand shell" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c preflight -n "__fish_preflight_using_subcommand shell" -s V -l version -d 'Print version'
-complete -c preflight -n "__fish_preflight_using_subcommand image; and not __fish_seen_subcommand_from list build get remove" -l color -d 'When to use colours' -r -f -a "auto\t'On a terminal, where NO_COLOR is not set'
+complete -c preflight -n "__fish_preflight_using_subcommand image; and not __fish_seen_subcommand_from list build get diff remove" -l color -d 'When to use colours' -r -f -a "auto\t'On a terminal, where NO_COLOR is not set'
 always\t'Always'
 never\t'Never'"
-complete -c preflight -n "__fish_preflight_using_subcommand image; and not __fish_seen_subcommand_from list build get remove" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c preflight -n "__fish_preflight_using_subcommand image; and not __fish_seen_subcommand_from list build get remove" -s V -l version -d 'Print version'
-complete -c preflight -n "__fish_preflight_using_subcommand image; and not __fish_seen_subcommand_from list build get remove" -f -a "list" -d 'List base images and tickets\' images'
-complete -c preflight -n "__fish_preflight_using_subcommand image; and not __fish_seen_subcommand_from list build get remove" -f -a "build" -d 'Build a series\' base images from the archive as it is now'
-complete -c preflight -n "__fish_preflight_using_subcommand image; and not __fish_seen_subcommand_from list build get remove" -f -a "get" -d 'Write a ticket\'s image as a qcow2 file, kernel and initrd beside it'
-complete -c preflight -n "__fish_preflight_using_subcommand image; and not __fish_seen_subcommand_from list build get remove" -f -a "remove" -d 'Remove an image that no ticket uses'
+complete -c preflight -n "__fish_preflight_using_subcommand image; and not __fish_seen_subcommand_from list build get diff remove" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c preflight -n "__fish_preflight_using_subcommand image; and not __fish_seen_subcommand_from list build get diff remove" -s V -l version -d 'Print version'
+complete -c preflight -n "__fish_preflight_using_subcommand image; and not __fish_seen_subcommand_from list build get diff remove" -f -a "list" -d 'List base images and tickets\' images'
+complete -c preflight -n "__fish_preflight_using_subcommand image; and not __fish_seen_subcommand_from list build get diff remove" -f -a "build" -d 'Build a series\' base images from the archive as it is now'
+complete -c preflight -n "__fish_preflight_using_subcommand image; and not __fish_seen_subcommand_from list build get diff remove" -f -a "get" -d 'Write a ticket\'s image as a file, kernel and initrd beside it, or as a disk that boots by itself'
+complete -c preflight -n "__fish_preflight_using_subcommand image; and not __fish_seen_subcommand_from list build get diff remove" -f -a "diff" -d 'Tell what differs between two images: packages, then files'
+complete -c preflight -n "__fish_preflight_using_subcommand image; and not __fish_seen_subcommand_from list build get diff remove" -f -a "remove" -d 'Remove an image that no ticket uses'
 complete -c preflight -n "__fish_preflight_using_subcommand image; and __fish_seen_subcommand_from list" -l color -d 'When to use colours' -r -f -a "auto\t'On a terminal, where NO_COLOR is not set'
 always\t'Always'
 never\t'Never'"
@@ -233,18 +243,70 @@ complete -c preflight -n "__fish_preflight_using_subcommand image; and __fish_se
 complete -c preflight -n "__fish_preflight_using_subcommand image; and __fish_seen_subcommand_from build" -s q -l quiet -d 'Show no progress'
 complete -c preflight -n "__fish_preflight_using_subcommand image; and __fish_seen_subcommand_from build" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c preflight -n "__fish_preflight_using_subcommand image; and __fish_seen_subcommand_from build" -s V -l version -d 'Print version'
-complete -c preflight -n "__fish_preflight_using_subcommand image; and __fish_seen_subcommand_from get" -s o -l output -d 'The disk\'s file' -r -F
+complete -c preflight -n "__fish_preflight_using_subcommand image; and __fish_seen_subcommand_from get" -s o -l output -d 'The disk\'s file: a raw image where it ends in .raw or .img, otherwise qcow2' -r -F
 complete -c preflight -n "__fish_preflight_using_subcommand image; and __fish_seen_subcommand_from get" -l color -d 'When to use colours' -r -f -a "auto\t'On a terminal, where NO_COLOR is not set'
 always\t'Always'
 never\t'Never'"
+complete -c preflight -n "__fish_preflight_using_subcommand image; and __fish_seen_subcommand_from get" -l uefi -d 'Write a whole disk that boots by itself under any UEFI firmware'
 complete -c preflight -n "__fish_preflight_using_subcommand image; and __fish_seen_subcommand_from get" -l json -d 'Print the files and the kernel command line as JSON'
 complete -c preflight -n "__fish_preflight_using_subcommand image; and __fish_seen_subcommand_from get" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c preflight -n "__fish_preflight_using_subcommand image; and __fish_seen_subcommand_from get" -s V -l version -d 'Print version'
+complete -c preflight -n "__fish_preflight_using_subcommand image; and __fish_seen_subcommand_from diff" -l color -d 'When to use colours' -r -f -a "auto\t'On a terminal, where NO_COLOR is not set'
+always\t'Always'
+never\t'Never'"
+complete -c preflight -n "__fish_preflight_using_subcommand image; and __fish_seen_subcommand_from diff" -l files -d 'List the files of packages one by one'
+complete -c preflight -n "__fish_preflight_using_subcommand image; and __fish_seen_subcommand_from diff" -l json -d 'Print JSON'
+complete -c preflight -n "__fish_preflight_using_subcommand image; and __fish_seen_subcommand_from diff" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c preflight -n "__fish_preflight_using_subcommand image; and __fish_seen_subcommand_from diff" -s V -l version -d 'Print version'
 complete -c preflight -n "__fish_preflight_using_subcommand image; and __fish_seen_subcommand_from remove" -l color -d 'When to use colours' -r -f -a "auto\t'On a terminal, where NO_COLOR is not set'
 always\t'Always'
 never\t'Never'"
 complete -c preflight -n "__fish_preflight_using_subcommand image; and __fish_seen_subcommand_from remove" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c preflight -n "__fish_preflight_using_subcommand image; and __fish_seen_subcommand_from remove" -s V -l version -d 'Print version'
+complete -c preflight -n "__fish_preflight_using_subcommand archive; and not __fish_seen_subcommand_from update list show diff prune" -l color -d 'When to use colours' -r -f -a "auto\t'On a terminal, where NO_COLOR is not set'
+always\t'Always'
+never\t'Never'"
+complete -c preflight -n "__fish_preflight_using_subcommand archive; and not __fish_seen_subcommand_from update list show diff prune" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c preflight -n "__fish_preflight_using_subcommand archive; and not __fish_seen_subcommand_from update list show diff prune" -s V -l version -d 'Print version'
+complete -c preflight -n "__fish_preflight_using_subcommand archive; and not __fish_seen_subcommand_from update list show diff prune" -f -a "update" -d 'Take a snapshot of a series\' archive as it is now'
+complete -c preflight -n "__fish_preflight_using_subcommand archive; and not __fish_seen_subcommand_from update list show diff prune" -f -a "list" -d 'List snapshots, newest first'
+complete -c preflight -n "__fish_preflight_using_subcommand archive; and not __fish_seen_subcommand_from update list show diff prune" -f -a "show" -d 'Show one snapshot: its suites, and who uses it'
+complete -c preflight -n "__fish_preflight_using_subcommand archive; and not __fish_seen_subcommand_from update list show diff prune" -f -a "diff" -d 'List packages that differ between two snapshots'
+complete -c preflight -n "__fish_preflight_using_subcommand archive; and not __fish_seen_subcommand_from update list show diff prune" -f -a "prune" -d 'Forget snapshots that nobody needs; their files go when the disk\'s budget wants their room'
+complete -c preflight -n "__fish_preflight_using_subcommand archive; and __fish_seen_subcommand_from update" -l color -d 'When to use colours' -r -f -a "auto\t'On a terminal, where NO_COLOR is not set'
+always\t'Always'
+never\t'Never'"
+complete -c preflight -n "__fish_preflight_using_subcommand archive; and __fish_seen_subcommand_from update" -l detach -l no-follow -d 'Leave it to the daemon'
+complete -c preflight -n "__fish_preflight_using_subcommand archive; and __fish_seen_subcommand_from update" -l json -d 'Print one JSON object at the end, as `check` does'
+complete -c preflight -n "__fish_preflight_using_subcommand archive; and __fish_seen_subcommand_from update" -s q -l quiet -d 'Show no progress'
+complete -c preflight -n "__fish_preflight_using_subcommand archive; and __fish_seen_subcommand_from update" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c preflight -n "__fish_preflight_using_subcommand archive; and __fish_seen_subcommand_from update" -s V -l version -d 'Print version'
+complete -c preflight -n "__fish_preflight_using_subcommand archive; and __fish_seen_subcommand_from list" -l color -d 'When to use colours' -r -f -a "auto\t'On a terminal, where NO_COLOR is not set'
+always\t'Always'
+never\t'Never'"
+complete -c preflight -n "__fish_preflight_using_subcommand archive; and __fish_seen_subcommand_from list" -l json -d 'Print JSON'
+complete -c preflight -n "__fish_preflight_using_subcommand archive; and __fish_seen_subcommand_from list" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c preflight -n "__fish_preflight_using_subcommand archive; and __fish_seen_subcommand_from list" -s V -l version -d 'Print version'
+complete -c preflight -n "__fish_preflight_using_subcommand archive; and __fish_seen_subcommand_from show" -l color -d 'When to use colours' -r -f -a "auto\t'On a terminal, where NO_COLOR is not set'
+always\t'Always'
+never\t'Never'"
+complete -c preflight -n "__fish_preflight_using_subcommand archive; and __fish_seen_subcommand_from show" -l json -d 'Print JSON'
+complete -c preflight -n "__fish_preflight_using_subcommand archive; and __fish_seen_subcommand_from show" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c preflight -n "__fish_preflight_using_subcommand archive; and __fish_seen_subcommand_from show" -s V -l version -d 'Print version'
+complete -c preflight -n "__fish_preflight_using_subcommand archive; and __fish_seen_subcommand_from diff" -l color -d 'When to use colours' -r -f -a "auto\t'On a terminal, where NO_COLOR is not set'
+always\t'Always'
+never\t'Never'"
+complete -c preflight -n "__fish_preflight_using_subcommand archive; and __fish_seen_subcommand_from diff" -l json -d 'Print JSON'
+complete -c preflight -n "__fish_preflight_using_subcommand archive; and __fish_seen_subcommand_from diff" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c preflight -n "__fish_preflight_using_subcommand archive; and __fish_seen_subcommand_from diff" -s V -l version -d 'Print version'
+complete -c preflight -n "__fish_preflight_using_subcommand archive; and __fish_seen_subcommand_from prune" -l keep -d 'How many of each series stay at least' -r
+complete -c preflight -n "__fish_preflight_using_subcommand archive; and __fish_seen_subcommand_from prune" -l color -d 'When to use colours' -r -f -a "auto\t'On a terminal, where NO_COLOR is not set'
+always\t'Always'
+never\t'Never'"
+complete -c preflight -n "__fish_preflight_using_subcommand archive; and __fish_seen_subcommand_from prune" -s n -l dry-run -d 'Only say what would go'
+complete -c preflight -n "__fish_preflight_using_subcommand archive; and __fish_seen_subcommand_from prune" -l json -d 'Print JSON'
+complete -c preflight -n "__fish_preflight_using_subcommand archive; and __fish_seen_subcommand_from prune" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c preflight -n "__fish_preflight_using_subcommand archive; and __fish_seen_subcommand_from prune" -s V -l version -d 'Print version'
 complete -c preflight -n "__fish_preflight_using_subcommand du" -s n -l items -d 'How many of the largest items to list' -r
 complete -c preflight -n "__fish_preflight_using_subcommand du" -l color -d 'When to use colours' -r -f -a "auto\t'On a terminal, where NO_COLOR is not set'
 always\t'Always'
@@ -267,6 +329,91 @@ never\t'Never'"
 complete -c preflight -n "__fish_preflight_using_subcommand lock" -l json -d 'Print JSON'
 complete -c preflight -n "__fish_preflight_using_subcommand lock" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c preflight -n "__fish_preflight_using_subcommand lock" -s V -l version -d 'Print version'
+complete -c preflight -n "__fish_preflight_using_subcommand repo; and not __fish_seen_subcommand_from list show diff export serve" -l color -d 'When to use colours' -r -f -a "auto\t'On a terminal, where NO_COLOR is not set'
+always\t'Always'
+never\t'Never'"
+complete -c preflight -n "__fish_preflight_using_subcommand repo; and not __fish_seen_subcommand_from list show diff export serve" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c preflight -n "__fish_preflight_using_subcommand repo; and not __fish_seen_subcommand_from list show diff export serve" -s V -l version -d 'Print version'
+complete -c preflight -n "__fish_preflight_using_subcommand repo; and not __fish_seen_subcommand_from list show diff export serve" -f -a "list" -d 'List the repositories of tickets, or the states of one'
+complete -c preflight -n "__fish_preflight_using_subcommand repo; and not __fish_seen_subcommand_from list show diff export serve" -f -a "show" -d 'Show a state\'s packages: versions, sizes, digests'
+complete -c preflight -n "__fish_preflight_using_subcommand repo; and not __fish_seen_subcommand_from list show diff export serve" -f -a "diff" -d 'Show how the packages of two states differ'
+complete -c preflight -n "__fish_preflight_using_subcommand repo; and not __fish_seen_subcommand_from list show diff export serve" -f -a "export" -d 'Write a state as a tree that apt on any host accepts'
+complete -c preflight -n "__fish_preflight_using_subcommand repo; and not __fish_seen_subcommand_from list show diff export serve" -f -a "serve" -d 'Serve a state over http for colleagues, until Ctrl-C'
+complete -c preflight -n "__fish_preflight_using_subcommand repo; and __fish_seen_subcommand_from list" -l color -d 'When to use colours' -r -f -a "auto\t'On a terminal, where NO_COLOR is not set'
+always\t'Always'
+never\t'Never'"
+complete -c preflight -n "__fish_preflight_using_subcommand repo; and __fish_seen_subcommand_from list" -l json -d 'Print JSON'
+complete -c preflight -n "__fish_preflight_using_subcommand repo; and __fish_seen_subcommand_from list" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c preflight -n "__fish_preflight_using_subcommand repo; and __fish_seen_subcommand_from list" -s V -l version -d 'Print version'
+complete -c preflight -n "__fish_preflight_using_subcommand repo; and __fish_seen_subcommand_from show" -l color -d 'When to use colours' -r -f -a "auto\t'On a terminal, where NO_COLOR is not set'
+always\t'Always'
+never\t'Never'"
+complete -c preflight -n "__fish_preflight_using_subcommand repo; and __fish_seen_subcommand_from show" -l json -d 'Print JSON'
+complete -c preflight -n "__fish_preflight_using_subcommand repo; and __fish_seen_subcommand_from show" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c preflight -n "__fish_preflight_using_subcommand repo; and __fish_seen_subcommand_from show" -s V -l version -d 'Print version'
+complete -c preflight -n "__fish_preflight_using_subcommand repo; and __fish_seen_subcommand_from diff" -l color -d 'When to use colours' -r -f -a "auto\t'On a terminal, where NO_COLOR is not set'
+always\t'Always'
+never\t'Never'"
+complete -c preflight -n "__fish_preflight_using_subcommand repo; and __fish_seen_subcommand_from diff" -l json -d 'Print JSON'
+complete -c preflight -n "__fish_preflight_using_subcommand repo; and __fish_seen_subcommand_from diff" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c preflight -n "__fish_preflight_using_subcommand repo; and __fish_seen_subcommand_from diff" -s V -l version -d 'Print version'
+complete -c preflight -n "__fish_preflight_using_subcommand repo; and __fish_seen_subcommand_from export" -l uri -d 'Where the tree will be served, for `preflight.sources`; the folder itself where it is missing' -r
+complete -c preflight -n "__fish_preflight_using_subcommand repo; and __fish_seen_subcommand_from export" -l color -d 'When to use colours' -r -f -a "auto\t'On a terminal, where NO_COLOR is not set'
+always\t'Always'
+never\t'Never'"
+complete -c preflight -n "__fish_preflight_using_subcommand repo; and __fish_seen_subcommand_from export" -l json -d 'Print JSON'
+complete -c preflight -n "__fish_preflight_using_subcommand repo; and __fish_seen_subcommand_from export" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c preflight -n "__fish_preflight_using_subcommand repo; and __fish_seen_subcommand_from export" -s V -l version -d 'Print version'
+complete -c preflight -n "__fish_preflight_using_subcommand repo; and __fish_seen_subcommand_from serve" -l listen -d 'Where to listen; port 0 is any that is free' -r
+complete -c preflight -n "__fish_preflight_using_subcommand repo; and __fish_seen_subcommand_from serve" -l color -d 'When to use colours' -r -f -a "auto\t'On a terminal, where NO_COLOR is not set'
+always\t'Always'
+never\t'Never'"
+complete -c preflight -n "__fish_preflight_using_subcommand repo; and __fish_seen_subcommand_from serve" -l json -d 'Print a JSON object a line: first where it is served, then each request'
+complete -c preflight -n "__fish_preflight_using_subcommand repo; and __fish_seen_subcommand_from serve" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c preflight -n "__fish_preflight_using_subcommand repo; and __fish_seen_subcommand_from serve" -s V -l version -d 'Print version'
+complete -c preflight -n "__fish_preflight_using_subcommand promote" -l why -d 'Why, for whoever reads the link\'s history' -r
+complete -c preflight -n "__fish_preflight_using_subcommand promote" -l color -d 'When to use colours' -r -f -a "auto\t'On a terminal, where NO_COLOR is not set'
+always\t'Always'
+never\t'Never'"
+complete -c preflight -n "__fish_preflight_using_subcommand promote" -s n -l dry-run -d 'Only say what would happen'
+complete -c preflight -n "__fish_preflight_using_subcommand promote" -l rollback -d 'Go back to what the link pointed at before'
+complete -c preflight -n "__fish_preflight_using_subcommand promote" -l json -d 'Print JSON'
+complete -c preflight -n "__fish_preflight_using_subcommand promote" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c preflight -n "__fish_preflight_using_subcommand promote" -s V -l version -d 'Print version'
+complete -c preflight -n "__fish_preflight_using_subcommand promotions" -l ticket -d 'Show how a ticket stands to every link, and what is missing' -r
+complete -c preflight -n "__fish_preflight_using_subcommand promotions" -l color -d 'When to use colours' -r -f -a "auto\t'On a terminal, where NO_COLOR is not set'
+always\t'Always'
+never\t'Never'"
+complete -c preflight -n "__fish_preflight_using_subcommand promotions" -l json -d 'Print JSON'
+complete -c preflight -n "__fish_preflight_using_subcommand promotions" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c preflight -n "__fish_preflight_using_subcommand promotions" -s V -l version -d 'Print version'
+complete -c preflight -n "__fish_preflight_using_subcommand ppa; and not __fish_seen_subcommand_from pool" -l color -d 'When to use colours' -r -f -a "auto\t'On a terminal, where NO_COLOR is not set'
+always\t'Always'
+never\t'Never'"
+complete -c preflight -n "__fish_preflight_using_subcommand ppa; and not __fish_seen_subcommand_from pool" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c preflight -n "__fish_preflight_using_subcommand ppa; and not __fish_seen_subcommand_from pool" -s V -l version -d 'Print version'
+complete -c preflight -n "__fish_preflight_using_subcommand ppa; and not __fish_seen_subcommand_from pool" -f -a "pool" -d 'Repositories that tickets get and give back'
+complete -c preflight -n "__fish_preflight_using_subcommand ppa; and __fish_seen_subcommand_from pool" -l color -d 'When to use colours' -r -f -a "auto\t'On a terminal, where NO_COLOR is not set'
+always\t'Always'
+never\t'Never'"
+complete -c preflight -n "__fish_preflight_using_subcommand ppa; and __fish_seen_subcommand_from pool" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c preflight -n "__fish_preflight_using_subcommand ppa; and __fish_seen_subcommand_from pool" -s V -l version -d 'Print version'
+complete -c preflight -n "__fish_preflight_using_subcommand ppa; and __fish_seen_subcommand_from pool" -f -a "list" -d 'List the repositories, where each stands and who holds it'
+complete -c preflight -n "__fish_preflight_using_subcommand ppa; and __fish_seen_subcommand_from pool" -f -a "grow" -d 'Add repositories'
+complete -c preflight -n "__fish_preflight_using_subcommand ppa; and __fish_seen_subcommand_from pool" -f -a "release" -d 'Take a repository from a ticket of which nothing runs, and have it cleaned; a ticket\'s end does so by itself'
+complete -c preflight -n "__fish_preflight_using_subcommand export" -l color -d 'When to use colours' -r -f -a "auto\t'On a terminal, where NO_COLOR is not set'
+always\t'Always'
+never\t'Never'"
+complete -c preflight -n "__fish_preflight_using_subcommand export" -l with-packages -d 'Put in all that the ticket\'s jobs have fetched, for a machine without a network'
+complete -c preflight -n "__fish_preflight_using_subcommand export" -l json -d 'Print JSON'
+complete -c preflight -n "__fish_preflight_using_subcommand export" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c preflight -n "__fish_preflight_using_subcommand export" -s V -l version -d 'Print version'
+complete -c preflight -n "__fish_preflight_using_subcommand import" -l color -d 'When to use colours' -r -f -a "auto\t'On a terminal, where NO_COLOR is not set'
+always\t'Always'
+never\t'Never'"
+complete -c preflight -n "__fish_preflight_using_subcommand import" -l json -d 'Print JSON'
+complete -c preflight -n "__fish_preflight_using_subcommand import" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c preflight -n "__fish_preflight_using_subcommand import" -s V -l version -d 'Print version'
 complete -c preflight -n "__fish_preflight_using_subcommand daemon; and not __fish_seen_subcommand_from start stop status detach-daemon" -l color -d 'When to use colours' -r -f -a "auto\t'On a terminal, where NO_COLOR is not set'
 always\t'Always'
 never\t'Never'"
@@ -317,6 +464,7 @@ complete -c preflight -n "__fish_preflight_using_subcommand create_ticket" -s o 
 complete -c preflight -n "__fish_preflight_using_subcommand create_ticket" -l series -d 'The series to check on, such as debian-bookworm; from the changelog where it is missing' -r
 complete -c preflight -n "__fish_preflight_using_subcommand create_ticket" -s a -l add-package -d 'A package that the image gets besides the ticket\'s own; may be repeated' -r
 complete -c preflight -n "__fish_preflight_using_subcommand create_ticket" -s r -l remove-package -d 'A package that is removed from the image; may be repeated' -r
+complete -c preflight -n "__fish_preflight_using_subcommand create_ticket" -l snapshot -d 'The snapshot of the series\' archive that packages come from; without one, the archive as the base image has it' -r
 complete -c preflight -n "__fish_preflight_using_subcommand create_ticket" -l signatures -d 'How signatures of the sources are treated; the configuration says where it is missing' -r -f -a "ignore\t'They are not looked at'
 warn\t'A missing, unknown or broken one is a warning'
 require\t'Only what a known key has signed is taken'"
@@ -348,10 +496,11 @@ complete -c preflight -n "__fish_preflight_using_subcommand update_ticket" -l qu
 complete -c preflight -n "__fish_preflight_using_subcommand update_ticket" -l json -d 'Print the ticket\'s summary as JSON'
 complete -c preflight -n "__fish_preflight_using_subcommand update_ticket" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c preflight -n "__fish_preflight_using_subcommand update_ticket" -s V -l version -d 'Print version'
-complete -c preflight -n "__fish_preflight_using_subcommand get_image" -s o -l output -d 'The disk\'s file' -r -F
+complete -c preflight -n "__fish_preflight_using_subcommand get_image" -s o -l output -d 'The disk\'s file: a raw image where it ends in .raw or .img, otherwise qcow2' -r -F
 complete -c preflight -n "__fish_preflight_using_subcommand get_image" -l color -d 'When to use colours' -r -f -a "auto\t'On a terminal, where NO_COLOR is not set'
 always\t'Always'
 never\t'Never'"
+complete -c preflight -n "__fish_preflight_using_subcommand get_image" -l uefi -d 'Write a whole disk that boots by itself under any UEFI firmware'
 complete -c preflight -n "__fish_preflight_using_subcommand get_image" -l json -d 'Print the files and the kernel command line as JSON'
 complete -c preflight -n "__fish_preflight_using_subcommand get_image" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c preflight -n "__fish_preflight_using_subcommand get_image" -s V -l version -d 'Print version'
