@@ -83,10 +83,10 @@ async fn answer(stream: TcpStream, told: &Mutex<Told>, folder: &Path) {
         }
         if let Some(rest) = line.strip_prefix("GET ") {
             rest.split(' ').next().unwrap().clone_into(&mut path);
-        } else if let Some((name, value)) = line.split_once(": ") {
-            if name.eq_ignore_ascii_case("authorization") {
-                authorisation = Some(value.to_owned());
-            }
+        } else if let Some((name, value)) = line.split_once(": ")
+            && name.eq_ignore_ascii_case("authorization")
+        {
+            authorisation = Some(value.to_owned());
         }
     }
     let (status, body) = respond(&mut told.lock().unwrap(), folder, path, authorisation);
