@@ -35,7 +35,6 @@ pub(crate) fn daemon(now: Moment) -> DaemonStatus {
         running: 1,
         machines: 1,
         warnings: vec![],
-        origin: None,
     }
 }
 
@@ -119,6 +118,7 @@ pub(crate) fn ticket(id: u64, source: &str, version: &str, now: Moment) -> Ticke
         artifacts: vec![],
         image: None,
         warnings: vec![],
+        origin: None,
     }
 }
 
