@@ -1,0 +1,6 @@
+//! Between the daemon's own types and the bundle's. The only room that knows both; it decides nothing but whether a word or
+//! a number is one that is known here.
+
+pub(super) mod from;
+pub(super) mod to;
+mod words;

@@ -1,0 +1,16 @@
+//! Tickets that go to another machine and come from one: what of a ticket is carried, how it is written and read, and how
+//! what was read becomes a ticket here. It knows the bundle's format and the ticket's folder; what a client asks and what
+//! becomes state are others' matter.
+
+mod carried;
+mod convert;
+mod desk;
+mod export;
+mod import;
+mod place;
+mod unpack;
+
+pub use desk::{Exported, Outgoing, Transfer};
+pub use import::Unpacked;
+pub(crate) use place::place;
+pub use unpack::Objects;
