@@ -179,10 +179,16 @@ mod tests {
         for (fields, all_apart) in [
             ("", true),
             ("Architectures: all amd64\n", true),
-            ("Architectures: all amd64\nNo-Support-for-Architecture-all: Packages\n", false),
+            (
+                "Architectures: all amd64\nNo-Support-for-Architecture-all: Packages\n",
+                false,
+            ),
             ("Architectures: amd64\n", false),
         ] {
-            let text = format!("{fields}{}", RELEASE.replace("main/source/Sources", "main/binary-all/Packages"));
+            let text = format!(
+                "{fields}{}",
+                RELEASE.replace("main/source/Sources", "main/binary-all/Packages")
+            );
             let indices = Release::parse(text.as_bytes()).unwrap().indices();
             let of_all = indices.iter().any(|index| index.stem == "main/binary-all/Packages");
             assert_eq!(of_all, all_apart, "{fields}");

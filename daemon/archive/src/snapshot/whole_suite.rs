@@ -10,7 +10,7 @@ use crate::archive::{Archive, Inner};
 use crate::error::{RefusalKind, Refused};
 use crate::fetch::FetchError;
 use crate::places::Place;
-use crate::release::{Listed, Release};
+use crate::release::{Index, Listed, Release};
 use crate::session::KnownMirror;
 use crate::suite::{Suite, refused};
 use crate::url::CanonicalUrl;
@@ -254,7 +254,7 @@ fn wanted(
                     component.clone()
                 },
                 architecture: architecture.to_owned(),
-                offered: offer(&offered),
+                offered: offer(&offered, architecture),
             });
         }
         let sources = find(&at("source/Sources"), FileRole::Sources(component.clone()));
@@ -263,13 +263,19 @@ fn wanted(
     Ok(wanted)
 }
 
-/// What a release file lists, in few words.
-fn offer(indices: &[crate::release::Index]) -> String {
-    let folders: BTreeSet<&str> = indices
-        .iter()
-        .filter_map(|index| index.stem.strip_suffix("/Packages"))
-        .take(20)
-        .collect();
+/// What a release file lists, in few words: components that have this architecture, or else what there is.
+fn offer(indices: &[Index], architecture: &str) -> String {
+    const MOST: usize = 20;
+    let folders_of = |suffix: &str| -> BTreeSet<&str> {
+        let folders = indices.iter().filter_map(|index| index.stem.strip_suffix(suffix));
+        folders.take(MOST).collect()
+    };
+    let components = folders_of(&format!("/binary-{architecture}/Packages"));
+    let folders = if components.is_empty() {
+        folders_of("/Packages")
+    } else {
+        components
+    };
     if folders.is_empty() {
         "none at all".to_owned()
     } else {

@@ -289,7 +289,7 @@ async fn release_files_are_judged_and_must_list_what_is_asked_for() {
     };
     let told = refusal(&[("stable", &["main", "universe"])]).await;
     assert!(
-        told.contains("no packages of component universe for amd64") && told.contains("main/binary-amd64"),
+        told.contains("no packages of component universe for amd64; it has main"),
         "{told}"
     );
     assert!(refusal(&[("stable", &[])]).await.contains("at least one suite"));
