@@ -144,3 +144,80 @@ impl Keyring {
         String::from_utf8(bytes).map_err(|error| CertificateError::Unreadable(error.to_string()))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use openpgp::cert::CertBuilder;
+    use openpgp::serialize::SerializeInto as _;
+    use pretty_assertions::assert_eq;
+
+    use super::*;
+
+    #[test]
+    fn fingerprints_are_whole() {
+        let whole = "0123456789ABCDEF0123456789ABCDEF01234567";
+        for text in [
+            whole.to_owned(),
+            whole.to_lowercase(),
+            format!("0x{whole}"),
+            "0123 4567 89AB CDEF 0123  4567 89AB CDEF 0123 4567".to_owned(),
+        ] {
+            assert_eq!(text.parse::<Fingerprint>().unwrap().as_str(), whole);
+        }
+        for bad in [
+            "",
+            "89ABCDEF",
+            "0123456789ABCDEF",
+            &whole[1..],
+            &whole.replace('A', "G"),
+        ] {
+            assert!(bad.parse::<Fingerprint>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn secret_keys_stay_behind_and_subkeys_count() {
+        let make = |name: &str| {
+            CertBuilder::new()
+                .add_userid(name)
+                .add_signing_subkey()
+                .generate()
+                .unwrap()
+                .0
+        };
+        let (one, two) = (make("one"), make("two"));
+        let secret = [
+            one.as_tsk().armored().to_vec().unwrap(),
+            two.as_tsk().armored().to_vec().unwrap(),
+        ]
+        .concat();
+        assert!(secret.starts_with(b"-----BEGIN PGP PRIVATE KEY BLOCK-----"));
+        let keyring = Keyring::parse(&secret).unwrap();
+        let fingerprint = |cert: &Cert| cert.fingerprint().to_hex().parse::<Fingerprint>().unwrap();
+        assert_eq!(keyring.fingerprints(), [fingerprint(&one), fingerprint(&two)]);
+        let armored = keyring.to_armored().unwrap();
+        assert!(armored.starts_with("-----BEGIN PGP PUBLIC KEY BLOCK-----"));
+        let public: Vec<Cert> = openpgp::cert::CertParser::from_bytes(&armored)
+            .unwrap()
+            .map(Result::unwrap)
+            .collect();
+        assert!(public.len() == 2 && public.iter().all(|cert| !cert.is_tsk()));
+
+        let subkey = two.keys().subkeys().next().unwrap().key().fingerprint().to_hex();
+        let chosen = keyring.with_fingerprints(&[subkey.parse().unwrap()]).unwrap();
+        assert_eq!(chosen.fingerprints(), [fingerprint(&two)]);
+        let missing = chosen
+            .with_fingerprints(&[fingerprint(&two), fingerprint(&one)])
+            .unwrap_err();
+        let told = missing.to_string();
+        assert!(
+            told.contains(&format!("{}, only {}", fingerprint(&one), fingerprint(&two))),
+            "{told}"
+        );
+        assert_eq!(Keyring::parse(b" \n").unwrap_err(), CertificateError::Empty);
+        assert!(matches!(
+            Keyring::parse(b"no key"),
+            Err(CertificateError::Unreadable(_))
+        ));
+    }
+}
