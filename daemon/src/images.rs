@@ -91,7 +91,7 @@ impl Images for WorkshopImages {
             return Ok(None);
         };
         let metadata = &base.metadata;
-        let state = image_state::read(base.folder(), &self.0.images);
+        let state = crate::executor::remembered_state(base.folder(), &self.0.images);
         Ok(Some(BaseFacts {
             recipe: metadata.recipe.to_string(),
             architecture: metadata.architecture.to_string(),

@@ -31,7 +31,7 @@ pub use attempts::SeenAttempt;
 pub use context::JobContext;
 pub use failure::StepFailure;
 pub use findings::{FindingBook, Subject};
-pub(crate) use image_state::write as remember_state;
+pub(crate) use image_state::{read as remembered_state, write as remember_state};
 pub use kept::{KeptTestbed, Scene};
 pub use layer::{Before, LayerSpec, Prepare, Prepared};
 pub use log::JobLog;
