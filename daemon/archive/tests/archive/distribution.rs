@@ -4,9 +4,9 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
-use preflight_archive::{Mirror, SnapshotRequest, SuiteSpec};
+use preflight_archive::{Archive, Mirror, SigningKey, Snapshot, SnapshotRequest, SuiteSpec};
 use preflight_debian::Sha256Digest;
 
 use crate::support::{self, GUEST_URL, TestMirror, run};
@@ -116,4 +116,25 @@ pub(crate) fn request(mirror: &TestMirror, suites: &[(&str, &[&str])], at: Syste
         suites: suites.iter().map(spec).collect(),
         at,
     }
+}
+
+/// What [`TestMirror`] has.
+pub(crate) const STABLE: &[(&str, &[&str])] = &[("stable", &["main"])];
+
+pub(crate) fn seconds(count: u64) -> Duration {
+    Duration::from_secs(count)
+}
+
+/// A new snapshot of [`STABLE`].
+pub(crate) async fn take(mirror: &TestMirror, archive: &Archive, at: SystemTime) -> Snapshot {
+    let taken = archive.take_snapshot(request(mirror, STABLE, at), None).await.unwrap();
+    assert!(taken.is_new);
+    taken.snapshot
+}
+
+/// Publishes another package in `stable`, and forgets all indices of before.
+pub(crate) fn move_on(root: &Path, key: &SigningKey, package: &str, date: SystemTime) {
+    support::deb(&root.join("pool/main/d/demo"), package, "1", "", 10);
+    let _ = fs::remove_dir_all(root.join("dists/stable"));
+    support::write_suite(root, key, date, None);
 }

@@ -9,4 +9,5 @@ mod ppa;
 mod repository;
 mod session;
 mod snapshot;
+mod snapshots_kept;
 mod support;
