@@ -50,14 +50,20 @@ impl World {
     }
 }
 
-/// The invented moments are some fixed day's.
+/// The invented moments are some fixed day's, and a column is as wide as its widest age.
 fn without_ages(text: &str) -> String {
-    let text = regex::Regex::new(r"\d+d ago")
-        .unwrap()
-        .replace_all(text, "AGE")
-        .into_owned();
-    let moments = regex::Regex::new(r"\d{4}-\d\d-\d\dT[0-9:.]+Z").unwrap();
-    moments.replace_all(&text, "MOMENT").into_owned()
+    let mut text = text.to_owned();
+    for (found, instead) in [
+        (r"\d+d ago", "AGE"),
+        (r"\d{4}-\d\d-\d\dT[0-9:.]+Z", "MOMENT"),
+        (r"(\S) {2,}", "$1  "),
+    ] {
+        text = regex::Regex::new(found)
+            .unwrap()
+            .replace_all(&text, instead)
+            .into_owned();
+    }
+    text
 }
 
 #[test]

@@ -10,7 +10,6 @@ use preflight_protocol::event::EventKind;
 use preflight_protocol::ids::{Sha256, TicketId};
 use preflight_protocol::method::*;
 use preflight_protocol::promotion::Promoted;
-use preflightd::testing::Step;
 
 use crate::steps::{failing, test};
 use crate::support::{Client, House, within};
