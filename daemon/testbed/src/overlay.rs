@@ -62,24 +62,6 @@ pub async fn create_overlay(base: &Path, base_format: DiskFormat, path: &Path) -
     run("create", path, command).await
 }
 
-/// Writes what a machine saw as its disk into a qcow2 image without a backing file. The machine must have ended.
-///
-/// # Errors
-/// `qemu-img` is missing or refuses. A part that was written is taken away.
-pub async fn flatten(disk: &Disk, path: &Path) -> Result<(), OverlayError> {
-    let mut command = Command::new("qemu-img");
-    // The chain is given, not taken from the image's header: the header lies in a file that QEMU's user can write.
-    command
-        .args(["convert", "-q", "-O", DiskFormat::Qcow2.as_str(), "--"])
-        .arg(format!("json:{}", chain(disk)));
-    command.arg(path);
-    let done = run("convert", path, command).await;
-    if done.is_err() {
-        let _ = remove(path);
-    }
-    done
-}
-
 /// Makes a disk an overlay of `base`, which is in its chain, and of nothing between: what lies between is copied into it.
 /// The machine must have ended.
 ///
@@ -191,57 +173,6 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_overlay_becomes_an_image_of_its_own() {
-        let folder = tempfile::tempdir().unwrap();
-        let at = |name: &str| folder.path().join(name);
-        // A raw base that looks like a qcow2 image: probing would take it for one.
-        let mut base = vec![0; 1 << 20];
-        base[..8].copy_from_slice(b"QFI\xfb\0\0\0\x03");
-        std::fs::write(at("base.raw"), &base).unwrap();
-        create_overlay(&at("base.raw"), DiskFormat::Raw, &at("1.qcow2"))
-            .await
-            .unwrap();
-        create_overlay(&at("1.qcow2"), DiskFormat::Qcow2, &at("2.qcow2"))
-            .await
-            .unwrap();
-        assert!(qemu(
-            "qemu-io",
-            &[
-                "-f",
-                "qcow2",
-                "-c",
-                "write -P 7 65536 4096",
-                at("2.qcow2").to_str().unwrap()
-            ]
-        ));
-        let disk = Disk {
-            path: at("2.qcow2"),
-            format: DiskFormat::Qcow2,
-            backing: vec![(at("1.qcow2"), DiskFormat::Qcow2), (at("base.raw"), DiskFormat::Raw)],
-        };
-        flatten(&disk, &at("flat.qcow2")).await.unwrap();
-        for name in ["base.raw", "1.qcow2", "2.qcow2"] {
-            remove(&at(name)).unwrap();
-            remove(&at(name)).unwrap();
-        }
-        assert_eq!(list(folder.path()).unwrap(), [at("flat.qcow2")]);
-        assert!(qemu(
-            "qemu-img",
-            &[
-                "convert",
-                "-f",
-                "qcow2",
-                "-O",
-                "raw",
-                at("flat.qcow2").to_str().unwrap(),
-                at("flat").to_str().unwrap()
-            ]
-        ));
-        base[65536..65536 + 4096].fill(7);
-        assert!(std::fs::read(at("flat")).unwrap() == base);
-    }
-
-    #[tokio::test]
     async fn what_lies_between_a_disk_and_its_base_can_go() {
         let folder = tempfile::tempdir().unwrap();
         let at = |name: &str| folder.path().join(name);
@@ -295,12 +226,6 @@ mod tests {
             .unwrap_err()
             .to_string();
         assert!(error.contains("no-base"), "{error}");
-        let disk = Disk {
-            path: overlay,
-            format: DiskFormat::Qcow2,
-            backing: vec![(base, DiskFormat::Raw)],
-        };
-        assert!(flatten(&disk, &folder.path().join("flat.qcow2")).await.is_err());
         assert!(list(folder.path()).unwrap().is_empty());
         assert!(list(&folder.path().join("none")).unwrap().is_empty());
     }
