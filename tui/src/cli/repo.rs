@@ -35,24 +35,26 @@ Examples:
   preflight repo export 12 /srv/preflight
   preflight repo serve 12 --listen 192.0.2.7:8000
 
-A repository is published anew by each build of its ticket, and no state of it is ever changed: TICKET is the newest
-one, TICKET@GENERATION any, by the beginning of its digest as `repo list TICKET` shows it.";
+Each build of a ticket publishes its repository anew, and no state of it is ever changed. TICKET
+is the newest one, TICKET@GENERATION any, by the beginning of its digest as `repo list TICKET` has it.";
 
 const EXPORT_AFTER: &str = "\
 Example:
   preflight repo export 12 /srv/preflight
 
-DIR is missing, empty, or an earlier export (of whichever ticket): what reads from it meanwhile sees the old state or
-the new one. `key.asc` is the key, `preflight.sources` the file for /etc/apt/sources.list.d, `preflight.pref` the one for
-/etc/apt/preferences.d that has these packages win over an archive's.";
+DIR is missing, empty, or an earlier export, of whichever ticket: who reads from it meanwhile
+sees the old state or the new one. In it are the key (key.asc), the file for
+/etc/apt/sources.list.d (preflight.sources, the key in it), and the one for
+/etc/apt/preferences.d that has these packages win over an archive's (preflight.pref).";
 
 const SERVE_AFTER: &str = "\
 Examples:
   preflight repo serve 12
   preflight repo serve 12@1f2e3d4c --listen 192.0.2.7:8000
 
-Without @GENERATION it goes with the ticket: what a build publishes is served from then on, and whoever reads meanwhile
-sees the old state or the new one. Nobody but this machine is served unless --listen says so. Ctrl-C ends it.
+Without @GENERATION it goes with the ticket: what a build publishes is served from then on, and
+who reads meanwhile sees the old state or the new one. Nobody but this machine is served unless
+--listen says so. The tree is copied below TMPDIR, and goes when Ctrl-C ends the command.
 
 Exit codes:
     0  ended by Ctrl-C or SIGTERM
