@@ -238,13 +238,14 @@ async fn show(context: &Context, args: ShowArgs) -> Result<u8, CliError> {
         "" => String::new(),
         by => format!(" by {by}"),
     };
+    let published = summary.published_at.0.strftime("%F %T UTC");
     let mut lines = vec![
         context
             .output
             .out
             .role(Role::Heading, &format!("ticket #{}", shown.ticket)),
         format!("generation  {}", summary.generation),
-        safe::text(&format!("published   {}{by}", summary.published_at)).into_owned(),
+        safe::text(&format!("published   {published}{by}")).into_owned(),
         safe::text(&format!("files       {}", shown.folder.display())).into_owned(),
     ];
     if !summary.current {

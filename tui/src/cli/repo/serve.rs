@@ -12,7 +12,7 @@ use hyper::body::Incoming;
 use hyper::header;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper::{Request, Response};
+use hyper::{Method, Request, Response};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use preflight_protocol::ids::TicketId;
 use preflight_protocol::repository::{ExportedRepository, RepositoryExport, RepositoryShow, RepositoryState};
@@ -261,6 +261,7 @@ impl Desk {
         }
         let response = self.files.answer(request).await;
         let length = response.headers().get(header::CONTENT_LENGTH);
+        let length = length.filter(|_| request.method() != Method::HEAD);
         let served = Served {
             peer: peer.to_string(),
             method: safe::text(request.method().as_str()).into_owned(),
