@@ -240,6 +240,15 @@ impl Session {
         self.inner.sealed.store(true, Ordering::SeqCst);
     }
 
+    /// The same, where the lock is also of what was fetched before this session: for what its guest goes on from.
+    pub fn seal_to(&self, lock: Lock) {
+        {
+            let mut fetched = unpoisoned(&self.inner.fetched);
+            *fetched = std::mem::take(&mut *fetched).merged(lock);
+        }
+        self.seal();
+    }
+
     /// Whether the session is sealed.
     #[must_use]
     pub fn is_sealed(&self) -> bool {

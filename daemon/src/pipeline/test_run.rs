@@ -192,6 +192,8 @@ async fn in_testbed(
         artifacts: Some(&folder.join("artifacts")),
     };
     let machine = TestbedMachine::new(testbed);
+    // What a test fetches for itself would be in no lock before it has run.
+    testbed.session.seal_to(context.fetched());
     testbed.attribute(Subject {
         test: Some(test.name.to_string()),
         declared: test.is(Restriction::NeedsInternet),

@@ -95,6 +95,19 @@ async fn a_fetch_that_a_sealed_testbed_may_not_make_is_found() {
 }
 
 #[tokio::test]
+async fn a_test_may_fetch_nothing_that_its_dependencies_have_not() {
+    let url = "http://mirror.example/debian/pool/main/e/ed/ed_1.19-1_amd64.deb";
+    let lab = lab("Tests: one\n", move |scene| match &scene.stage {
+        Stage::Test(_) => Play::Fetches(url),
+        _ => Play::Usual,
+    });
+    let ticket = lab.check().await;
+    assert_eq!(ticket.tests[0].status, TestStatus::Fail);
+    assert_eq!(found(&ticket.findings), [(Some("one"), url, 1)]);
+    assert!(ticket.findings[0].text.contains("sealed"), "{:#?}", ticket.findings);
+}
+
+#[tokio::test]
 async fn a_test_without_a_result_has_findings() {
     let url = "http://elsewhere.example/x.deb";
     let lab = lab("Tests: one two\n", move |scene| match &scene.stage {

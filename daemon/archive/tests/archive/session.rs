@@ -222,6 +222,15 @@ async fn a_seal_lets_through_what_was_fetched_and_nothing_else() {
     }
     assert_eq!(replay.lock(), lock);
     assert_eq!(kind_of_refusal(&replay, DEMO).await, RefusalKind::Sealed);
+
+    // So does a session that was another one before.
+    let later = archive.session(mirror.options(Network::Forbidden)).unwrap();
+    later.seal_to(lock.clone());
+    for entry in lock.entries() {
+        later.get(entry.url.as_str()).await.unwrap();
+    }
+    assert_eq!(later.lock(), lock);
+    assert_eq!(kind_of_refusal(&later, DEMO).await, RefusalKind::Sealed);
 }
 
 #[tokio::test]
