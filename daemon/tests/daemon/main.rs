@@ -3,7 +3,9 @@
 mod asking;
 mod ends;
 mod life;
+#[expect(clippy::unwrap_used, reason = "what fails in a test's helper fails the test")]
 mod pool;
+#[expect(clippy::unwrap_used, reason = "what fails in a test's helper fails the test")]
 mod promotions;
 mod reruns;
 mod steps;
