@@ -3,8 +3,8 @@
 use clap::{Parser, Subcommand, ValueEnum};
 
 use super::{
-    archive, change, check, daemon, doctor, du, export, gc, generate, image, import, lock, logs, ppa, promote, promotions, repo, rerun,
-    results, shell, status, ticket,
+    archive, change, check, daemon, doctor, du, export, gc, generate, image, import, lock, logs, ppa, promote,
+    promotions, repo, rerun, results, shell, status, ticket,
 };
 
 /// Check Debian and Ubuntu packages before you submit them: build, rebuild the image, run the dep8 tests, offline.

@@ -10,8 +10,8 @@ use super::context::Context;
 use super::error::{CliError, code};
 use super::output::Output;
 use super::{
-    archive, check, daemon, doctor, du, export, gc, generate, image, import, lock, logs, ppa, promote, promotions, repo, rerun,
-    results, screen, shell, status, ticket,
+    archive, check, daemon, doctor, du, export, gc, generate, image, import, lock, logs, ppa, promote, promotions,
+    repo, rerun, results, screen, shell, status, ticket,
 };
 use crate::conn::attach::Endpoint;
 use crate::theme::Role;
