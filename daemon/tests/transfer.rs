@@ -1,10 +1,19 @@
 //! A ticket goes from one daemon to another in one file: all of it or nothing.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "what fails in a test's helper fails the test"
+)]
+
 use std::io;
 use std::path::{Path, PathBuf};
 
 use preflight_archive::ContentStore;
-use preflight_core::{Artifact, JobKind, LockEntry, Sha256, TestResult, TestStatus};
+use preflight_core::{
+    Artifact, Finding, FindingKind, JobKind, LockEntry, NetworkFinding, NetworkProtocol, Sha256, TestResult, TestStatus,
+};
 use preflight_debian::Sha256Digest;
 use preflight_protocol::error::{ErrorCode, RpcError};
 use preflight_protocol::ids::TicketId;
@@ -17,13 +26,7 @@ use preflightd::bootstrap::Daemon;
 use preflightd::services::JobReport;
 use preflightd::testing::Step;
 
-#[expect(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    dead_code,
-    reason = "what fails in a test's helper fails the test; others need more of it"
-)]
+#[expect(dead_code, reason = "other tests need more of it")]
 mod support;
 use support::{Client, House, within};
 
@@ -60,6 +63,19 @@ fn script(deb: PathBuf) -> impl Fn(JobKind, Option<&str>) -> Vec<Step> + Send + 
                 duration: std::time::Duration::from_millis(1500),
                 log_line: Some(1),
             })),
+            Step::Report(JobReport::Finding(Box::new(Finding {
+                test: Some("smoke".into()),
+                kind: FindingKind::Network(NetworkFinding {
+                    protocol: NetworkProtocol::Other(47),
+                    destination: [192, 0, 2, 1].into(),
+                    name: None,
+                    port: None,
+                    process: None,
+                }),
+                declared: true,
+                log_line: Some(1),
+                count: 3,
+            }))),
         ],
         _ => vec![],
     }
@@ -133,6 +149,9 @@ async fn evidence(client: &Client, id: TicketId, root: &Path) -> Vec<(String, Ve
             format!("{} {} {:?} {:?}", test.source, test.name, test.status, test.reason),
             vec![],
         ));
+    }
+    for finding in &ticket.findings {
+        found.push((finding.text.clone(), vec![]));
     }
     for job in &ticket.jobs {
         found.push((

@@ -12,6 +12,8 @@ use crate::ticket::{Attempt, FirstError, Job, Ticket};
 pub(crate) const LARGEST_DOCUMENT: u64 = 64 << 20;
 /// As many of each kind of thing as a ticket can have here.
 const MOST: u64 = 20_000;
+/// As many findings as a ticket can have here.
+const MOST_FINDINGS: u64 = 2_000;
 /// As many fetches as a lock can have here.
 const MOST_FETCHES: u64 = 100_000;
 /// More files than any ticket has, with all that its locks name.
@@ -100,6 +102,7 @@ fn texts(ticket: &Ticket) -> Result<()> {
     count("subtickets", &ticket.subtickets, MOST)?;
     count("jobs", &ticket.jobs, MOST)?;
     count("tests", &ticket.tests, MOST)?;
+    count("findings", &ticket.findings, MOST_FINDINGS)?;
     count("artifacts", &ticket.artifacts, MOST)?;
     count("warnings", &ticket.warnings, MOST)
 }
@@ -174,7 +177,7 @@ fn single(place: Place, name: &str) -> Option<EntryName> {
     place.file(name).ok().filter(|_| !name.contains('/'))
 }
 
-/// Tests and artifacts are of the newest attempts: others count no more.
+/// Tests, findings and artifacts are of the newest attempts: others count no more.
 fn made(ticket: &Ticket, jobs: &BTreeMap<u64, &Job>) -> Result<()> {
     let is_newest = |job: u64, attempt: u32| {
         let newest = jobs.get(&job).and_then(|job| job.attempts.last());
@@ -184,6 +187,11 @@ fn made(ticket: &Ticket, jobs: &BTreeMap<u64, &Job>) -> Result<()> {
         word("bytes in a test's name", &test.name)?;
         ensure(is_newest(test.job, test.attempt), || {
             format!("the test {:?} is of an attempt that does not count", test.name)
+        })?;
+    }
+    for finding in &ticket.findings {
+        ensure(is_newest(finding.job, finding.attempt), || {
+            format!("a finding of job {} is of an attempt that does not count", finding.job)
         })?;
     }
     let mut seen = BTreeSet::new();

@@ -11,6 +11,7 @@ mod digest;
 mod document;
 mod entry;
 mod error;
+mod finding;
 mod name;
 mod read;
 mod ticket;
@@ -20,6 +21,7 @@ pub use document::{
     ArchiveState, BaseFacts, CarriedFile, Document, FORMAT, Image, ImageKind, Lock, LockEntry, Origin, ROOT,
 };
 pub use error::BundleError;
+pub use finding::{Finding, Found, Process, Protocol};
 pub use name::{EntryName, NameError, Place};
 pub use read::{Sink, read};
 pub use ticket::{

@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use preflight_debian::Sha256Digest;
 use serde::{Deserialize, Serialize};
 
+use crate::finding::Finding;
 use crate::name::EntryName;
 
 /// A ticket that has ended.
@@ -38,6 +39,8 @@ pub struct Ticket {
     pub jobs: Vec<Job>,
     /// The results of its jobs' newest attempts.
     pub tests: Vec<Test>,
+    /// What its jobs' newest attempts have revealed besides.
+    pub findings: Vec<Finding>,
     /// What its jobs' newest attempts have made.
     pub artifacts: Vec<Artifact>,
     /// The name of the image that its tests ran on.

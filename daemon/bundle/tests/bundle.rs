@@ -196,7 +196,7 @@ fn hostile_archives_are_refused() {
 #[test]
 fn a_document_that_does_not_hold_together_is_neither_written_nor_read() {
     type Change = fn(&mut serde_json::Value);
-    let changes: [(&str, Change); 22] = [
+    let changes: [(&str, Change); 23] = [
         ("no plain relative name", |d| {
             d["files"][0]["name"] = "logs/../../x".into()
         }),
@@ -239,6 +239,9 @@ fn a_document_that_does_not_hold_together_is_neither_written_nor_read() {
             d["ticket"]["jobs"][1]["attempts"][0]["log"] = d["ticket"]["jobs"][0]["attempts"][0]["log"].clone();
         }),
         ("does not count", |d| d["ticket"]["tests"][0]["attempt"] = 9.into()),
+        ("a finding of job 6", |d| {
+            d["ticket"]["findings"][0]["attempt"] = 9.into()
+        }),
         ("no artifact's name", |d| {
             d["ticket"]["artifacts"][0]["name"] = "a/b.deb".into()
         }),

@@ -217,6 +217,38 @@ pub(crate) fn document() -> Document {
                 duration_us: 2_000_000,
                 log_line: Some(4),
             }],
+            findings: vec![
+                Finding {
+                    job: 6,
+                    attempt: 1,
+                    test: Some("smoke".into()),
+                    found: Found::Network {
+                        protocol: Protocol::Dns,
+                        destination: [10, 0, 2, 3].into(),
+                        name: Some("example.org".into()),
+                        port: Some(53),
+                        process: Some(Process {
+                            pid: 77,
+                            uid: 1000,
+                            name: "curl".into(),
+                            command_line: vec!["curl".into(), "example.org".into()],
+                            parents: vec!["sh".into()],
+                        }),
+                    },
+                    declared: false,
+                    log_line: Some(5),
+                    count: 2,
+                },
+                Finding {
+                    job: 5,
+                    attempt: 1,
+                    test: None,
+                    found: Found::Unlisted,
+                    declared: false,
+                    log_line: None,
+                    count: 1,
+                },
+            ],
             artifacts: vec![Artifact {
                 job: 5,
                 attempt: 1,

@@ -9,7 +9,7 @@ use preflight_bundle as bundle;
 use preflight_core as core;
 use preflight_debian::{PackageName, Sha256Digest, SourceName, Version};
 
-use super::words;
+use super::{finding, words};
 use crate::pipeline::stage::PACKAGE;
 
 /// The longest name of a series or an image.
@@ -73,7 +73,7 @@ pub(crate) fn ticket(document: &bundle::Document) -> Result<core::Ticket, String
         jobs: jobs.collect::<Result<_, _>>()?,
         subtickets,
         tests: ticket.tests.iter().map(test).collect(),
-        findings: vec![],
+        findings: ticket.findings.iter().map(finding::from).collect(),
         artifacts: ticket.artifacts.iter().map(artifact).collect(),
         image: match &ticket.image {
             Some(image) => Some(core::ImageId(name("image", image)?)),

@@ -7,7 +7,7 @@ use preflight_bundle as bundle;
 use preflight_core as core;
 use preflight_debian::Sha256Digest;
 
-use super::words;
+use super::{finding, words};
 
 fn moment(moment: core::Moment) -> Timestamp {
     Timestamp::from_microsecond(moment.0).unwrap_or(Timestamp::UNIX_EPOCH)
@@ -49,6 +49,7 @@ pub(crate) fn ticket(ticket: &core::Ticket) -> Result<bundle::Ticket, String> {
             .map(|one| job(one).ok_or_else(open))
             .collect::<Result<_, _>>()?,
         tests: ticket.tests.iter().map(test).collect(),
+        findings: ticket.findings.iter().map(finding::to).collect(),
         artifacts: ticket.artifacts.iter().map(artifact).collect(),
         image: ticket.image.as_ref().map(|image| image.0.clone()),
         warnings: ticket.warnings.clone(),
