@@ -114,6 +114,7 @@ fn at_work(ticket: TicketId) -> String {
 
 #[cfg(test)]
 mod tests {
+    use preflight_core::promotion::{Criteria, LinkCommand, LinkName, RepositoryState};
     use preflight_core::{
         Command, Ending, ImageRecord, NewSubticket, NewTicket, Options, Outcome, Report, Signature, decide,
     };
@@ -210,5 +211,26 @@ mod tests {
         finish(&mut state, test, vec![Report::Kept { bytes: 1 }], Outcome::Fail);
         assert_eq!(used(&state), [false; 6], "it has ended");
         assert_eq!(Outlook::of(&state).kept.len(), 1);
+    }
+
+    #[test]
+    fn what_a_link_points_at_counts_as_kept() {
+        let mut state = State::default();
+        ticket(&mut state, "sid");
+        ticket(&mut state, "sid");
+        let promote = LinkCommand::Promote {
+            link: LinkName::new("own").unwrap(),
+            to: RepositoryState {
+                ticket: TicketId(1),
+                generation: preflight_core::Sha256([0; 32]),
+            },
+            criteria: Criteria::default(),
+            by: "jane".into(),
+            why: None,
+        };
+        act(&mut state, Command::Link(promote));
+        let outlook = Outlook::of(&state);
+        let kept: Vec<bool> = outlook.tickets.values().map(|ticket| ticket.kept).collect();
+        assert_eq!(kept, [true, false]);
     }
 }
