@@ -133,7 +133,12 @@ impl Apt {
     fn new(source: &str, proxy: Option<&str>) -> Self {
         let root = tempfile::tempdir().unwrap();
         let at = |part: &str| root.path().join(part).display().to_string();
-        for part in ["state/lists/partial", "cache/archives/partial", "etc/preferences.d", "work"] {
+        for part in [
+            "state/lists/partial",
+            "cache/archives/partial",
+            "etc/preferences.d",
+            "work",
+        ] {
             std::fs::create_dir_all(root.path().join(part)).unwrap();
         }
         std::fs::write(at("etc/sources.list"), source).unwrap();
@@ -242,7 +247,7 @@ fn two_hundred_readers_each_see_one_state_of_a_hundred() {
     };
     let read = |number: usize| {
         let signed = format!("deb [signed-by={}]", key.display());
-        let in_testbed = (number % 2 == 0).then(testbed);
+        let in_testbed = number.is_multiple_of(2).then(testbed);
         let apt = match &in_testbed {
             Some(loopback) => Apt::new(
                 &format!("{signed} http://ticket.preflight.invalid/packages ./\n"),
@@ -252,7 +257,7 @@ fn two_hundred_readers_each_see_one_state_of_a_hundred() {
         };
         apt.run(&["update"]);
         // Between what a reader has been told and what it fetches; for the others at any time.
-        if number / 2 % 2 == 0 {
+        if (number / 2).is_multiple_of(2) {
             publisher.swap();
         }
         apt.run(&["download", "lasting", "rising"]);
