@@ -24,8 +24,9 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use super::files::{Body, Files};
+use super::named;
+use super::paste::{paste, safe_lines};
 use super::state::State;
-use super::{named, paste, safe_lines};
 use crate::cli::context::{Context, ask};
 use crate::cli::error::CliError;
 use crate::cli::output;
