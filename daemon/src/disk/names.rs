@@ -1,5 +1,5 @@
-//! Which objects of the content store somebody names: tickets' locks, the archive states of images, the newest release
-//! files. What nobody names can be fetched again by whoever will name it.
+//! Which objects of the content store somebody names: tickets' locks, the archive states of images, snapshots, the newest
+//! release files. What nobody names can be fetched again by whoever will name it.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -64,6 +64,14 @@ fn archive_names(archive: &Archive, images: &Path) -> Result<Names, DiskError> {
             }
             // Its testbeds cannot be served from it either: there is nothing more to lose.
             Err(error) => tracing::warn!(image, %error, "the archive state of an image is damaged"),
+        }
+    }
+    let snapshots = archive.named_by_snapshots().map_err(|error| failed(&error))?;
+    for (snapshot, objects) in snapshots {
+        for object in objects {
+            names
+                .entry(Sha256(*object.as_bytes()))
+                .or_insert_with(|| format!("snapshot {snapshot}"));
         }
     }
     for object in archive.named_by_heads().map_err(|error| failed(&error))? {

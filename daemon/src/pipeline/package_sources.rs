@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
 use preflight_core::{AptSuite, PackageSources};
-use preflight_guest::FileMode;
+use preflight_guest::{Exec, FileMode};
 use preflight_report::findings;
 
 use super::{apt, build, results};
@@ -89,6 +89,9 @@ impl Prepare for Telling<'_> {
                 .push_bytes(Path::new(&path), &content, FileMode::PLAIN, None);
             testbed.attend("telling apt where packages come from", push).await?;
         }
+        // apt would ask for what is newer than what the image has, and a snapshot may be older.
+        let forget = Exec::new(["sh", "-ec", "rm -rf /var/lib/apt/lists/*"]);
+        testbed.must("forgetting the image's indices", forget).await?;
         let part = build::part(context);
         let limit = context.workshop.limit(|limits| limits.install);
         let ran = testbed.run(apt::apt_get(["update", "--error-on=any"]), limit).await?;

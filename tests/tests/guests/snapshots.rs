@@ -8,6 +8,7 @@ use preflight_tests::home::Home;
 use preflight_tests::repository::{Repository, SUITE};
 use preflight_tests::{fixture, shared};
 use pretty_assertions::assert_eq;
+use serde_json::Value;
 
 use crate::check::{end, start};
 
@@ -38,9 +39,29 @@ fn write_recipe(home: &Home, keyring: &Path) {
     std::fs::write(folder.join(format!("{SERIES}.toml")), recipe).unwrap();
 }
 
+/// Where this host's Debian images come from: what apt's sources in one of them say.
+fn debian_mirror(home: &Home) -> String {
+    let images = || {
+        let entries = std::fs::read_dir(home.folders.cache.join("images"))
+            .into_iter()
+            .flatten();
+        entries
+            .filter_map(|entry| std::fs::read(entry.unwrap().path().join("image.json")).ok())
+            .map(|text| serde_json::from_slice::<Value>(&text).unwrap())
+            .find(|image| image["recipe"] == "debian-bookworm")
+    };
+    let image = images().unwrap_or_else(|| {
+        let _ = home.run(&["image", "build", "debian-bookworm", "--quiet"]).with_code(0);
+        images().unwrap()
+    });
+    let sources = image["sources_list"].as_str().unwrap();
+    let url = sources.split_whitespace().find(|word| word.contains("://"));
+    url.unwrap().to_owned()
+}
+
 /// Takes a snapshot; the newest one.
 fn update(home: &Home) -> ArchiveSnapshot {
-    home.run(&["archive", "update", SERIES, "--quiet"]).with_code(0);
+    let _ = home.run(&["archive", "update", SERIES, "--quiet"]).with_code(0);
     let list: Vec<ArchiveSnapshot> = home
         .json("archive-list.answer", &["archive", "list", SERIES, "--json"])
         .parse();
@@ -55,9 +76,13 @@ fn two_tickets_on_two_snapshots_see_two_archives() {
     let keyring = scratch.path().join("archive.gpg");
     archive.keyring_with(Path::new(KEYRING), &keyring);
     write_recipe(&home, &keyring);
-    let mirror = format!("\n[archive.mirrors]\n{SERIES}-security = {:?}\n", archive.url());
+    let debian = debian_mirror(&home);
+    let mirrors = format!(
+        "\n[archive.mirrors]\n{SERIES} = {debian:?}\n{SERIES}-security = {:?}\n",
+        archive.url()
+    );
     home.stop_daemon();
-    home.configure(&(shared::configuration(0) + &mirror));
+    home.configure(&(shared::configuration(0) + &mirrors));
 
     archive.publish(&[(PACKAGE, "1")]);
     let first = update(&home);

@@ -129,9 +129,18 @@ pub async fn run(context: &Context, args: Args) -> Result<u8, CliError> {
 
 async fn update(context: &Context, args: UpdateArgs) -> Result<u8, CliError> {
     let attached = context.attach().await?;
-    let updating = ask(&attached.0, &ArchiveUpdate { series: args.series }).await?;
+    let request = ArchiveUpdate { series: args.series };
+    let updating = ask(&attached.0, &request).await?;
     if !args.detach {
-        return check::watch(context, attached, updating.ticket, args.quiet, args.json).await;
+        let code = check::watch(context, attached, updating.ticket, args.quiet, args.json).await?;
+        if code == 0 && !args.json {
+            // Of the series that was meant where none was named, too: it is the newest of all.
+            let list = ArchiveList { series: request.series };
+            if let Some(newest) = context.ask(&list).await?.first() {
+                output::print(&format!("the newest snapshot is {}", safe::text(&newest.name)))?;
+            }
+        }
+        return Ok(code);
     }
     if args.json {
         output::json(&updating)?;

@@ -250,7 +250,10 @@ fn text(context: &Context, ticket: &Ticket) -> String {
     field("made", &local(summary.created_at.0));
     if let Some(origin) = &ticket.origin {
         let at = local(origin.exported_at.0);
-        field("imported", &format!("ticket #{} of {}, exported {at}", origin.ticket, origin.host));
+        field(
+            "imported",
+            &format!("ticket #{} of {}, exported {at}", origin.ticket, origin.host),
+        );
     }
     field("kept", if summary.kept { "yes" } else { "" });
     field("added", &ticket.add_packages.join(", "));

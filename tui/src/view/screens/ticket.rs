@@ -74,7 +74,9 @@ fn head(model: &Model, ticket: &Ticket, theme: Theme, buffer: &mut Buffer, area:
     };
     let bug = ticket.bug.as_ref().map_or(String::new(), |bug| format!(", bug {bug}"));
     let origin = ticket.origin.as_ref();
-    let origin = origin.map_or(String::new(), |origin| format!(", imported from {} #{}", origin.host, origin.ticket));
+    let origin = origin.map_or(String::new(), |origin| {
+        format!(", imported from {} #{}", origin.host, origin.ticket)
+    });
     Row::new(buffer, theme, area, y).space(1).role(
         &format!(
             "step {} {}{took}, by {} on {}{bug}{origin}",
