@@ -119,4 +119,7 @@ fn two_tickets_on_two_snapshots_see_two_archives() {
     assert_eq!(old.ticket.snapshot.as_ref(), Some(&first.name));
     let new = end(&home, new, 4);
     assert_eq!(new.tests(), ["follower first-version FAIL non-zero exit status 1"]);
+    // Nobody else is to meet the archive of this test.
+    home.stop_daemon();
+    home.configure(&shared::configuration(0));
 }
