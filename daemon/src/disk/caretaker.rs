@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use preflight_archive::Archive;
-use preflight_core::{JobId, TicketId};
+use preflight_core::{JobId, Sha256, TicketId};
 use preflight_protocol::disk::{Freed, Usage};
 use preflight_protocol::endpoint::Folders;
 use preflight_protocol::error::{ErrorCode, RpcError};
@@ -162,10 +162,11 @@ impl Caretaker {
         let outlook = self.remover.dispatcher.read(|view| Outlook::of(view.state)).await?;
         let images = self.images.list().await.map_err(DiskError::Images)?;
         let names = if named {
-            let tickets: Vec<TicketId> = outlook.tickets.keys().copied().collect();
+            let tickets = outlook.tickets.iter().map(|(id, ticket)| (*id, ticket.states.clone()));
+            let tickets: Vec<(TicketId, Vec<Sha256>)> = tickets.collect();
             let folder = self.folders.cache.join("images");
             let store = self.remover.dispatcher.store();
-            Some(names::gather(store, tickets.into_iter(), &self.archive, &folder).await?)
+            Some(names::gather(store, tickets, &self.archive, &folder).await?)
         } else {
             None
         };

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use preflight_archive::Archive;
+use preflight_archive::{Archive, ArchiveStateId};
 use preflight_core::{Sha256, TicketId};
 use preflight_store::Store;
 
@@ -13,18 +13,20 @@ use super::caretaker::DiskError;
 /// Named objects, and one of those that name each.
 pub(super) type Names = BTreeMap<Sha256, String>;
 
-/// Asks everybody. `images` is the folder of base images.
+/// Asks everybody. `tickets` come with the archive states that they are pinned to, `images` is the folder of base images.
 ///
 /// # Errors
 /// The database's, or the archive's: nothing is known then, and nothing may go.
 pub(super) async fn gather(
     store: &Store,
-    tickets: impl Iterator<Item = TicketId>,
+    tickets: Vec<(TicketId, Vec<Sha256>)>,
     archive: &Archive,
     images: &Path,
 ) -> Result<Names, DiskError> {
     let mut names = Names::new();
-    for ticket in tickets {
+    let mut pinned = Vec::new();
+    for (ticket, states) in tickets {
+        pinned.extend(states.into_iter().map(|state| (state, format!("ticket #{ticket}"))));
         let locks = store
             .locks(ticket)
             .await
@@ -36,7 +38,7 @@ pub(super) async fn gather(
         }
     }
     let (archive, images) = (archive.clone(), images.to_owned());
-    let of_archive = tokio::task::spawn_blocking(move || archive_names(&archive, &images));
+    let of_archive = tokio::task::spawn_blocking(move || archive_names(&archive, &images, pinned));
     for (object, name) in of_archive
         .await
         .map_err(|error| DiskError::Names(error.to_string()))??
@@ -46,24 +48,31 @@ pub(super) async fn gather(
     Ok(names)
 }
 
-fn archive_names(archive: &Archive, images: &Path) -> Result<Names, DiskError> {
+fn archive_names(archive: &Archive, images: &Path, pinned: Vec<(Sha256, String)>) -> Result<Names, DiskError> {
     let failed = |error: &dyn std::fmt::Display| DiskError::Names(error.to_string());
     let mut names = Names::new();
+    let mut states_of: Vec<(ArchiveStateId, String)> = Vec::new();
     let states = images.join(super::census::ARCHIVE_STATES);
     for entry in super::census::entries(&states).map_err(|error| failed(&error))? {
         let image = entry.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let state = std::fs::read_to_string(&entry).map_err(|error| failed(&error))?;
         let Ok(state) = state.trim().parse() else { continue };
+        states_of.push((state, format!("image {image}")));
+    }
+    states_of.extend(
+        pinned
+            .into_iter()
+            .map(|(state, who)| (ArchiveStateId::new(state.0), who)),
+    );
+    for (state, who) in states_of {
         match archive.named_by_state(state) {
             Ok(named) => {
                 for object in named {
-                    names
-                        .entry(Sha256(*object.as_bytes()))
-                        .or_insert_with(|| format!("image {image}"));
+                    names.entry(Sha256(*object.as_bytes())).or_insert_with(|| who.clone());
                 }
             }
-            // Its testbeds cannot be served from it either: there is nothing more to lose.
-            Err(error) => tracing::warn!(image, %error, "the archive state of an image is damaged"),
+            // No testbed can be served from it either: there is nothing more to lose.
+            Err(error) => tracing::warn!(who, %error, "an archive state is damaged"),
         }
     }
     let snapshots = archive.named_by_snapshots().map_err(|error| failed(&error))?;

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use preflight_core::{Attempt, ImageId, ImageKind, JobId, JobKind, Moment, Series, State, Ticket, TicketId};
+use preflight_core::{Attempt, ImageId, ImageKind, JobId, JobKind, Moment, Series, Sha256, State, Ticket, TicketId};
 
 use super::item::Subject;
 
@@ -17,6 +17,8 @@ pub(super) struct TicketOutlook {
     /// When it ended.
     pub(super) ended: Option<Moment>,
     pub(super) image: Option<ImageId>,
+    /// The archive states that its package sources are pinned to.
+    pub(super) states: Vec<Sha256>,
     /// Its image is just being made, or found to be there already.
     makes_image: bool,
     series: Series,
@@ -58,6 +60,7 @@ impl Outlook {
                 kept: ticket.kept || promoted,
                 ended: ticket.end.as_ref().map(|end| end.at),
                 image: ticket.image.clone(),
+                states: states(ticket),
                 makes_image: ticket
                     .jobs
                     .iter()
@@ -106,6 +109,12 @@ impl Outlook {
     fn active(&self) -> impl Iterator<Item = (&TicketId, &TicketOutlook)> {
         self.tickets.iter().filter(|(_, ticket)| ticket.active)
     }
+}
+
+fn states(ticket: &Ticket) -> Vec<Sha256> {
+    let sources = &ticket.options.sources;
+    let snapshot = sources.snapshot.iter().map(|snapshot| snapshot.state);
+    snapshot.chain(sources.ppas.iter().map(|ppa| ppa.state)).collect()
 }
 
 fn at_work(ticket: TicketId) -> String {

@@ -4,11 +4,12 @@ use jiff::Timestamp;
 use preflight_protocol::archive::{
     ArchiveDiff, ArchiveList, ArchivePrune, ArchiveShow, ArchiveSnapshot, ArchiveUpdate, PackageChange, SnapshotDiff,
 };
-use preflight_protocol::ids::TicketId;
+use preflight_protocol::method::TicketShow;
 
 use super::check;
 use super::context::{Context, ask};
 use super::error::CliError;
+use super::image::users;
 use super::output;
 use super::table::Table;
 use crate::theme::Role;
@@ -129,13 +130,14 @@ pub async fn run(context: &Context, args: Args) -> Result<u8, CliError> {
 
 async fn update(context: &Context, args: UpdateArgs) -> Result<u8, CliError> {
     let attached = context.attach().await?;
-    let request = ArchiveUpdate { series: args.series };
-    let updating = ask(&attached.0, &request).await?;
+    let updating = ask(&attached.0, &ArchiveUpdate { series: args.series }).await?;
     if !args.detach {
         let code = check::watch(context, attached, updating.ticket, args.quiet, args.json).await?;
         if code == 0 && !args.json {
-            // Of the series that was meant where none was named, too: it is the newest of all.
-            let list = ArchiveList { series: request.series };
+            // Which series was meant where none was named is the ticket's matter.
+            let id = updating.ticket;
+            let series = context.ask(&TicketShow { id }).await?.summary.series;
+            let list = ArchiveList { series: Some(series.0) };
             if let Some(newest) = context.ask(&list).await?.first() {
                 output::print(&format!("the newest snapshot is {}", safe::text(&newest.name)))?;
             }
@@ -177,15 +179,6 @@ async fn list(context: &Context, args: ListArgs) -> Result<u8, CliError> {
     }
     output::print(&table.to_string())?;
     Ok(0)
-}
-
-fn users(tickets: &[TicketId]) -> String {
-    const SHOWN: usize = 5;
-    let mut words: Vec<String> = tickets.iter().take(SHOWN).map(|id| format!("#{id}")).collect();
-    if tickets.len() > SHOWN {
-        words.push(format!("and {} more", tickets.len() - SHOWN));
-    }
-    words.join(" ")
 }
 
 async fn show(context: &Context, args: ShowArgs) -> Result<u8, CliError> {

@@ -150,7 +150,7 @@ async fn list(context: &Context, args: &ListArgs) -> Result<u8, CliError> {
 }
 
 /// The first few users, and how many more.
-fn users(tickets: &[TicketId]) -> String {
+pub(super) fn users(tickets: &[TicketId]) -> String {
     const SHOWN: usize = 5;
     let mut words: Vec<String> = tickets.iter().take(SHOWN).map(|id| format!("#{id}")).collect();
     if tickets.len() > SHOWN {

@@ -230,7 +230,15 @@ pub fn count(ticket: &Ticket) -> TestCounts {
 pub fn text(ticket: &Ticket, paint: Paint) -> String {
     let summary = &ticket.summary;
     let id = summary.id;
-    let mut lines = vec![paint.role(Role::Heading, &format!("{} on {}", summary.title, summary.series))];
+    // One that just makes an image or takes a snapshot says of what in its title, and has no tests to count.
+    let (heading, counted) = match summary.sources.is_empty() {
+        true => (summary.title.clone(), String::new()),
+        false => (
+            format!("{} on {}", summary.title, summary.series),
+            format!(": {}", counts(count(ticket))),
+        ),
+    };
+    let mut lines = vec![paint.role(Role::Heading, &heading)];
     lines.extend(tests(ticket, paint));
     lines.push(String::new());
     let took = match (summary.started_at, summary.finished_at) {
@@ -238,9 +246,8 @@ pub fn text(ticket: &Ticket, paint: Paint) -> String {
         _ => String::new(),
     };
     lines.push(format!(
-        "{}: {} (exit code {}){took}",
+        "{}{counted} (exit code {}){took}",
         paint.look(&paint.theme.ticket(summary)),
-        counts(count(ticket)),
         exit_code(ticket),
     ));
     if let Some(reason) = &summary.reason {
