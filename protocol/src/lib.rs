@@ -26,6 +26,7 @@ pub mod job;
 pub mod log;
 pub mod message;
 pub mod method;
+pub mod package_sources;
 pub mod pool;
 pub mod promotion;
 pub mod repository;

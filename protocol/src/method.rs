@@ -14,6 +14,7 @@ use crate::health::{Check, DaemonStatus};
 use crate::ids::{Attempt, ImageId, JobId, Sequence, Series, TicketId};
 use crate::image::{ExportFormat, ImageChoice, ImageDifference, ImageFiles, ImageInfo};
 use crate::log::{LogInfo, LogName, LogRange};
+use crate::package_sources::AskedSources;
 use crate::pool::PoolRepository;
 pub use crate::pool::{PoolGrow, PoolList, PoolRelease};
 use crate::promotion::{LinkInfo, LinkStanding, Promoted};
@@ -160,9 +161,9 @@ pub struct TicketCreate {
     /// Make the ticket, but do not queue it.
     #[serde(default)]
     pub wait: bool,
-    /// The snapshot of the series' archive that its packages come from, by its name or the beginning of it; the archive as
-    /// the base image has it where it is missing.
-    pub snapshot: Option<String>,
+    /// Where its packages come from beside its own.
+    #[serde(default)]
+    pub package_sources: AskedSources,
     /// Refuse to fetch anything from the network for this ticket.
     #[serde(default)]
     pub offline: bool,

@@ -16,6 +16,7 @@ mod image_remove;
 mod lock_show;
 mod log_list;
 mod log_read;
+mod package_sources;
 mod pool_grow;
 mod pool_list;
 mod pool_release;

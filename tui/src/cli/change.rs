@@ -7,6 +7,7 @@ use preflight_protocol::method::{SignaturePolicy, TicketCreate};
 use preflight_protocol::ticket::{KeepFailed, Priority};
 
 use super::error::CliError;
+use super::package_sources::PackageSources;
 
 /// Options of a change.
 #[derive(Debug, Clone, Default, clap::Args)]
@@ -32,9 +33,9 @@ pub struct Change {
     /// A package that is removed from the image; may be repeated
     #[arg(short = 'r', long = "remove-package", value_name = "PACKAGE")]
     pub remove_packages: Vec<String>,
-    /// The snapshot of the series' archive that packages come from; without one, the archive as the base image has it
-    #[arg(long, value_name = "NAME")]
-    pub snapshot: Option<String>,
+    /// Where packages come from
+    #[command(flatten)]
+    pub package_sources: PackageSources,
     /// How signatures of the sources are treated; the configuration says where it is missing
     #[arg(long, value_name = "POLICY")]
     pub signatures: Option<Signatures>,
@@ -128,7 +129,7 @@ impl Change {
             series: self.series,
             add_packages: self.add_packages,
             remove_packages: self.remove_packages,
-            snapshot: self.snapshot,
+            package_sources: self.package_sources.asked(),
             signatures: self.signatures.map(|policy| match policy {
                 Signatures::Ignore => SignaturePolicy::Ignore,
                 Signatures::Warn => SignaturePolicy::Warn,

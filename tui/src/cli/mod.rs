@@ -20,6 +20,7 @@ pub mod keep;
 pub mod lock;
 pub mod logs;
 pub mod output;
+pub mod package_sources;
 pub mod ppa;
 pub mod ppa_pool;
 pub mod progress;

@@ -4,7 +4,7 @@ use preflight_core::{NewSubticket, NewTicket, Preparation};
 use preflight_protocol::error::{ErrorCode, RpcError};
 use preflight_protocol::method::{TicketCreate, TicketCreated};
 
-use super::Context;
+use super::{Context, package_sources};
 use crate::convert;
 use crate::services::ExaminedSource;
 
@@ -25,10 +25,7 @@ pub(super) async fn handle(context: &Context, request: TicketCreate) -> Result<T
         .iter()
         .map(|source| format!("{} {}", source.name, source.version));
     let mut options = convert::options(&request);
-    if let Some(snapshot) = &request.snapshot {
-        let pinned = context.services.snapshots.pin(&examined.series, snapshot).await?;
-        options.sources.snapshot = Some(pinned);
-    }
+    options.sources = package_sources::resolve(context, &examined.series, &request.package_sources).await?;
     let new = NewTicket {
         title: request.title.unwrap_or_else(|| titles.collect::<Vec<_>>().join(", ")),
         description: request.description.unwrap_or_default(),
