@@ -157,6 +157,9 @@ _preflight() {
             preflight__subcmd__repo,show)
                 cmd="preflight__subcmd__repo__subcmd__show"
                 ;;
+            preflight__subcmd__repo,status)
+                cmd="preflight__subcmd__repo__subcmd__status"
+                ;;
             preflight__subcmd__ticket,cancel)
                 cmd="preflight__subcmd__ticket__subcmd__cancel"
                 ;;
@@ -1048,7 +1051,7 @@ _preflight() {
             return 0
             ;;
         preflight__subcmd__repo)
-            opts="-h -V --color --help --version list show diff export serve"
+            opts="-h -V --color --help --version list show status diff export serve"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1146,6 +1149,24 @@ _preflight() {
             return 0
             ;;
         preflight__subcmd__repo__subcmd__show)
+            opts="-h -V --json --color --help --version"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        preflight__subcmd__repo__subcmd__status)
             opts="-h -V --json --color --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )

@@ -115,6 +115,7 @@ fn links_and_the_pool_are_listed() {
     insta::assert_snapshot!("promotions", world.shows("promotions").0);
     insta::assert_snapshot!("promotions_of_a_link", world.shows("promotions tested").0);
     insta::assert_snapshot!("promotions_of_a_ticket", world.shows("promotions --ticket 3").0);
+    insta::assert_snapshot!("repo_status", world.shows("repo status 3").0);
     insta::assert_snapshot!("ppa_pool", world.shows("ppa pool list").0);
     let (text, code) = world.shows("promotions consistent");
     assert_eq!((text.as_str(), code), ("consistent has never been moved\n", 0));

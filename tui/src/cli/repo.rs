@@ -6,6 +6,7 @@ mod paste;
 mod request;
 mod serve;
 mod state;
+pub mod status;
 
 use std::path::PathBuf;
 
@@ -31,6 +32,7 @@ const DIGITS: usize = 12;
 pub const AFTER: &str = "\
 Examples:
   preflight repo list
+  preflight repo status
   preflight repo diff 12 13
   preflight repo export 12 /srv/preflight
   preflight repo serve 12 --listen 192.0.2.7:8000
@@ -77,6 +79,9 @@ pub enum Command {
     /// Show a state's packages: versions, sizes, digests
     #[command(after_help = "Examples:\n  preflight repo show 12\n  preflight repo show 12@1f2e3d4c --json")]
     Show(ShowArgs),
+    /// Show what was found out about a ticket's repository, and which links point at it or could
+    #[command(after_help = "Examples:\n  preflight repo status\n  preflight repo status 12 --json")]
+    Status(status::Args),
     /// Show how the packages of two states differ
     #[command(after_help = "Examples:\n  preflight repo diff 12 13\n  preflight repo diff 12@1f2e3d4c 12")]
     Diff(DiffArgs),
@@ -148,6 +153,7 @@ pub async fn run(context: &Context, args: Args) -> Result<u8, CliError> {
     match args.command {
         Command::List(args) => list(context, &args).await,
         Command::Show(args) => show(context, args).await,
+        Command::Status(args) => status::run(context, args).await,
         Command::Diff(args) => diff(context, args).await,
         Command::Export(args) => export(context, args).await,
         Command::Serve(args) => serve::run(context, args).await,

@@ -7,6 +7,7 @@ use preflight_protocol::ids::{Moment, Sha256, TicketId};
 use preflight_protocol::method::{self, Method};
 use preflight_protocol::pool::{PoolRepository, PoolState};
 use preflight_protocol::promotion::{LinkInfo, LinkMove, LinkStanding, Missing, Promoted, RepositoryState};
+use preflight_protocol::repository::{GenerationSummary, Repository};
 use serde_json::Value;
 
 use super::{read, write};
@@ -106,6 +107,19 @@ pub(super) fn answer(name: &str, params: &Value, now: Moment) -> Option<Result<V
                 standing("tested", false, missing()),
             ])
         }
+        method::RepositoryList::NAME => write(vec![Repository {
+            ticket: TicketId(3),
+            title: "hello".into(),
+            folder: PathBuf::from("/state/tickets/3/repository"),
+            generations: vec![GenerationSummary {
+                generation: state(3).generation,
+                published_at: now,
+                by: "build of hello".into(),
+                current: true,
+                packages: 2,
+                size: 4000,
+            }],
+        }]),
         method::PoolList::NAME | method::PoolGrow::NAME | method::PoolRelease::NAME => {
             let one = |number: u32, state, ticket: Option<u64>| PoolRepository {
                 name: format!("pool/{number:02}"),
