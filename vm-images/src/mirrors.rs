@@ -118,6 +118,27 @@ impl SourceSet {
         Self::bind(recipe, configured, host, keyring.clone())
     }
 
+    /// The recipe's pockets that no image has, as a source beside the others: they are read from where the release is. None
+    /// where there are none.
+    #[must_use]
+    pub fn pockets(&self, recipe: &Recipe) -> Option<ArchiveSource> {
+        let release = self
+            .sources
+            .iter()
+            .find(|source| source.suites.contains(&recipe.series))?;
+        let usual = |suite: &SuiteName| recipe.archives.iter().any(|archive| archive.suites.contains(suite));
+        let suites: Vec<SuiteName> = recipe
+            .pockets
+            .iter()
+            .map(|(_, suite)| suite.clone())
+            .filter(|suite| !usual(suite))
+            .collect();
+        (!suites.is_empty()).then(|| ArchiveSource {
+            suites,
+            ..release.clone()
+        })
+    }
+
     fn bind(recipe: &Recipe, configured: &Mirrors, host: &[HostSource], keyring: PathBuf) -> Result<Self, MirrorError> {
         let bind_kind = |kind| {
             configured
@@ -288,6 +309,33 @@ mod tests {
                 vec!["bookworm-security".to_owned()]
             )
         );
+    }
+
+    #[test]
+    fn pockets_that_no_image_has_are_read_from_where_the_release_is() {
+        let mirrors = Mirrors {
+            archive: Some(Url::parse("https://mirror.example/debian").unwrap()),
+            security: Some(Url::parse("http://security.example/debian").unwrap()),
+        };
+        let catalogue = Catalogue::load(None).unwrap();
+        let pockets = |name: &str| {
+            let recipe = catalogue.find(name).unwrap();
+            let set = SourceSet::bind(recipe, &mirrors, &[], PathBuf::new()).unwrap();
+            assert!(
+                set.sources
+                    .iter()
+                    .all(|source| source.suites.iter().all(|suite| !suite.as_str().contains("backports")))
+            );
+            let found = set.pockets(recipe).unwrap();
+            assert_eq!(found.origin.as_str(), "https://mirror.example/debian");
+            assert_eq!(found.uri.as_str(), "http://mirror.example/debian");
+            found.suites.iter().map(ToString::to_string).collect::<Vec<_>>()
+        };
+        assert_eq!(pockets("bookworm"), ["bookworm-proposed-updates", "bookworm-backports"]);
+        assert_eq!(pockets("noble"), ["noble-proposed", "noble-backports"]);
+        assert_eq!(pockets("sid"), ["experimental"]);
+        let nowhere = SourceSet::bind(catalogue.find("sid").unwrap(), &Mirrors::default(), &[], PathBuf::new());
+        assert_eq!(nowhere.unwrap().pockets(catalogue.find("sid").unwrap()), None);
     }
 
     #[test]

@@ -36,6 +36,10 @@ pub struct Recipe {
     /// Which suites come from which kind of mirror.
     #[serde(rename = "archive")]
     pub archives: Vec<RecipeArchive>,
+    /// The suites beside the release, by the names that people give them. An image is the same whatever stands here, and so
+    /// is its name.
+    #[serde(default, skip_serializing)]
+    pub pockets: RecipePockets,
     /// The kernel's package by Debian architecture.
     pub kernel: BTreeMap<Word, PackageName>,
     /// Packages beside the required ones.
@@ -60,6 +64,44 @@ pub struct RecipeArchive {
     pub suites: Vec<SuiteName>,
     /// `main`, `universe` and so on.
     pub components: Vec<Word>,
+}
+
+/// The suites beside the release: those of `archive`, which every image has, and those that one asks for. What `archive`
+/// does not have is read from where the release is, with the release's components.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RecipePockets {
+    /// Updates of the release.
+    pub updates: Option<SuiteName>,
+    /// Security updates.
+    pub security: Option<SuiteName>,
+    /// What is to become an update.
+    pub proposed: Option<SuiteName>,
+    /// Newer versions, built for the release.
+    pub backports: Option<SuiteName>,
+    /// What is not meant for a release yet.
+    pub experimental: Option<SuiteName>,
+}
+
+impl RecipePockets {
+    /// Those that there are: name and suite.
+    pub fn iter(&self) -> impl Iterator<Item = (&'static str, &SuiteName)> {
+        let all = [
+            ("updates", &self.updates),
+            ("security", &self.security),
+            ("proposed", &self.proposed),
+            ("backports", &self.backports),
+            ("experimental", &self.experimental),
+        ];
+        all.into_iter()
+            .filter_map(|(name, suite)| Some((name, suite.as_ref()?)))
+    }
+
+    /// The suite of a pocket.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&SuiteName> {
+        self.iter().find(|(known, _)| *known == name).map(|(_, suite)| suite)
+    }
 }
 
 /// The kinds of mirrors; hosts are bound to them at run time.
@@ -305,6 +347,9 @@ impl Recipe {
                 return Err(("suites", format!("`{twice}` is named twice")));
             }
         }
+        if let Some((_, suite)) = self.pockets.iter().find(|(_, suite)| **suite == self.series) {
+            return Err(("pockets", format!("`{suite}` is the release, no pocket of it")));
+        }
         if !seen.contains(self.series.as_str()) {
             return Err(("suites", format!("the series `{}` itself is in none", self.series)));
         }
@@ -363,12 +408,22 @@ mod tests {
             (
                 "\"kmod\"",
                 "\"kmod; rm -rf /\"",
-                &["mine.toml", "line 29", "test = ", "kmod; rm", "package name"],
+                &["mine.toml", "line 36", "test = ", "kmod; rm", "package name"],
             ),
             ("uid = 1000", "uid = 0", &["mine.toml", "uid", "expected 1000"]),
             ("format = 1", "format = 2", &["mine.toml", "line 2", "format"]),
             ("mirror = \"security\"", "mirror = \"moon\"", &["mine.toml", "moon"]),
             ("\"bookworm-updates\"", "\"bookworm\"", &["mine.toml", "twice"]),
+            (
+                "proposed = \"bookworm-proposed-updates\"",
+                "propsed = \"bookworm-proposed-updates\"",
+                &["mine.toml", "line 26", "propsed", "backports"],
+            ),
+            (
+                "backports = \"bookworm-backports\"",
+                "backports = \"bookworm\"",
+                &["mine.toml", "line 23", "pockets", "is the release"],
+            ),
         ] {
             assert!(GOOD.contains(from), "{from}");
             let error = error_of(&GOOD.replacen(from, to, 1));
@@ -376,6 +431,26 @@ mod tests {
                 assert!(error.contains(word), "{error:?} lacks {word:?}");
             }
         }
+    }
+
+    #[test]
+    fn pockets_are_known_by_name_and_a_recipe_need_have_none() {
+        let recipe = |text: &str| Recipe::parse(Path::new("mine.toml"), text).unwrap();
+        let pockets = recipe(GOOD).pockets;
+        assert_eq!(
+            pockets.get("proposed").map(SuiteName::as_str),
+            Some("bookworm-proposed-updates")
+        );
+        assert_eq!(pockets.get("experimental"), None);
+        assert_eq!(
+            pockets.iter().map(|(name, _)| name).collect::<Vec<_>>(),
+            ["updates", "security", "proposed", "backports"]
+        );
+        let without: String = GOOD
+            .split_inclusive('\n')
+            .filter(|line| !line.contains("[pockets]") && !line.contains(" = \"bookworm-"))
+            .collect();
+        assert_eq!(recipe(&without).pockets, RecipePockets::default());
     }
 
     #[test]
