@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 use std::time::SystemTime;
 
-use preflight_debian::KeyringError;
+use preflight_debian::{CertificateError, KeyringError};
 
 use crate::state::ArchiveStateId;
 use crate::ticket_repository::GenerationId;
@@ -26,6 +26,9 @@ pub enum ArchiveError {
     /// A keyring can't be used.
     #[error(transparent)]
     Keyring(#[from] KeyringError),
+    /// A mirror's certificates can't be used.
+    #[error("the keys of a package source: {0}")]
+    Keys(#[from] CertificateError),
     /// The HTTP client can't be made.
     #[error("the HTTP client can't be set up: {0}")]
     HttpClient(String),

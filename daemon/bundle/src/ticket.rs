@@ -156,6 +156,29 @@ pub struct Options {
     pub keep_failed: KeepFailed,
     /// Whose jobs went first.
     pub priority: Priority,
+    /// What it ran again; no ticket of a release before replays has it.
+    #[serde(default)]
+    pub replay_of: Option<ReplayOf>,
+}
+
+/// What a ticket ran again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ReplayOf {
+    /// The number, there, of that ticket.
+    pub ticket: u64,
+    /// The one job of it that was run again, where it was not all of them.
+    pub job: Option<JobLabel>,
+}
+
+/// A job in words.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct JobLabel {
+    /// What it does.
+    pub kind: JobKind,
+    /// The source that it does it for.
+    pub source: Option<String>,
 }
 
 /// Where packages came from beside the ticket's own.
@@ -215,6 +238,8 @@ pub struct Ppa {
     pub name: String,
     /// Its suite.
     pub suite: Suite,
+    /// Where it was fetched, with no secret in it: the suite's URL is the one that guests ask for.
+    pub upstream: String,
     /// The keys that may sign it: OpenPGP certificates as armored text.
     pub keys: String,
     /// The digest of the set of its release files.

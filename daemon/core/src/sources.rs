@@ -124,6 +124,8 @@ pub struct PpaUse {
     pub name: String,
     /// Its suite.
     pub suite: AptSuite,
+    /// Where the daemon fetches what guests ask of the suite's URL: the same, or https; with no secret in it.
+    pub upstream: String,
     /// The keys that may sign it: OpenPGP certificates as armored text.
     pub keys: String,
     /// The digest of the set of its release files.

@@ -2,21 +2,19 @@
 //! archive"; what a job does with them is the pipeline's matter.
 
 use std::collections::{BTreeMap, HashMap};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use async_trait::async_trait;
-use preflight_archive::{
-    Archive, ArchiveStateId, Mirror, Network, ProgressCallback, Session, SessionOptions, SigningKey, TicketMount,
-};
-use preflight_core::{Options, PinnedSnapshot, Series, Ticket};
+use preflight_archive::{Archive, Network, SigningKey};
+use preflight_core::{Series, Ticket};
 use preflight_store::{LogWriter, TicketFolder};
 use preflight_testbed::template::{TemplateId, TemplateStore};
 use preflight_testbed::{DiskFormat, Hypervisor, InstallationId, MachineId, MiB};
 use preflight_vm_images::{
-    ArchiveSource, BaseImage, BootOptions, Catalogue, ImageStore, Mirrors, Recipe, RecipeName, Variant, compose_initrd,
+    BaseImage, BootOptions, Catalogue, ImageStore, Mirrors, Recipe, RecipeName, Variant, compose_initrd,
     kernel_command_line,
 };
 use tempfile::TempDir;
@@ -348,104 +346,6 @@ impl Workshop {
             },
         )
     }
-
-    /// A session with the archive for one testbed: what the image's own apt sources name, as it was when the image was
-    /// made, or what the options say in its place, and the ticket's repository where there is one.
-    ///
-    /// # Errors
-    /// The archive's folder cannot be used.
-    pub fn session(
-        &self,
-        image: &BaseImage,
-        options: &Options,
-        repository: Option<&Path>,
-        progress: ProgressCallback,
-    ) -> Result<Session, StepFailure> {
-        let pinned = options.sources.snapshot.as_ref();
-        let network = if options.offline {
-            Network::Forbidden
-        } else {
-            self.settings.network
-        };
-        let mut allowed = SessionOptions {
-            network,
-            mirrors: match pinned {
-                Some(snapshot) => snapshot_mirrors(snapshot, &image.metadata.sources, &self.keyrings(image)),
-                None => mirrors(
-                    &image.metadata.sources,
-                    &image.metadata.sources_list,
-                    &self.keyrings(image),
-                ),
-            },
-            progress: Some(progress),
-            state: match pinned {
-                Some(snapshot) => Some(ArchiveStateId::new(snapshot.state.0)),
-                None => super::image_state::read(image.folder(), &self.images),
-            },
-            architecture: image.metadata.architecture.to_string(),
-            ..SessionOptions::default()
-        };
-        if let Some(folder) = repository {
-            allowed.repositories.push(TicketMount {
-                path: REPOSITORY.to_owned(),
-                folder: folder.to_owned(),
-                generation: None,
-            });
-        }
-        self.archive
-            .session(allowed)
-            .map_err(|error| StepFailure::Testbed(error.to_string()))
-    }
-
-    fn keyrings(&self, image: &BaseImage) -> Vec<PathBuf> {
-        self.keyring(image).into_iter().collect()
-    }
-
-    /// The file on this host that has the keys of an image's archive, where there is one.
-    pub(crate) fn keyring(&self, image: &BaseImage) -> Option<PathBuf> {
-        let recipe = self.catalogue.find(image.metadata.recipe.as_str()).ok()?;
-        recipe.keyrings.iter().find(|file| file.is_file()).cloned()
-    }
-}
-
-/// The mirrors that an image's apt asks. Where the bootstrap tool chose them, its sources.list tells.
-pub(crate) fn mirrors(sources: &[ArchiveSource], sources_list: &str, keyrings: &[PathBuf]) -> Vec<Mirror> {
-    let mirror = |guest_url: String, upstream: Option<String>| Mirror {
-        guest_url,
-        upstream,
-        keyrings: keyrings.to_vec(),
-    };
-    if !sources.is_empty() {
-        let of_source = |source: &ArchiveSource| {
-            let upstream = (source.origin != source.uri).then(|| source.origin.to_string());
-            mirror(source.uri.to_string(), upstream)
-        };
-        return sources.iter().map(of_source).collect();
-    }
-    let mut urls: Vec<&str> = sources_list
-        .lines()
-        .filter_map(|line| line.trim().strip_prefix("deb "))
-        .filter_map(|line| line.split_whitespace().find(|word| word.contains("://")))
-        .collect();
-    urls.sort_unstable();
-    urls.dedup();
-    urls.into_iter().map(|url| mirror(url.to_owned(), None)).collect()
-}
-
-/// The mirrors of a snapshot; each is fetched from where the image's own of the same URL is.
-fn snapshot_mirrors(snapshot: &PinnedSnapshot, sources: &[ArchiveSource], keyrings: &[PathBuf]) -> Vec<Mirror> {
-    let mut uris: Vec<&str> = snapshot.suites.iter().map(|suite| suite.uri.as_str()).collect();
-    uris.sort_unstable();
-    uris.dedup();
-    let mirror = |uri: &str| {
-        let own = sources.iter().find(|source| source.uri.as_str() == uri);
-        Mirror {
-            upstream: own.map(|source| source.origin.to_string()),
-            keyrings: keyrings.to_vec(),
-            ..Mirror::new(uri)
-        }
-    };
-    uris.into_iter().map(mirror).collect()
 }
 
 /// Where a ticket's repository is published.

@@ -145,6 +145,7 @@ pub(crate) fn document() -> Document {
                     ppas: vec![Ppa {
                         name: "ppa:jane/hello".into(),
                         suite: suite("http://ppa.example/jane/hello", "bookworm"),
+                        upstream: "https://ppa.example/jane/hello".into(),
                         keys: "-----BEGIN PGP PUBLIC KEY BLOCK-----".into(),
                         state,
                         priority: Some(600),

@@ -123,6 +123,8 @@ fn options(options: &bundle::Options) -> Result<core::Options, String> {
         add_packages: packages(&options.add_packages)?,
         remove_packages: packages(&options.remove_packages)?,
         sources: sources(&options.sources)?,
+        // Such a ticket is not handed on: it has no sources.
+        rebuild: None,
         offline: options.offline,
         test_timeout: options.test_timeout_us.map(Duration::from_micros),
         build_timeout: options.build_timeout_us.map(Duration::from_micros),
@@ -151,6 +153,7 @@ fn sources(sources: &bundle::PackageSources) -> Result<core::PackageSources, Str
     let ppa = |used: &bundle::Ppa| core::PpaUse {
         name: used.name.clone(),
         suite: suite(&used.suite),
+        upstream: used.upstream.clone(),
         keys: used.keys.clone(),
         state: digest(used.state),
         priority: used.priority,

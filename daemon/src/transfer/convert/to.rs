@@ -97,6 +97,7 @@ fn sources(sources: &core::PackageSources) -> bundle::PackageSources {
             .map(|used| bundle::Ppa {
                 name: used.name.clone(),
                 suite: suite(&used.suite),
+                upstream: used.upstream.clone(),
                 keys: used.keys.clone(),
                 state: digest(used.state),
                 priority: used.priority,

@@ -41,6 +41,7 @@ struct Pocket {
 struct Ppa {
     name: String,
     suite: Suite,
+    upstream: String,
     keys: String,
     state: String,
     priority: Option<i16>,
@@ -85,6 +86,7 @@ pub(crate) fn write(sources: &PackageSources) -> Option<String> {
             .map(|used| Ppa {
                 name: used.name.clone(),
                 suite: Suite::of(&used.suite),
+                upstream: used.upstream.clone(),
                 keys: used.keys.clone(),
                 state: used.state.to_string(),
                 priority: used.priority,
@@ -122,6 +124,7 @@ pub(crate) fn read(text: Option<&str>) -> Result<PackageSources, String> {
             state: digest(&used.state)?,
             name: used.name,
             suite: used.suite.read(),
+            upstream: used.upstream,
             keys: used.keys,
             priority: used.priority,
             packages: used.packages,
@@ -164,6 +167,7 @@ mod tests {
             ppas: vec![PpaUse {
                 name: "ppa:me/it".into(),
                 suite: suite("http://ppa.example/me/it", "noble"),
+                upstream: "https://ppa.example/me/it".into(),
                 keys: "-----BEGIN".into(),
                 state: Sha256([8; 32]),
                 priority: Some(990),
