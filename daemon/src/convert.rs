@@ -2,6 +2,7 @@
 
 mod asked;
 mod finding;
+mod ppas;
 mod promotions;
 
 use std::collections::BTreeMap;
@@ -17,6 +18,7 @@ use crate::beats::Live;
 
 pub(crate) use asked::{options, refusal};
 use finding::finding;
+pub(crate) use ppas::{ppa, ppa_refusal, ppa_state};
 pub(crate) use promotions::{advice, history, link_move, missing, pool_repository, repository_state};
 
 /// What running jobs last said, by job.
@@ -73,6 +75,7 @@ fn job_kind(kind: core::JobKind) -> wire::job::JobKind {
     match kind {
         core::JobKind::Snapshot => JobKind::Snapshot,
         core::JobKind::BaseImage => JobKind::BaseImage,
+        core::JobKind::Prefetch => JobKind::Prefetch,
         core::JobKind::Source => JobKind::Source,
         core::JobKind::Build => JobKind::Build,
         core::JobKind::Image => JobKind::Image,
@@ -393,6 +396,7 @@ pub(crate) fn event(event: &core::Event, state: &core::State, live: &LiveJobs) -
         | Event::JobSkipped { job: id, .. }
         | Event::JobCancelled { job: id, .. }
         // The lock itself is asked for: it may have thousands of entries.
+        | Event::LockHeadRecorded { job: id, .. }
         | Event::LockRecorded { job: id, .. } => EventKind::JobChanged(Box::new(job(whole?.job(*id)?, live))),
         Event::TestRecorded { test: record, .. } => EventKind::TestRecorded(test(record, whole?)),
         Event::FindingRecorded { finding: record, .. } => {
@@ -403,6 +407,9 @@ pub(crate) fn event(event: &core::Event, state: &core::State, live: &LiveJobs) -
         Event::ImageAdded { image: record, .. } => EventKind::ImageAdded(image(record, state)),
         Event::LinkMoved(step) => EventKind::LinkMoved(link_move(step)),
         Event::PoolChanged(repository) => EventKind::PoolChanged(pool_repository(repository)),
+        Event::PpaAdded(added) => EventKind::PpaChanged(Box::new(ppa(added))),
+        Event::PpaRefreshed { name, .. } => EventKind::PpaChanged(Box::new(ppa(state.ppa(name)?))),
+        Event::PpaRemoved { name } => EventKind::PpaRemoved { name: name.to_string() },
         Event::ImageRemoved { id } => EventKind::ImageRemoved { id: image_id(id) },
     })
 }

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use preflight_core::{
-    Artifact, Attempt, Ending, Finding, ImageRecord, JobId, LockEntry, Outcome, Report, TestResult, TicketId,
+    Artifact, Attempt, Ending, Finding, ImageRecord, JobId, LockEntry, LockHead, Outcome, Report, TestResult, TicketId,
 };
 use tokio::sync::mpsc;
 use tokio::time::Instant;
@@ -36,6 +36,8 @@ pub enum JobReport {
     Artifact(Artifact),
     /// All that was fetched; a later one replaces it.
     Lock(Vec<LockEntry>),
+    /// What the lock says beside the fetched files.
+    LockHead(Box<LockHead>),
     /// A warning for the owner.
     Warning(String),
     /// An image was made; a ticket's own becomes the one that its tests run on.
@@ -129,6 +131,7 @@ impl Reports {
             JobReport::Finding(finding) => Report::Finding(finding),
             JobReport::Artifact(artifact) => Report::Artifact(artifact),
             JobReport::Lock(entries) => Report::Lock(entries),
+            JobReport::LockHead(head) => Report::LockHead(head),
             JobReport::Warning(text) => Report::Warning(text),
             JobReport::Image(image) => Report::Image(image),
             JobReport::Kept { bytes } => Report::Kept { bytes },

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::document::{CarriedFile, Document};
+use crate::document::{CarriedFile, Document, LockHead};
 use crate::error::BundleError;
 use crate::name::{EntryName, Place};
 use crate::ticket::{Attempt, FirstError, Job, Ticket};
@@ -82,6 +82,7 @@ pub(crate) fn check(document: &Document) -> Result<()> {
         ensure(has_run && locked.insert(lock.job), || {
             format!("the lock of job {} is nobody's, or there twice", lock.job)
         })?;
+        lock.head.as_ref().map_or(Ok(()), head)?;
         count("fetches of a job", &lock.entries, MOST_FETCHES)?;
         lock.entries
             .iter()
@@ -90,11 +91,24 @@ pub(crate) fn check(document: &Document) -> Result<()> {
     files(document, &jobs)
 }
 
+fn head(head: &LockHead) -> Result<()> {
+    word("bytes in an image's name", &head.base)?;
+    word("bytes in an image's name", head.image.as_deref().unwrap_or_default())?;
+    count("files of a source", &head.sources, MOST)?;
+    head.sources
+        .iter()
+        .try_for_each(|file| word("bytes in a file's name", &file.name))
+}
+
 fn texts(ticket: &Ticket) -> Result<()> {
     no_more("bytes of title", ticket.title.len() as u64, LONGEST_TEXT)?;
     no_more("bytes of text", ticket.description.len() as u64, LONGEST_TEXT)?;
     word("bytes in a series' name", &ticket.series)?;
     word("bytes in an owner's name", &ticket.owner)?;
+    if let Some(job) = ticket.options.replay_of.as_ref().and_then(|replay| replay.job.as_ref()) {
+        word("bytes in a job's kind", &job.kind.0)?;
+        word("bytes in a source's name", job.source.as_deref().unwrap_or_default())?;
+    }
     count("packages", &ticket.options.add_packages, MOST)?;
     count("packages", &ticket.options.remove_packages, MOST)?;
     count("pockets", &ticket.options.sources.pockets, MOST)?;

@@ -101,8 +101,38 @@ pub struct BaseFacts {
 pub struct Lock {
     /// The job's number.
     pub job: u64,
+    /// What it started from, where that was written down.
+    pub head: Option<LockHead>,
     /// All that it fetched.
     pub entries: Vec<LockEntry>,
+}
+
+/// What a job started from, and what it was done for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LockHead {
+    /// The base image.
+    pub base: String,
+    /// The archive state that it was made of.
+    #[serde(with = "crate::digest::optional")]
+    pub archive_state: Option<Sha256Digest>,
+    /// The ticket's image on top of it.
+    pub image: Option<String>,
+    /// The files of the source package.
+    pub sources: Vec<SourceFile>,
+}
+
+/// A file of a source package.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SourceFile {
+    /// Its name.
+    pub name: String,
+    /// Its digest.
+    #[serde(with = "crate::digest")]
+    pub sha256: Sha256Digest,
+    /// Its size in bytes.
+    pub size: u64,
 }
 
 /// One fetch.

@@ -18,14 +18,15 @@ mod ticket;
 mod write;
 
 pub use document::{
-    ArchiveState, BaseFacts, CarriedFile, Document, FORMAT, Image, ImageKind, Lock, LockEntry, Origin, ROOT,
+    ArchiveState, BaseFacts, CarriedFile, Document, FORMAT, Image, ImageKind, Lock, LockEntry, LockHead, Origin, ROOT,
+    SourceFile,
 };
 pub use error::BundleError;
 pub use finding::{Finding, Found, Process, Protocol};
 pub use name::{EntryName, NameError, Place};
 pub use read::{Sink, read};
 pub use ticket::{
-    Artifact, Attempt, End, FirstError, Job, JobKind, JobState, KeepFailed, Options, Outcome, PackageSources, Pocket,
-    Ppa, Priority, Rerun, Signature, Snapshot, Status, Subticket, Suite, Test, TestStatus, Ticket,
+    Artifact, Attempt, End, FirstError, Job, JobKind, JobLabel, JobState, KeepFailed, Options, Outcome, PackageSources,
+    Pocket, Ppa, Priority, ReplayOf, Rerun, Signature, Snapshot, Status, Subticket, Suite, Test, TestStatus, Ticket,
 };
 pub use write::Writer;

@@ -156,8 +156,7 @@ pub struct Options {
     pub keep_failed: KeepFailed,
     /// Whose jobs went first.
     pub priority: Priority,
-    /// What it ran again; no ticket of a release before replays has it.
-    #[serde(default)]
+    /// What it ran again, from its locks alone.
     pub replay_of: Option<ReplayOf>,
 }
 

@@ -172,6 +172,21 @@ fn short(digest: Sha256) -> String {
 pub struct Agreement {
     /// What differs, job by job: how it ended, its tests, what it fetched, what it built.
     pub differences: Vec<Difference>,
+    /// How much is the same.
+    pub same: Counts,
+}
+
+/// How much of two runs is the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Counts {
+    /// Jobs that ended alike.
+    pub jobs: usize,
+    /// Tests that said the same.
+    pub tests: usize,
+    /// Packages that are the same bit for bit.
+    pub packages: usize,
+    /// Fetched files, of all locks together; what several jobs have fetched counts once.
+    pub files: usize,
 }
 
 impl Agreement {
@@ -187,15 +202,6 @@ impl Agreement {
         let is_result = |difference: &Difference| matches!(difference.what, What::Job { .. } | What::Test { .. });
         !self.differences.iter().any(is_result)
     }
-
-    /// What differs of one job, where only that was run again.
-    #[must_use]
-    pub fn of_job(self, job: &JobLabel) -> Self {
-        let of_it = self.differences.into_iter().filter(|difference| difference.job == *job);
-        Self {
-            differences: of_it.collect(),
-        }
-    }
 }
 
 /// A job, as far as it is compared.
@@ -208,25 +214,43 @@ struct Compared<'a> {
 }
 
 /// Compares two runs of one ticket: builds, images and tests. Reruns are left out, and so is what prepares a run without
-/// being part of it, such as the packing of a folder, which a later run has no need of.
+/// being part of it, such as the packing of a folder, which a later run has no need of. Where `only` one job was run again,
+/// all else is left out.
 #[must_use]
-pub fn compare(earlier: Run<'_>, later: Run<'_>) -> Agreement {
+pub fn compare(earlier: Run<'_>, later: Run<'_>, only: Option<&JobLabel>) -> Agreement {
     let has_several = |run: &Run<'_>| run.ticket.subtickets.len() > 1;
     let with_source = has_several(&earlier) || has_several(&later);
     let (before, after) = (gather(earlier), gather(later));
     let mut differences = Vec::new();
+    let mut same = Counts::default();
+    let mut files = BTreeSet::new();
     let labels: BTreeSet<&JobLabel> = before.keys().chain(after.keys()).collect();
+    let labels = labels.into_iter().filter(|label| only.is_none_or(|only| only == *label));
     let nothing = Compared::default();
     for label in labels {
         let earlier = before.get(label).unwrap_or(&nothing);
         let later = after.get(label).unwrap_or(&nothing);
+        same.jobs += usize::from(earlier.end == later.end);
+        same.tests += alike(&earlier.tests, &later.tests);
+        same.packages += alike(&earlier.packages, &later.packages);
+        let fetched: BTreeSet<Sha256> = earlier.lock.values().copied().collect();
+        files.extend(later.lock.values().copied().filter(|digest| fetched.contains(digest)));
         let found = of_job(earlier, later, with_source);
         differences.extend(found.into_iter().map(|what| Difference {
             job: label.clone(),
             what,
         }));
     }
-    Agreement { differences }
+    same.files = files.len();
+    Agreement { differences, same }
+}
+
+/// How many keys have the same value in both.
+fn alike<K: Ord, V: PartialEq>(earlier: &BTreeMap<K, V>, later: &BTreeMap<K, V>) -> usize {
+    earlier
+        .iter()
+        .filter(|(key, value)| later.get(*key) == Some(*value))
+        .count()
 }
 
 fn gather(run: Run<'_>) -> BTreeMap<JobLabel, Compared<'_>> {

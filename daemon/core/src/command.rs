@@ -8,7 +8,9 @@ use crate::image::ImageRecord;
 use crate::import::ImportedTicket;
 use crate::job::{Ending, JobState};
 use crate::pool::{PoolCommand, PoolRefusal};
+use crate::ppa::{PpaCommand, PpaRefusal};
 use crate::promotion::{LinkCommand, LinkRefusal};
+use crate::replay::LockHead;
 use crate::result::{Artifact, LockEntry, TestResult};
 use crate::ticket::{Options, Signature, TicketFiles, TicketStatus};
 
@@ -38,6 +40,8 @@ pub enum Preparation {
     BaseImage,
     /// Takes a snapshot of the series' archive.
     Snapshot,
+    /// Fetches what will be needed without a network, after the series' base images were made where they are missing.
+    Prefetch,
 }
 
 /// A ticket that is to be made.
@@ -91,6 +95,8 @@ pub enum Report {
     Artifact(Artifact),
     /// All that it fetched.
     Lock(Vec<LockEntry>),
+    /// What its testbeds start from, and what it is done for.
+    LockHead(Box<LockHead>),
     /// A warning for the owner.
     Warning(String),
     /// An image was made.
@@ -178,6 +184,8 @@ pub enum Command {
     Link(LinkCommand),
     /// Change the PPA pool.
     Pool(PoolCommand),
+    /// Change the list of PPAs.
+    Ppa(PpaCommand),
     /// Take note of an image that was removed.
     ForgetImage {
         /// The image.
@@ -264,6 +272,9 @@ pub enum Refusal {
     /// The PPA pool stays as it is.
     #[error(transparent)]
     Pool(#[from] PoolRefusal),
+    /// The list of PPAs stays as it is.
+    #[error(transparent)]
+    Ppa(#[from] PpaRefusal),
     /// There is more of it than one ticket may have.
     #[error("job {0} has reported more than {1} {2}")]
     TooMany(JobId, usize, &'static str),

@@ -3,11 +3,13 @@
 
 use crate::command::Edit;
 use crate::finding::FindingRecord;
-use crate::ids::{Attempt, ImageId, JobId, LogName, Moment, TicketId};
+use crate::ids::{Attempt, ImageId, JobId, LogName, Moment, Series, TicketId};
 use crate::image::ImageRecord;
 use crate::job::{Ending, Job};
 use crate::pool::PoolRepository;
+use crate::ppa::{PpaName, PpaRecord, PpaState};
 use crate::promotion::LinkMove;
+use crate::replay::LockHead;
 use crate::result::{ArtifactRecord, LockEntry, TestRecord};
 use crate::ticket::{Ticket, TicketEnd, TicketFiles, TicketStatus, WorkflowStep};
 
@@ -168,6 +170,17 @@ pub enum Event {
         /// The entries, sorted, none twice.
         entries: Vec<LockEntry>,
     },
+    /// What an attempt's lock says beside the files; it takes the place of what was recorded for the attempt before.
+    LockHeadRecorded {
+        /// The ticket.
+        ticket: TicketId,
+        /// The job.
+        job: JobId,
+        /// Which run of it.
+        attempt: Attempt,
+        /// What it says.
+        head: Box<LockHead>,
+    },
     /// A warning for the owner.
     WarningRaised {
         /// The ticket.
@@ -198,6 +211,22 @@ pub enum Event {
     LinkMoved(LinkMove),
     /// A repository of the PPA pool was added, or stands elsewhere now.
     PoolChanged(PoolRepository),
+    /// A PPA was added, with its first state.
+    PpaAdded(Box<PpaRecord>),
+    /// A PPA's newest state for a series is this one now.
+    PpaRefreshed {
+        /// Which.
+        name: PpaName,
+        /// For which series.
+        series: Series,
+        /// The state.
+        state: PpaState,
+    },
+    /// A PPA was removed; tickets keep what they have of it.
+    PpaRemoved {
+        /// Which.
+        name: PpaName,
+    },
     /// An image was removed.
     ImageRemoved {
         /// The image.
@@ -230,9 +259,15 @@ impl Event {
             | Self::FindingRecorded { ticket, .. }
             | Self::ArtifactStored { ticket, .. }
             | Self::LockRecorded { ticket, .. }
+            | Self::LockHeadRecorded { ticket, .. }
             | Self::WarningRaised { ticket, .. }
             | Self::ImageAdded { ticket, .. } => Some(*ticket),
-            Self::LinkMoved(_) | Self::PoolChanged(_) | Self::ImageRemoved { .. } => None,
+            Self::LinkMoved(_)
+            | Self::PoolChanged(_)
+            | Self::PpaAdded(_)
+            | Self::PpaRefreshed { .. }
+            | Self::PpaRemoved { .. }
+            | Self::ImageRemoved { .. } => None,
         }
     }
 }

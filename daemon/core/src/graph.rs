@@ -6,7 +6,7 @@ use crate::job::{Job, JobKind, JobState};
 use crate::ticket::Subticket;
 
 /// The jobs of a ticket: its preparation, then for each source its source package and its build, then the image, then the
-/// tests of each source. `last` is the last job's number that was handed out.
+/// tests of each source; or the one that is run again alone. `last` is the last job's number that was handed out.
 pub(crate) fn jobs(ticket: TicketId, new: &NewTicket, subtickets: &[Subticket], last: JobId) -> Vec<Job> {
     let mut jobs: Vec<Job> = Vec::new();
     let mut add = |kind: JobKind, subticket: Option<&Subticket>, needs: Vec<JobId>| {
@@ -25,11 +25,25 @@ pub(crate) fn jobs(ticket: TicketId, new: &NewTicket, subtickets: &[Subticket], 
         });
         id
     };
-    let preparation = new.preparation.map(|preparation| match preparation {
-        Preparation::BaseImage => JobKind::BaseImage,
-        Preparation::Snapshot => JobKind::Snapshot,
-    });
-    let base: Vec<JobId> = preparation.map(|kind| add(kind, None, vec![])).into_iter().collect();
+    let only = new.options.replay_of.as_ref().and_then(|replay| replay.job.as_ref());
+    if let Some(only) = only {
+        // What it needs is given to it.
+        let of = subtickets
+            .iter()
+            .find(|subticket| Some(&subticket.source) == only.source.as_ref());
+        add(only.kind, of, vec![]);
+        return jobs;
+    }
+    let preparation: &[JobKind] = match new.preparation {
+        None => &[],
+        Some(Preparation::BaseImage) => &[JobKind::BaseImage],
+        Some(Preparation::Snapshot) => &[JobKind::Snapshot],
+        Some(Preparation::Prefetch) => &[JobKind::BaseImage, JobKind::Prefetch],
+    };
+    let mut base: Vec<JobId> = vec![];
+    for &kind in preparation {
+        base = vec![add(kind, None, base)];
+    }
     let mut builds: Vec<JobId> = Vec::new();
     for (source, subticket) in new.subtickets.iter().zip(subtickets) {
         let mut needs = if source.needs_source_package {
@@ -40,8 +54,9 @@ pub(crate) fn jobs(ticket: TicketId, new: &NewTicket, subtickets: &[Subticket], 
         needs.extend(source.build_after.iter().filter_map(|&place| builds.get(place)));
         builds.push(add(JobKind::Build, Some(subticket), needs));
     }
-    if !builds.is_empty() {
-        let image = add(JobKind::Image, None, builds);
+    if !builds.is_empty() || new.options.rebuild.is_some() {
+        let needs = if builds.is_empty() { base } else { builds };
+        let image = add(JobKind::Image, None, needs);
         for subticket in subtickets {
             add(JobKind::Test, Some(subticket), vec![image]);
         }

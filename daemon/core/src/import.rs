@@ -1,6 +1,7 @@
 //! A ticket that comes from another machine: what it was there, and where that was. Plain data.
 
 use crate::ids::{JobId, Moment, TicketId};
+use crate::replay::LockHead;
 use crate::result::LockEntry;
 use crate::ticket::Ticket;
 
@@ -24,4 +25,6 @@ pub struct ImportedTicket {
     pub origin: Origin,
     /// What its jobs' newest attempts have fetched, by the numbers of there.
     pub locks: Vec<(JobId, Vec<LockEntry>)>,
+    /// What those locks say beside, by the numbers of there.
+    pub heads: Vec<(JobId, LockHead)>,
 }

@@ -9,6 +9,7 @@ use crate::ids::{ImageId, JobId, SubticketId, TicketId};
 use crate::image::{ImageKind, ImageRecord};
 use crate::job::{AttemptRecord, Job, JobState};
 use crate::pool::{PoolNumber, PoolRepository};
+use crate::ppa::{PpaName, PpaRecord};
 use crate::promotion::{Link, LinkMove, LinkName};
 use crate::ticket::{Ticket, TicketStatus, WorkflowStep};
 
@@ -47,6 +48,7 @@ pub struct State {
     jobs: BTreeMap<JobId, TicketId>,
     links: BTreeMap<LinkName, Link>,
     pool: BTreeMap<PoolNumber, PoolRepository>,
+    ppas: BTreeMap<PpaName, PpaRecord>,
     last: Numbers,
 }
 
@@ -79,6 +81,13 @@ impl State {
             .into_iter()
             .map(|repository| (repository.number, repository))
             .collect();
+        self
+    }
+
+    /// The same with these PPAs.
+    #[must_use]
+    pub fn with_ppas(mut self, ppas: Vec<PpaRecord>) -> Self {
+        self.ppas = ppas.into_iter().map(|ppa| (ppa.name().clone(), ppa)).collect();
         self
     }
 
@@ -189,6 +198,17 @@ impl State {
         self.pool.values()
     }
 
+    /// The PPAs that were added, by name.
+    pub fn ppas(&self) -> impl Iterator<Item = &PpaRecord> {
+        self.ppas.values()
+    }
+
+    /// A PPA that was added.
+    #[must_use]
+    pub fn ppa(&self, name: &PpaName) -> Option<&PpaRecord> {
+        self.ppas.get(name)
+    }
+
     /// The tickets that use an image: its own, those whose image is an overlay of it, and for a base image the active
     /// ones of its series.
     #[must_use]
@@ -238,6 +258,17 @@ impl State {
             Event::LinkMoved(step) => self.note_move(step.clone()),
             Event::PoolChanged(repository) => {
                 self.pool.insert(repository.number, *repository);
+            }
+            Event::PpaAdded(ppa) => {
+                self.ppas.insert(ppa.name().clone(), (**ppa).clone());
+            }
+            Event::PpaRefreshed { name, series, state } => {
+                if let Some(ppa) = self.ppas.get_mut(name) {
+                    ppa.states.insert(series.clone(), state.clone());
+                }
+            }
+            Event::PpaRemoved { name } => {
+                self.ppas.remove(name);
             }
             Event::JobStarted { ticket, job, .. } => {
                 self.running.insert(*job, *ticket);
@@ -328,8 +359,12 @@ impl Ticket {
                 self.artifacts.insert(place, artifact.clone());
             }
             Event::LockRecorded { .. }
+            | Event::LockHeadRecorded { .. }
             | Event::LinkMoved(_)
             | Event::PoolChanged(_)
+            | Event::PpaAdded(_)
+            | Event::PpaRefreshed { .. }
+            | Event::PpaRemoved { .. }
             | Event::ImageRemoved { .. }
             | Event::TicketRemoved { .. } => {}
             Event::WarningRaised { text, .. } => self.warnings.push(text.clone()),

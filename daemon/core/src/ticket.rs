@@ -7,8 +7,10 @@ use std::time::Duration;
 use crate::exit::ExitCode;
 use crate::finding::FindingRecord;
 use crate::ids::{ImageId, JobId, Moment, Series, SubticketId, TicketId};
+use crate::image::ImageRebuild;
 use crate::import::Origin;
 use crate::job::Job;
+use crate::replay::ReplayOf;
 use crate::result::{ArtifactRecord, Outcome, TestRecord};
 use crate::sources::PackageSources;
 
@@ -127,6 +129,8 @@ pub struct Options {
     pub remove_packages: Vec<String>,
     /// Where packages come from beside the ticket's own.
     pub sources: PackageSources,
+    /// The image that is made though there are no sources, where one is.
+    pub rebuild: Option<ImageRebuild>,
     /// Refuse to fetch anything from the network.
     pub offline: bool,
     /// After how long one test is ended, where the owner said so.
@@ -139,6 +143,8 @@ pub struct Options {
     pub keep_failed: KeepFailed,
     /// Whose jobs go first.
     pub priority: Priority,
+    /// What is run again, from its locks alone.
+    pub replay_of: Option<ReplayOf>,
 }
 
 /// How a ticket ended.

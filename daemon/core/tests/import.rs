@@ -71,6 +71,7 @@ fn import(ticket: Ticket) -> Command {
         },
         ticket,
         locks: vec![(job, vec![entry(2), entry(1), entry(2)])],
+        heads: vec![],
     }))
 }
 
@@ -165,6 +166,7 @@ fn what_has_not_ended_or_names_what_is_not_there_is_refused() {
         },
         ticket: open.clone(),
         locks: vec![],
+        heads: vec![],
     }));
     assert_eq!(house.send(refused), Err(Refusal::Active(open.id)));
     let Command::Import(mut imported) = import(there()) else {

@@ -14,6 +14,7 @@ pub(crate) fn options(request: &wire::method::TicketCreate) -> core::Options {
         remove_packages: request.remove_packages.clone(),
         // Resolved by whoever knows the archive.
         sources: core::PackageSources::default(),
+        rebuild: None,
         offline: request.offline,
         test_timeout: request.test_timeout_s.map(seconds),
         build_timeout: request.build_timeout_s.map(seconds),
@@ -28,6 +29,7 @@ pub(crate) fn options(request: &wire::method::TicketCreate) -> core::Options {
             wire::ticket::Priority::Normal => core::Priority::Normal,
             wire::ticket::Priority::Background => core::Priority::Background,
         },
+        replay_of: None,
     }
 }
 
@@ -37,6 +39,7 @@ pub(crate) fn refusal(refusal: &core::Refusal) -> RpcError {
     let code = match refusal {
         Refusal::Link(refusal) => return super::promotions::link_refusal(refusal),
         Refusal::Pool(refusal) => return super::promotions::pool_refusal(refusal),
+        Refusal::Ppa(refusal) => return super::ppa_refusal(refusal),
         Refusal::NoTicket(_) | Refusal::NoJob(_) | Refusal::NoTest(..) => ErrorCode::NotFound,
         Refusal::NothingToDo | Refusal::BadOrder { .. } | Refusal::Ambiguous { .. } => ErrorCode::InvalidParams,
         Refusal::Ended(_)

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use preflight_archive::{Archive, ContentStore};
-use preflight_core::{ImageRecord, JobId, LockEntry, Ticket};
+use preflight_core::{ImageRecord, JobId, LockEntry, LockHead, Ticket};
 use preflight_protocol::error::{ErrorCode, RpcError};
 use preflight_store::TicketsFolder;
 
@@ -47,6 +47,8 @@ pub struct Outgoing {
     pub ticket: Ticket,
     /// What its jobs' newest attempts have fetched.
     pub locks: Vec<(JobId, Vec<LockEntry>)>,
+    /// What those locks say beside.
+    pub heads: Vec<(JobId, LockHead)>,
     /// The images that there are.
     pub images: Vec<ImageRecord>,
 }

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use jiff::Timestamp;
 use preflight_archive::ArchiveStateId;
-use preflight_bundle::{ArchiveState, BaseFacts, BundleError, Document, FORMAT, Origin, Place, Writer};
+use preflight_bundle::{ArchiveState, BaseFacts, BundleError, Document, FORMAT, Lock, Origin, Place, Writer};
 use preflight_core::{ImageKind, ImageRecord};
 use preflight_debian::Sha256Digest;
 use preflight_protocol::error::{ErrorCode, RpcError};
@@ -19,8 +19,8 @@ use crate::output_file::OutputFile;
 /// The longest host name that is written down, in characters.
 const LONGEST_HOST: usize = 64;
 
-/// The images that a ticket was run on, or that it may have started from: its own with what that is made of, and of the
-/// series' base images the newest that were there when it ended.
+/// The images that a ticket was run on, as far as they are still there: its own, and the base images that its jobs have
+/// started from. Where that was not written down, the newest of the series that were there when it ended.
 pub(super) fn images(outgoing: &Outgoing) -> Vec<&ImageRecord> {
     let ticket = &outgoing.ticket;
     let by_id = |id| outgoing.images.iter().find(|image| Some(&image.id) == id);
@@ -32,11 +32,16 @@ pub(super) fn images(outgoing: &Outgoing) -> Vec<&ImageRecord> {
         let before = of_kind.filter(|image| image.series == ticket.series && image.created_at <= ended);
         before.max_by_key(|image| (image.created_at, &image.id))
     };
-    let base = parent.or_else(|| newest(ImageKind::Base));
-    [own, base, newest(ImageKind::BaseBuild)]
-        .into_iter()
-        .flatten()
-        .collect()
+    let of_heads = outgoing.heads.iter().filter_map(|(_, head)| by_id(Some(&head.base)));
+    let mut images: Vec<&ImageRecord> = own.into_iter().chain(parent).chain(of_heads).collect();
+    for kind in [ImageKind::Base, ImageKind::BaseBuild] {
+        if !images.iter().any(|image| image.kind == kind) {
+            images.extend(newest(kind));
+        }
+    }
+    let mut seen = BTreeSet::new();
+    images.retain(|image| seen.insert(&image.id));
+    images
 }
 
 /// Writes the file.
@@ -71,7 +76,7 @@ pub(super) fn write(
             .iter()
             .map(|(image, base)| convert::to::image(image, base.clone()))
             .collect(),
-        locks: outgoing.locks.iter().map(convert::to::lock).collect(),
+        locks: locks(outgoing),
         states,
         files: cargo.files.iter().map(|found| found.file.clone()).collect(),
     };
@@ -91,6 +96,20 @@ pub(super) fn write(
         objects: cargo.files.iter().filter(is_object).count(),
         left_out: cargo.left_out,
     })
+}
+
+/// The locks of the jobs that have started from anything or fetched anything.
+fn locks(outgoing: &Outgoing) -> Vec<Lock> {
+    let jobs = outgoing.ticket.jobs.iter().map(|job| job.id);
+    let of = |job| {
+        let head = outgoing.heads.iter().find(|(other, _)| *other == job);
+        let entries = outgoing.locks.iter().find(|(other, _)| *other == job);
+        (head.is_some() || entries.is_some()).then(|| {
+            let entries = entries.map_or(&[][..], |(_, entries)| entries);
+            convert::to::lock(job, head.map(|(_, head)| head), entries)
+        })
+    };
+    jobs.filter_map(of).collect()
 }
 
 /// The archive states that the ticket's sources and its images name.

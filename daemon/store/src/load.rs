@@ -3,16 +3,16 @@
 use std::collections::BTreeMap;
 
 use preflight_core::{
-    Artifact, ArtifactRecord, Attempt, AttemptRecord, FindingRecord, FirstError, ImageId, ImageRecord, Job, JobId,
+    Artifact, ArtifactRecord, Attempt, AttemptRecord, FindingRecord, FirstError, ImageId, ImageName, ImageRebuild, ImageRecord, Job, JobId,
     LockEntry, LogName, Moment, Numbers, Options, Origin, Rerun, Sequence, Series, Sha256, Signature, State, Subticket,
     SubticketId, TestRecord, TestResult, Ticket, TicketEnd, TicketFiles, TicketId,
 };
 use rusqlite::{Connection, Row, params};
 
 use crate::error::StoreError;
-use crate::rows::{findings, package_sources};
+use crate::rows::{findings, package_sources, replays};
 use crate::words::{Word, duration, exit_code, nonsense, number, path, unsigned};
-use crate::{pool, promotions};
+use crate::{pool, ppas, promotions};
 
 type Result<T> = std::result::Result<T, StoreError>;
 
@@ -68,12 +68,14 @@ pub(crate) fn load(db: &Connection) -> Result<Loaded> {
         Ok((ticket_of(row)?, Part::Warning(row.get("text")?)))
     })?);
     each(all(db, "SELECT * FROM imports", origin)?);
+    each(all(db, "SELECT * FROM image_rebuilds", rebuild)?);
     let images = all(db, "SELECT * FROM images ORDER BY id", image)?;
     let seq: Option<i64> = db.query_row("SELECT max(seq) FROM events", [], |row| row.get(0))?;
     Ok(Loaded {
         state: State::restore(tickets.into_values().collect(), images, numbers(db)?)
             .with_links(promotions::load(db)?)
-            .with_pool(pool::load(db)?),
+            .with_pool(pool::load(db)?)
+            .with_ppas(ppas::load(db)?),
         seq: Sequence(seq.map_or(0, unsigned)),
     })
 }
@@ -130,6 +132,7 @@ enum Part {
     Artifact(ArtifactRecord),
     Warning(String),
     Origin(Origin),
+    Rebuild(ImageRebuild),
 }
 
 impl Part {
@@ -151,6 +154,7 @@ impl Part {
             Self::Artifact(artifact) => ticket.artifacts.push(artifact),
             Self::Warning(text) => ticket.warnings.push(text),
             Self::Origin(origin) => ticket.origin = Some(origin),
+            Self::Rebuild(rebuild) => ticket.options.rebuild = Some(rebuild),
         }
     }
 }
@@ -163,6 +167,15 @@ fn all<T>(db: &Connection, sql: &str, read: impl Fn(&Row<'_>) -> Result<T>) -> R
         found.push(read(row)?);
     }
     Ok(found)
+}
+
+fn rebuild(row: &Row<'_>) -> Result<(u64, Part)> {
+    let name: String = row.get("name")?;
+    let rebuild = ImageRebuild {
+        base: row.get::<_, Option<String>>("base")?.map(ImageId),
+        name: ImageName::new(&name).map_err(|_| nonsense("an image's name", name))?,
+    };
+    Ok((ticket_of(row)?, Part::Rebuild(rebuild)))
 }
 
 fn ticket_of(row: &Row<'_>) -> Result<u64> {
@@ -217,6 +230,7 @@ fn ticket(row: &Row<'_>) -> Result<Ticket> {
         options: Options {
             add_packages: vec![],
             remove_packages: vec![],
+            rebuild: None,
             sources: package_sources::read(row.get::<_, Option<String>>("package_sources")?.as_deref())
                 .map_err(|why| nonsense("package sources", why))?,
             offline: row.get("offline")?,
@@ -225,6 +239,7 @@ fn ticket(row: &Row<'_>) -> Result<Ticket> {
             keep_going: row.get("keep_going")?,
             keep_failed: word(row, "keep_failed")?,
             priority: word(row, "priority")?,
+            replay_of: replays::of_ticket(row)?,
         },
         step: Word::read(&row.get::<_, i64>("step")?.to_string())?,
         status: word(row, "status")?,

@@ -2,6 +2,7 @@
 
 pub(crate) mod findings;
 mod imports;
+pub(crate) mod replays;
 pub(crate) mod package_sources;
 mod tickets;
 
@@ -11,7 +12,7 @@ use preflight_core::{
 use rusqlite::{Connection, Result, params};
 
 use crate::words::{Word, microseconds, number, path_bytes};
-use crate::{events, pool, promotions};
+use crate::{events, pool, ppas, promotions};
 
 use tickets::{add_job, create, end_ticket, remove, step_number, warn};
 
@@ -155,6 +156,9 @@ fn rows(db: &Connection, event: &Event) -> Result<()> {
                 )
             })
         }
+        Event::LockHeadRecorded {
+            job, attempt, head, ..
+        } => replays::write_head(db, *job, *attempt, head),
         Event::WarningRaised { ticket, text } => warn(db, ticket.0, text),
         Event::FilesForgotten { ticket, files } => {
             let column = match files {
@@ -190,6 +194,9 @@ fn rows(db: &Connection, event: &Event) -> Result<()> {
         Event::TicketRemoved { ticket } => remove(db, ticket.0),
         Event::LinkMoved(step) => promotions::write(db, step),
         Event::PoolChanged(repository) => pool::write(db, repository),
+        Event::PpaAdded(ppa) => ppas::add(db, ppa),
+        Event::PpaRefreshed { name, series, state } => ppas::refresh(db, name, series, state),
+        Event::PpaRemoved { name } => ppas::remove(db, name),
         Event::ImageRemoved { id } => run(db, "DELETE FROM images WHERE id = ?1", params![id.as_str()]),
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::mpsc;
 use std::thread::JoinHandle;
 
-use preflight_core::{JobId, LockEntry, TicketId};
+use preflight_core::{JobId, LockEntry, LockHead, TicketId};
 use rusqlite::{Connection, TransactionBehavior};
 use tokio::sync::oneshot;
 
@@ -23,6 +23,7 @@ type Answer<T> = oneshot::Sender<Result<T, StoreError>>;
 enum Request {
     Commit(Vec<Written>, Answer<()>),
     Locks(TicketId, Answer<Vec<(JobId, Vec<LockEntry>)>>),
+    LockHeads(TicketId, Answer<Vec<(JobId, LockHead)>>),
 }
 
 /// The database. Clones share it; the last one's end closes it.
@@ -97,6 +98,14 @@ impl Store {
         self.ask(|answer| Request::Locks(ticket, answer)).await
     }
 
+    /// What those locks say beside the files, by job.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn lock_heads(&self, ticket: TicketId) -> Result<Vec<(JobId, LockHead)>, StoreError> {
+        self.ask(|answer| Request::LockHeads(ticket, answer)).await
+    }
+
     async fn ask<T>(&self, request: impl FnOnce(Answer<T>) -> Request) -> Result<T, StoreError> {
         let (answer, answered) = oneshot::channel();
         self.requests.send(request(answer)).map_err(|_| StoreError::Gone)?;
@@ -108,10 +117,12 @@ fn serve(mut db: Connection, incoming: &mpsc::Receiver<Request>) {
     while let Ok(first) = incoming.recv() {
         let mut commits = Vec::new();
         let mut locks = Vec::new();
+        let mut heads = Vec::new();
         for request in std::iter::once(first).chain(incoming.try_iter().take(GROUP)) {
             match request {
                 Request::Commit(events, answer) => commits.push((events, answer)),
                 Request::Locks(ticket, answer) => locks.push((ticket, answer)),
+                Request::LockHeads(ticket, answer) => heads.push((ticket, answer)),
             }
         }
         if !commits.is_empty() {
@@ -123,6 +134,9 @@ fn serve(mut db: Connection, incoming: &mpsc::Receiver<Request>) {
         }
         for (ticket, answer) in locks {
             let _ = answer.send(load::locks(&db, ticket));
+        }
+        for (ticket, answer) in heads {
+            let _ = answer.send(rows::replays::heads(&db, ticket));
         }
     }
 }

@@ -72,6 +72,7 @@ fn every_kind_of_event_occurs_in_a_history() {
         "JobCancelled",
         "JobSkipped",
         "JobStarted",
+        "LockHeadRecorded",
         "LockRecorded",
         "QueuePlaced",
         "TestRecorded",

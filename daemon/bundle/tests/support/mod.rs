@@ -158,6 +158,13 @@ pub(crate) fn document() -> Document {
                 keep_going: true,
                 keep_failed: KeepFailed::Newest,
                 priority: Priority::Normal,
+                replay_of: Some(ReplayOf {
+                    ticket: 11,
+                    job: Some(JobLabel {
+                        kind: JobKind("build".into()),
+                        source: Some("hello".into()),
+                    }),
+                }),
             },
             status: Status::Failed,
             created_at: moment(0),
@@ -275,6 +282,16 @@ pub(crate) fn document() -> Document {
             }),
         }],
         locks: vec![Lock {
+            head: Some(LockHead {
+                base: "debian-bookworm-build-1f2e".into(),
+                archive_state: Some(state),
+                image: None,
+                sources: vec![SourceFile {
+                    name: "hello_2.10-3.dsc".into(),
+                    sha256: Sha256Digest::of(b"a .dsc"),
+                    size: 6,
+                }],
+            }),
             job: 5,
             entries: vec![LockEntry {
                 url: "http://mirror.example/debian/pool/main/h/hello/hello-dev_1_all.deb".into(),

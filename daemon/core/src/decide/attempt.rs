@@ -117,6 +117,15 @@ impl Draft<'_> {
                     entries,
                 });
             }
+            Report::LockHead(mut head) => {
+                head.sources.truncate(MOST);
+                self.tell(Event::LockHeadRecorded {
+                    ticket: ticket_id,
+                    job: id,
+                    attempt,
+                    head,
+                });
+            }
             Report::Warning(text) => {
                 room(ticket.warnings.len(), "warnings")?;
                 self.tell(Event::WarningRaised {

@@ -13,7 +13,12 @@ use crate::ticket::{Ticket, TicketStatus, WorkflowStep};
 
 impl Draft<'_> {
     pub(super) fn import(&mut self, imported: ImportedTicket) -> Result<(), Refusal> {
-        let ImportedTicket { ticket, origin, locks } = imported;
+        let ImportedTicket {
+            ticket,
+            origin,
+            locks,
+            heads,
+        } = imported;
         if ticket.is_active() || ticket.end.is_none() {
             return Err(Refusal::Active(ticket.id));
         }
@@ -24,10 +29,21 @@ impl Draft<'_> {
         let attempts: BTreeMap<JobId, Attempt> = ticket.jobs.iter().filter_map(newest).collect();
         let ticket = numbers.ticket(ticket, origin);
         self.push(Event::TicketImported(Box::new(ticket)));
+        let place = |job: JobId| {
+            let found = numbers.jobs.get(&job).copied().zip(attempts.get(&job).copied());
+            found.ok_or(Refusal::NoJob(job))
+        };
+        for (job, head) in heads {
+            let (here, attempt) = place(job)?;
+            self.tell(Event::LockHeadRecorded {
+                ticket: id,
+                job: here,
+                attempt,
+                head: Box::new(head),
+            });
+        }
         for (job, mut entries) in locks {
-            let (Some(&here), Some(&attempt)) = (numbers.jobs.get(&job), attempts.get(&job)) else {
-                return Err(Refusal::NoJob(job));
-            };
+            let (here, attempt) = place(job)?;
             entries.sort_unstable();
             entries.dedup();
             self.tell(Event::LockRecorded {

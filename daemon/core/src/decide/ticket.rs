@@ -13,8 +13,8 @@ use crate::result::Outcome;
 use crate::ticket::{Subticket, Ticket, TicketEnd, TicketFiles, TicketStatus, WorkflowStep};
 
 impl Draft<'_> {
-    pub(super) fn create(&mut self, new: NewTicket) -> Result<(), Refusal> {
-        if new.subtickets.is_empty() && new.preparation.is_none() {
+    pub(super) fn create(&mut self, mut new: NewTicket) -> Result<(), Refusal> {
+        if new.subtickets.is_empty() && new.preparation.is_none() && new.options.rebuild.is_none() {
             return Err(Refusal::NothingToDo);
         }
         for (place, source) in new.subtickets.iter().enumerate() {
@@ -48,6 +48,8 @@ impl Draft<'_> {
             true => (TicketStatus::Waiting, None, None),
             false => (TicketStatus::Queued, Some(self.now), u32::try_from(queued + 1).ok()),
         };
+        // From here on it is the ticket's own.
+        let kept_image = new.options.replay_of.as_mut().and_then(|replay| replay.image.take());
         self.push(Event::TicketCreated(Box::new(Ticket {
             id,
             title: new.title,
@@ -70,7 +72,7 @@ impl Draft<'_> {
             findings: vec![],
             artifacts: vec![],
             gone: BTreeSet::new(),
-            image: None,
+            image: kept_image,
             warnings: new.warnings,
             origin: None,
         })));

@@ -29,7 +29,14 @@ pub(super) async fn handle(context: &Context, request: TicketExport) -> Result<T
     }
     let locks = context.dispatcher.store().locks(id).await;
     let locks = locks.map_err(|error| RpcError::new(ErrorCode::Internal, error.to_string()))?;
-    let outgoing = Outgoing { ticket, locks, images };
+    let heads = context.dispatcher.store().lock_heads(id).await;
+    let heads = heads.map_err(|error| RpcError::new(ErrorCode::Internal, error.to_string()))?;
+    let outgoing = Outgoing {
+        ticket,
+        locks,
+        heads,
+        images,
+    };
     let exported = context
         .services
         .transfer

@@ -131,7 +131,28 @@ fn options(options: &bundle::Options) -> Result<core::Options, String> {
         keep_going: options.keep_going,
         keep_failed: words::from_keep_failed(options.keep_failed),
         priority: words::from_priority(options.priority),
+        replay_of: options.replay_of.as_ref().map(replay_of).transpose()?,
     })
+}
+
+fn replay_of(replay: &bundle::ReplayOf) -> Result<core::ReplayOf, String> {
+    let label = |job: &bundle::JobLabel| {
+        let kind = words::from_kind(&job.kind);
+        Ok::<_, String>(core::JobLabel {
+            kind: kind.ok_or_else(|| "the job that it ran again is of an unknown kind".to_owned())?,
+            source: job.source.as_deref().map(source_name).transpose()?,
+        })
+    };
+    Ok(core::ReplayOf {
+        ticket: core::TicketId(replay.ticket),
+        job: replay.job.as_ref().map(label).transpose()?,
+        image: None,
+    })
+}
+
+fn source_name(text: &str) -> Result<String, String> {
+    let name: SourceName = text.parse().map_err(|error| format!("{error}"))?;
+    Ok(name.as_str().to_owned())
 }
 
 fn sources(sources: &bundle::PackageSources) -> Result<core::PackageSources, String> {
@@ -171,11 +192,10 @@ fn sources(sources: &bundle::PackageSources) -> Result<core::PackageSources, Str
 }
 
 fn subticket(subticket: &bundle::Subticket) -> Result<core::Subticket, String> {
-    let source: SourceName = subticket.source.parse().map_err(|error| format!("{error}"))?;
     let version: Version = subticket.version.parse().map_err(|error| format!("{error}"))?;
     Ok(core::Subticket {
         id: core::SubticketId(subticket.number),
-        source: source.as_str().to_owned(),
+        source: source_name(&subticket.source)?,
         version: version.as_str().to_owned(),
         origin: subticket.origin.clone().into(),
         signature: match subticket.signature.clone() {
@@ -267,4 +287,24 @@ pub(crate) fn lock(lock: &bundle::Lock) -> (core::JobId, Vec<core::LockEntry>) {
         size: entry.size,
     };
     (core::JobId(lock.job), lock.entries.iter().map(entry).collect())
+}
+
+/// What a lock says beside the fetched files, where that was written down.
+pub(crate) fn head(lock: &bundle::Lock) -> Result<Option<(core::JobId, core::LockHead)>, String> {
+    let Some(head) = &lock.head else { return Ok(None) };
+    let source = |file: &bundle::SourceFile| core::SourceFile {
+        name: file.name.clone(),
+        sha256: digest(file.sha256),
+        size: file.size,
+    };
+    let head = core::LockHead {
+        base: core::ImageId(name("image", &head.base)?),
+        archive_state: head.archive_state.map(digest),
+        image: match &head.image {
+            Some(image) => Some(core::ImageId(name("image", image)?)),
+            None => None,
+        },
+        sources: head.sources.iter().map(source).collect(),
+    };
+    Ok(Some((core::JobId(lock.job), head)))
 }

@@ -67,6 +67,13 @@ fn options(options: &core::Options) -> bundle::Options {
         keep_going: options.keep_going,
         keep_failed: words::to_keep_failed(options.keep_failed),
         priority: words::to_priority(options.priority),
+        replay_of: options.replay_of.as_ref().map(|replay| bundle::ReplayOf {
+            ticket: replay.ticket.0,
+            job: replay.job.as_ref().map(|job| bundle::JobLabel {
+                kind: words::to_kind(job.kind),
+                source: job.source.clone(),
+            }),
+        }),
     }
 }
 
@@ -182,14 +189,25 @@ fn artifact(record: &core::ArtifactRecord) -> bundle::Artifact {
     }
 }
 
-pub(crate) fn lock((job, entries): &(core::JobId, Vec<core::LockEntry>)) -> bundle::Lock {
+pub(crate) fn lock(job: core::JobId, head: Option<&core::LockHead>, entries: &[core::LockEntry]) -> bundle::Lock {
     let entry = |entry: &core::LockEntry| bundle::LockEntry {
         url: entry.url.clone(),
         sha256: digest(entry.sha256),
         size: entry.size,
     };
+    let source = |file: &core::SourceFile| bundle::SourceFile {
+        name: file.name.clone(),
+        sha256: digest(file.sha256),
+        size: file.size,
+    };
     bundle::Lock {
         job: job.0,
+        head: head.map(|head| bundle::LockHead {
+            base: head.base.0.clone(),
+            archive_state: head.archive_state.map(digest),
+            image: head.image.as_ref().map(|image| image.0.clone()),
+            sources: head.sources.iter().map(source).collect(),
+        }),
         entries: entries.iter().map(entry).collect(),
     }
 }

@@ -3,7 +3,7 @@
 use preflight_core::{Job, Signature, Subticket, Ticket, TicketEnd, TicketStatus, WorkflowStep};
 use rusqlite::{Connection, Result, params};
 
-use super::{package_sources, run};
+use super::{package_sources, replays, run};
 use crate::words::{Word, microseconds, number, path_bytes};
 
 pub(super) fn step_number(step: WorkflowStep) -> i64 {
@@ -50,6 +50,7 @@ pub(super) fn create(db: &Connection, ticket: &Ticket) -> Result<()> {
             package_sources::write(&options.sources),
         ],
     )?;
+    replays::write(db, ticket)?;
     for (verb, names) in [("add", &options.add_packages), ("remove", &options.remove_packages)] {
         for name in names {
             run(
@@ -58,6 +59,13 @@ pub(super) fn create(db: &Connection, ticket: &Ticket) -> Result<()> {
                 params![id, verb, name],
             )?;
         }
+    }
+    if let Some(rebuild) = &options.rebuild {
+        run(
+            db,
+            "INSERT INTO image_rebuilds (ticket, base, name) VALUES (?1, ?2, ?3)",
+            params![id, rebuild.base.as_ref().map(|base| base.as_str()), rebuild.name.as_str()],
+        )?;
     }
     for subticket in &ticket.subtickets {
         add_subticket(db, id, subticket)?;
@@ -110,11 +118,11 @@ pub(super) fn remove(db: &Connection, ticket: u64) -> Result<()> {
         run(db, &sql, params![what, number(ticket)])?;
     }
     // What refers to another row goes before it.
-    for table in ["tests", "findings", "artifacts", "locks", "attempts", "needs"] {
+    for table in ["tests", "findings", "artifacts", "locks", "lock_heads", "attempts", "needs"] {
         let sql = format!("DELETE FROM {table} WHERE job IN (SELECT id FROM jobs WHERE ticket = ?1)");
         run(db, &sql, params![number(ticket)])?;
     }
-    for table in ["imports", "jobs", "subtickets", "packages", "warnings"] {
+    for table in ["imports", "image_rebuilds", "jobs", "subtickets", "packages", "warnings"] {
         let sql = format!("DELETE FROM {table} WHERE ticket = ?1");
         run(db, &sql, params![number(ticket)])?;
     }

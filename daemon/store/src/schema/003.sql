@@ -66,3 +66,59 @@ CREATE TABLE pool (
     since INTEGER NOT NULL,
     CHECK ((state = 'reserved') = (ticket IS NOT NULL))
 ) STRICT;
+
+-- The PPAs that were added. Lists of words have a line end between them. What a private one wants to be told is not here.
+CREATE TABLE ppas (
+    name TEXT PRIMARY KEY,
+    uri TEXT NOT NULL,
+    suite TEXT NOT NULL,
+    components TEXT NOT NULL,
+    architectures TEXT NOT NULL,
+    keys TEXT NOT NULL,
+    fingerprints TEXT NOT NULL,
+    priority INTEGER,
+    packages TEXT NOT NULL,
+    private INTEGER NOT NULL,
+    added_at INTEGER NOT NULL
+) STRICT;
+
+-- The newest state of a PPA that was taken for a series, and what its release file calls it.
+CREATE TABLE ppa_states (
+    ppa TEXT NOT NULL REFERENCES ppas (name),
+    series TEXT NOT NULL,
+    state TEXT NOT NULL,
+    suite TEXT NOT NULL,
+    date INTEGER,
+    origin TEXT NOT NULL,
+    label TEXT NOT NULL,
+    archive TEXT NOT NULL,
+    codename TEXT NOT NULL,
+    packages INTEGER NOT NULL,
+    refreshed_at INTEGER NOT NULL,
+    PRIMARY KEY (ppa, series)
+) STRICT;
+
+-- The ticket that a ticket runs again, and the one job of it where it is not all of them.
+ALTER TABLE tickets ADD COLUMN replay_of INTEGER;
+ALTER TABLE tickets ADD COLUMN replay_kind TEXT;
+ALTER TABLE tickets ADD COLUMN replay_source TEXT;
+
+-- What locks say beside the fetched files: the images that testbeds started from, the archive state that the base image was
+-- made of, and the files of the source package as JSON.
+CREATE TABLE lock_heads (
+    job INTEGER NOT NULL,
+    attempt INTEGER NOT NULL,
+    base TEXT NOT NULL,
+    archive_state TEXT,
+    image TEXT,
+    sources TEXT NOT NULL,
+    PRIMARY KEY (job, attempt),
+    FOREIGN KEY (job, attempt) REFERENCES attempts (job, attempt)
+) STRICT;
+
+-- Tickets that make an image of no source: of which image, the series' newest where none is named, and what it is called.
+CREATE TABLE image_rebuilds (
+    ticket INTEGER PRIMARY KEY REFERENCES tickets (id),
+    base TEXT,
+    name TEXT NOT NULL
+) STRICT;

@@ -153,6 +153,7 @@ impl History {
         let run = ticket.jobs.iter().find(|job| job.newest().is_some());
         Command::Import(Box::new(ImportedTicket {
             locks: run.map(|job| (job.id, vec![entry])).into_iter().collect(),
+            heads: run.map(|job| (job.id, head())).into_iter().collect(),
             origin: Origin {
                 host: "lab".into(),
                 ticket: ticket.id,
@@ -204,12 +205,21 @@ impl History {
                     }),
                     ..PackageSources::default()
                 },
+                rebuild: (self.random(4) == 0).then(|| ImageRebuild {
+                    base: (self.random(2) == 0).then(|| ImageId("image-1f2e3d4c5b6a".into())),
+                    name: ImageName::new("mine").unwrap(),
+                }),
                 offline: self.random(2) == 0,
                 test_timeout: Some(std::time::Duration::from_secs(7)),
                 build_timeout: None,
                 keep_going: self.random(2) == 0,
                 keep_failed: [KeepFailed::Always, KeepFailed::Newest][usize::from(self.random(2) == 0)],
                 priority: Priority::Background,
+                replay_of: (self.random(3) == 0).then(|| ReplayOf {
+                    ticket: TicketId(3),
+                    job: None,
+                    image: None,
+                }),
             },
             subtickets,
             preparation: [None, Some(Preparation::BaseImage), Some(Preparation::Snapshot)]
@@ -221,7 +231,8 @@ impl History {
 
     fn report(&mut self) -> Report {
         let number = self.random(4);
-        match self.random(7) {
+        match self.random(8) {
+            7 => Report::LockHead(Box::new(head())),
             6 => Report::Finding(Box::new(self.finding())),
             5 => Report::Kept {
                 bytes: self.random(1 << 40),
@@ -321,5 +332,19 @@ impl History {
             }),
             unresponsive: code == 16 && self.random(2) == 0,
         }
+    }
+}
+
+/// What a lock says beside the fetched files.
+pub(crate) fn head() -> LockHead {
+    LockHead {
+        base: ImageId("debian-bookworm-build-00".into()),
+        archive_state: Some(Sha256([2; 32])),
+        image: Some(ImageId("ticket-00".into())),
+        sources: vec![SourceFile {
+            name: "hello_2.10-3.dsc".into(),
+            sha256: Sha256([3; 32]),
+            size: 4,
+        }],
     }
 }
