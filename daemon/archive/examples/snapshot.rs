@@ -19,6 +19,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     };
     let suites = suites.chunks(3).map(|suite| match suite {
         [url, suite, components] => Ok(SuiteSpec {
+            optional: false,
             mirror: Mirror::new(url),
             suite: suite.clone(),
             components: components.split(',').map(str::to_owned).collect(),

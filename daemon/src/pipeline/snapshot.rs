@@ -28,6 +28,7 @@ pub(crate) async fn run(context: &JobContext) -> Result<Ending, StepFailure> {
         };
         suites.extend(source.suites.iter().map(|suite| SuiteSpec {
             mirror: mirror.clone(),
+            optional: false,
             suite: suite.to_string(),
             components: source.components.iter().map(ToString::to_string).collect(),
         }));

@@ -27,6 +27,8 @@ pub struct SuiteSpec {
     pub suite: String,
     /// Its components (`main`); none for a flat repository.
     pub components: Vec<String>,
+    /// Whether a mirror may be without it: then it is left out, and named. Only a mirror that says so itself is without it.
+    pub optional: bool,
 }
 
 impl SuiteSpec {

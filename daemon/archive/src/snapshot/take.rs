@@ -4,13 +4,14 @@
 use crate::archive::Archive;
 use crate::error::{ArchiveError, RefusalKind, Refused};
 use crate::state;
+use crate::url::CanonicalUrl;
 
 use super::error::SnapshotError;
 use super::meter::{Meter, SnapshotProgressCallback};
 use super::name::SnapshotName;
 use super::record::Snapshot;
 use super::request::SnapshotRequest;
-use super::whole_suite::{WholeSuite, take_whole};
+use super::whole_suite::{Taken, WholeSuite, take_whole};
 
 /// What came of taking a snapshot.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,6 +20,8 @@ pub struct TakenSnapshot {
     pub snapshot: Snapshot,
     /// False: the newest snapshot of the series holds the same, and it is this one.
     pub is_new: bool,
+    /// Optional suites that their mirrors do not have: the URLs of their folders.
+    pub absent: Vec<CanonicalUrl>,
 }
 
 impl Archive {
@@ -40,18 +43,15 @@ impl Archive {
         {
             return Err(SnapshotError::NothingToTake { series: request.series });
         }
-        let suites = take_whole(self, &request.suites, &request.architecture, &Meter::new(progress)).await?;
+        let taken = take_whole(self, &request.suites, &request.architecture, &Meter::new(progress)).await?;
         let archive = self.clone();
-        tokio::task::spawn_blocking(move || archive.publish_snapshot(&request, &suites))
+        tokio::task::spawn_blocking(move || archive.publish_snapshot(&request, taken))
             .await
             .map_err(|error| Refused::new(RefusalKind::Internal, error.to_string()))?
     }
 
-    fn publish_snapshot(
-        &self,
-        request: &SnapshotRequest,
-        suites: &[WholeSuite],
-    ) -> Result<TakenSnapshot, SnapshotError> {
+    fn publish_snapshot(&self, request: &SnapshotRequest, taken: Taken) -> Result<TakenSnapshot, SnapshotError> {
+        let Taken { suites, absent } = taken;
         let release_files = suites
             .iter()
             .map(|whole| (whole.suite.folder.clone(), whole.suite.record()))
@@ -65,11 +65,15 @@ impl Archive {
             suites: suites.iter().map(WholeSuite::record).collect(),
         };
         let (snapshot, is_new) = self.keep_snapshot(snapshot)?;
-        for whole in suites {
+        for whole in &suites {
             self.inner
                 .advance_head(&whole.suite)
                 .map_err(ArchiveError::io(&self.inner.heads))?;
         }
-        Ok(TakenSnapshot { snapshot, is_new })
+        Ok(TakenSnapshot {
+            snapshot,
+            is_new,
+            absent,
+        })
     }
 }

@@ -85,13 +85,21 @@ impl WholeSuite {
     }
 }
 
-/// Takes all of them, in the order of their folders' URLs. A folder that is named twice is one suite.
+/// Suites whole, and what there was none of.
+pub(crate) struct Taken {
+    /// In the order of their folders' URLs.
+    pub(crate) suites: Vec<WholeSuite>,
+    /// The folders of suites that their mirrors do not have and need not have.
+    pub(crate) absent: Vec<CanonicalUrl>,
+}
+
+/// Takes all of them. A folder that is named twice is one suite.
 pub(crate) async fn take_whole(
     archive: &Archive,
     specs: &[SuiteSpec],
     architecture: &str,
     meter: &Meter,
-) -> Result<Vec<WholeSuite>, SnapshotError> {
+) -> Result<Taken, SnapshotError> {
     let inner = &archive.inner;
     let take = |mirror: &Arc<KnownMirror>, spec: &SuiteSpec| {
         WholeSuite::take(
@@ -111,12 +119,33 @@ pub(crate) async fn take_whole(
         merged.components.extend(spec.components.iter().cloned());
         merged.components.sort_unstable();
         merged.components.dedup();
+        merged.optional &= spec.optional;
     }
     let taking: Vec<_> = by_folder
-        .values()
-        .map(|(mirror, spec)| take(mirror, spec).boxed())
+        .iter()
+        .map(|(folder, (mirror, spec))| {
+            let taking = take(mirror, spec);
+            async move {
+                match taking.await {
+                    // Its release file is asked for first, and whatever else is wrong is another kind.
+                    Err(SnapshotError::Suite {
+                        kind: RefusalKind::NotFound,
+                        ..
+                    }) if spec.optional => Ok(Err(folder.clone())),
+                    taken => taken.map(Ok),
+                }
+            }
+            .boxed()
+        })
         .collect();
-    let mut suites: Vec<WholeSuite> = stream::iter(taking).buffered(PARALLEL).try_collect().await?;
+    let taken: Vec<Result<WholeSuite, CanonicalUrl>> = stream::iter(taking).buffered(PARALLEL).try_collect().await?;
+    let (mut suites, mut absent) = (Vec::new(), Vec::new());
+    for suite in taken {
+        match suite {
+            Ok(suite) => suites.push(suite),
+            Err(folder) => absent.push(folder),
+        }
+    }
     for attempt in 0.. {
         let missing = missing(inner, &suites)?;
         if missing.is_empty() {
@@ -140,7 +169,7 @@ pub(crate) async fn take_whole(
             *suite = again;
         }
     }
-    Ok(suites)
+    Ok(Taken { suites, absent })
 }
 
 /// What the store lacks: the suite's place, the index.
@@ -173,7 +202,7 @@ async fn fetch(
     let mut fetches = Vec::new();
     for (at, index) in missing {
         let Some(suite) = suites.get(at) else { continue };
-        let (inner, meter, places) = (Arc::clone(inner), meter.clone(), suite.places(&index));
+        let (inner, meter, places) = (Arc::clone(inner), meter.clone(), inner.cached(suite.places(&index)));
         let url = suite.suite.folder.join(&index.path);
         fetches.push(
             async move {

@@ -103,6 +103,7 @@ fn files_below(folder: &Path) -> Vec<PathBuf> {
 /// A snapshot of those suites of the mirror, with these components each.
 pub(crate) fn request(mirror: &TestMirror, suites: &[(&str, &[&str])], at: SystemTime) -> SnapshotRequest {
     let spec = |(suite, components): &(&str, &[&str])| SuiteSpec {
+        optional: false,
         mirror: Mirror {
             upstream: Some(mirror.url.clone()),
             ..Mirror::new(GUEST_URL)

@@ -290,6 +290,42 @@ async fn release_files_are_judged_and_must_list_what_is_asked_for() {
 }
 
 #[tokio::test]
+async fn a_pocket_may_be_missing_but_not_wrong() {
+    let mirror = TestMirror::start().await;
+    let archive = mirror.archive();
+    let now = SystemTime::now();
+    let mut wanted = request(&mirror, &[("stable", &["main"]), ("stable-proposed", &["main"])], now);
+    let missing = archive.take_snapshot(wanted.clone(), None).await.unwrap_err();
+    assert!(missing.to_string().contains("stable-proposed"), "{missing}");
+    wanted.suites[1].optional = true;
+    let taken = archive.take_snapshot(wanted.clone(), None).await.unwrap();
+    let absent: Vec<&str> = taken.absent.iter().map(|folder| folder.as_str()).collect();
+    assert_eq!(absent, [guest("dists/stable-proposed")]);
+    assert_eq!(taken.snapshot.suites.len(), 1);
+    // A release file that is there has to be good, and one that nobody can be asked for is not missing.
+    let folder = mirror.root().join("dists/stable-proposed");
+    fs::create_dir_all(&folder).unwrap();
+    fs::write(folder.join("InRelease"), "nothing signed").unwrap();
+    archive.take_snapshot(wanted.clone(), None).await.unwrap_err();
+    fs::remove_file(folder.join("InRelease")).unwrap();
+    fs::write(folder.join("Release"), "not signed either").unwrap();
+    archive.take_snapshot(wanted.clone(), None).await.unwrap_err();
+    wanted.suites[1].mirror.upstream = Some("http://127.0.0.1:1/debian".to_owned());
+    wanted.suites[1].mirror.guest_url = "http://elsewhere.example/debian".to_owned();
+    let unreachable = archive.take_snapshot(wanted, None).await.unwrap_err();
+    assert!(
+        matches!(
+            &unreachable,
+            SnapshotError::Suite {
+                kind: RefusalKind::Unreachable,
+                ..
+            }
+        ),
+        "{unreachable}"
+    );
+}
+
+#[tokio::test]
 async fn a_flat_repository_is_a_suite_without_components() {
     let mirror = TestMirror::start().await;
     let (root, archive) = (mirror.root().join("flat"), mirror.archive());
