@@ -61,7 +61,8 @@ impl Suite {
 }
 
 /// None for the archive as the base image has it.
-pub(crate) fn write(sources: &PackageSources) -> Option<String> {
+#[must_use]
+pub fn write(sources: &PackageSources) -> Option<String> {
     if sources.is_plain() {
         return None;
     }
@@ -98,8 +99,11 @@ pub(crate) fn write(sources: &PackageSources) -> Option<String> {
     serde_json::to_string(&text).ok()
 }
 
-/// Reads what [`write`] wrote; the error is in words.
-pub(crate) fn read(text: Option<&str>) -> Result<PackageSources, String> {
+/// Reads what [`write`] wrote.
+///
+/// # Errors
+/// In words: it is none of that.
+pub fn read(text: Option<&str>) -> Result<PackageSources, String> {
     let Some(text) = text else {
         return Ok(PackageSources::default());
     };
