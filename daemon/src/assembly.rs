@@ -25,6 +25,7 @@ use crate::executor::{
 };
 use crate::host::Host;
 use crate::images::WorkshopImages;
+use crate::package_places::{PackagePlaces, PlacesDoctor};
 use crate::pipeline::intake::SourceIntake;
 use crate::services::{Images, Services};
 use crate::snapshots::ArchiveSnapshots;
@@ -77,13 +78,14 @@ pub async fn services(home: &Home, config: &Config) -> Result<(Services, Arc<Hos
         machines.clone(),
         folders.cache.clone(),
     ));
-    let archive = Archive::open(preflight_archive::ArchiveConfig {
+    let places = PackagePlaces::of(&config.archive).await;
+    let archive = preflight_archive::ArchiveConfig {
         folder: folders.cache.join("archive"),
         keyrings: Vec::new(),
         http: HttpTimeouts::default(),
         valid_until: ValidUntil::Enforce,
-    })
-    .map_err(fault)?;
+    };
+    let archive = Archive::open_beside(archive, places.places()).map_err(fault)?;
     let settings = JobSettings {
         cpus: config.testbed.cpus,
         memory: config.testbed.memory_mib.map(MiB),
@@ -140,6 +142,7 @@ pub async fn services(home: &Home, config: &Config) -> Result<(Services, Arc<Hos
         images: Arc::clone(&images),
         budget: desk.budget(),
     };
+    let doctor = TestbedDoctor::new(Arc::clone(&host) as _, Arc::clone(&workshop));
     let services = Services {
         executor: Arc::new(PipelineExecutor::new(Arc::clone(&workshop))),
         intake: Arc::new(SourceIntake {
@@ -151,7 +154,7 @@ pub async fn services(home: &Home, config: &Config) -> Result<(Services, Arc<Hos
         }),
         images,
         snapshots: Arc::new(snapshots),
-        doctor: Arc::new(TestbedDoctor::new(Arc::clone(&host) as _, Arc::clone(&workshop))),
+        doctor: Arc::new(PlacesDoctor::new(Arc::new(doctor), places)),
         demands,
         disk: Arc::new(Storage::new(storage, desk)),
         transfer,

@@ -1,14 +1,15 @@
 //! The daemon's configuration: one TOML file, every value typed, with its unit in its name or type. Unknown keys are
 //! refused with their place. Nothing is read from anywhere else.
 
+mod archive;
 mod error;
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use preflight_protocol::method::SignaturePolicy;
 use serde::{Deserialize, Serialize};
 
+pub use archive::{ArchiveConfig, ArchiveUrl, Folder, NetworkPolicy, OfApt, ProxyUrl, ServiceTemplate};
 pub use error::{ConfigError, Place};
 
 /// All that can be configured. What is missing in the file has the value that [`Config::default`] has.
@@ -141,28 +142,6 @@ impl Default for TimeoutConfig {
             build_s: 100_000,
         }
     }
-}
-
-/// Where packages come from.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct ArchiveConfig {
-    /// Whether anything may be fetched.
-    pub network: NetworkPolicy,
-    /// An archive's URL in the place of the one that the host's apt knows, by recipe, such as
-    /// `debian-bookworm = "http://mirror.example/debian"`; `debian-bookworm-security` for its security archive.
-    pub mirrors: BTreeMap<String, String>,
-}
-
-/// Whether anything may be fetched.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum NetworkPolicy {
-    /// What is missing in the content store is fetched.
-    #[default]
-    Online,
-    /// Nothing is fetched.
-    Offline,
 }
 
 /// How source packages are judged.

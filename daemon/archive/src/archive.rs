@@ -15,7 +15,7 @@ use crate::content::{ContentStore, Object};
 use crate::error::{ArchiveError, RefusalKind, Refused};
 use crate::fetch::{FetchError, Fetcher, HttpTimeouts, ProgressCallback};
 use crate::file_table::FileTable;
-use crate::places::{Place, PlaceKind};
+use crate::places::{KnownPlaces, Place, PlaceKind, Places};
 use crate::release::Listed;
 use crate::session::{Session, SessionOptions};
 use crate::snapshot::Shelf;
@@ -54,6 +54,7 @@ pub struct Archive {
 pub(crate) struct Inner {
     pub(crate) store: ContentStore,
     pub(crate) fetcher: Fetcher,
+    pub(crate) places: KnownPlaces,
     pub(crate) keyring: Keyring,
     pub(crate) valid_until: ValidUntil,
     pub(crate) heads: PathBuf,
@@ -75,15 +76,22 @@ impl fmt::Debug for Archive {
 impl Archive {
     /// Opens or makes the archive in its folder. Needs no network and no runtime.
     pub fn open(config: ArchiveConfig) -> Result<Self, ArchiveError> {
+        Self::open_beside(config, Places::default())
+    }
+
+    /// The same, where content is found beside the mirrors, too.
+    pub fn open_beside(config: ArchiveConfig, places: Places) -> Result<Self, ArchiveError> {
         let store = ContentStore::open(&config.folder).map_err(ArchiveError::io(&config.folder))?;
         let heads = config.folder.join("heads");
         std::fs::create_dir_all(&heads).map_err(ArchiveError::io(&heads))?;
         let snapshots = config.folder.join("snapshots");
         let snapshots = Shelf::open(snapshots.clone()).map_err(ArchiveError::io(&snapshots))?;
+        let fetcher = Fetcher::new(config.http)?;
         Ok(Self {
             inner: Arc::new(Inner {
                 store,
-                fetcher: Fetcher::new(config.http)?,
+                places: KnownPlaces::open(places, &fetcher)?,
+                fetcher,
                 keyring: Keyring::load(&config.keyrings)?,
                 valid_until: config.valid_until,
                 heads,
@@ -126,6 +134,12 @@ impl Inner {
         let archive = Arc::clone(self);
         let fetching = move || async move { archive.fetch_from(&places, wanted, progress.as_ref()).await }.boxed();
         self.objects.join(wanted.sha256, fetching).await
+    }
+
+    /// These places of a mirror, after the host's caches.
+    pub(crate) fn cached(&self, at_mirror: Vec<Place>) -> Vec<Place> {
+        let private = |url: &str| self.fetcher.credentials.header(url).is_some();
+        self.places.after_caches(at_mirror, private)
     }
 
     async fn fetch_from(

@@ -134,6 +134,8 @@ pub enum RefusalKind {
     Unauthorised,
     /// The archive has no such file.
     NotFound,
+    /// A signed index lists this package, and neither the mirror nor anybody else who was asked has it any more.
+    Gone,
     /// What the mirror gave contradicts the signed release file, or that file's signature, date or validity is bad.
     Unverified,
     /// The mirror answered with an error.
@@ -155,7 +157,7 @@ impl RefusalKind {
             Self::NotSupported => 405,
             Self::Malformed => 400,
             Self::Unauthorised => 407,
-            Self::NotFound => 404,
+            Self::NotFound | Self::Gone => 404,
             Self::Unverified | Self::Upstream => 502,
             Self::NetworkForbidden => 503,
             Self::Unreachable => 504,

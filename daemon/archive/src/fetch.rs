@@ -2,10 +2,9 @@
 //! before it becomes an object of the store; small files of unknown digest are handed back as bytes for the caller to
 //! judge. Knows nothing of archives' formats.
 
-use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
@@ -16,7 +15,6 @@ use reqwest::{Client, ClientBuilder, Response, StatusCode};
 use tokio::io::AsyncWriteExt as _;
 use tokio::sync::Semaphore;
 
-use crate::archive::unpoisoned;
 use crate::content::{ContentStore, Object};
 use crate::error::ArchiveError;
 use crate::partial::Partial;
@@ -117,8 +115,6 @@ pub(crate) struct Fetcher {
     timeouts: HttpTimeouts,
     fetched: AtomicU64,
     pub(crate) credentials: CredentialBook,
-    /// By URL: a client takes its time to be made.
-    proxies: Mutex<BTreeMap<String, Arc<HostProxy>>>,
 }
 
 /// How one URL is asked.
@@ -145,16 +141,11 @@ impl Fetcher {
             timeouts,
             fetched: AtomicU64::new(0),
             credentials: CredentialBook::default(),
-            proxies: Mutex::default(),
         })
     }
 
-    /// A caching proxy of the host's; the same one for the same URL.
-    pub(crate) fn proxy(&self, url: &str) -> Result<Arc<HostProxy>, ArchiveError> {
-        let mut proxies = unpoisoned(&self.proxies);
-        if let Some(proxy) = proxies.get(url) {
-            return Ok(Arc::clone(proxy));
-        }
+    /// A caching proxy of the host's.
+    pub(crate) fn proxy(&self, url: &str) -> Result<HostProxy, ArchiveError> {
         let client = reqwest::Proxy::all(url).and_then(|proxy| {
             client_builder(&self.timeouts)
                 .connect_timeout(self.timeouts.connect.min(PROXY_CONNECT))
@@ -162,9 +153,7 @@ impl Fetcher {
                 .build()
         });
         let client = client.map_err(|error| ArchiveError::HttpClient(format!("package cache: {}", reason(&error))))?;
-        let proxy = Arc::new(HostProxy::new(client));
-        proxies.insert(url.to_owned(), Arc::clone(&proxy));
-        Ok(proxy)
+        Ok(HostProxy::new(client))
     }
 
     /// Bytes that came over the network so far, over all sessions.

@@ -37,7 +37,7 @@ pub use error::{ArchiveError, Refusal, RefusalKind};
 pub use fetch::{HttpTimeouts, Progress, ProgressCallback};
 pub use lock::{Lock, LockEntry, LockKind};
 pub use loopback::Loopback;
-pub use places::{HostCache, SnapshotService, TemplateError};
+pub use places::{HostCache, Places, SnapshotService, TemplateError};
 pub use ppa::{
     Credentials, CredentialsError, LaunchpadClient, LaunchpadConfig, LaunchpadError, LaunchpadName, LaunchpadSpec,
     NewPpa, PinError, PinPriority, PinnedPackage, PocketPins, Ppa, PpaArchive, PpaFieldError, PpaName, PpaPackage,

@@ -3,8 +3,7 @@
 
 use crate::content::Object;
 use crate::error::{RefusalKind, Refused};
-use crate::fetch::FetchError;
-use crate::places::{Place, PlaceKind, adopt};
+use crate::places::{Place, adopt};
 use crate::release::Listed;
 use crate::session::{KnownMirror, Network, Session};
 use crate::suite::refused;
@@ -34,28 +33,17 @@ impl Session {
         }
         let places = self.places(mirror, urls).await;
         let fetched = archive.fetch(places, wanted, self.inner.progress.clone()).await;
-        fetched.map_err(|error| match error {
-            FetchError::NotFound if !self.inner.fallbacks.is_empty() => Refused::new(
-                RefusalKind::NotFound,
-                format!("{url}: the mirror no longer has this file, nor has a snapshot service"),
-            ),
-            error => refused(url, &error),
-        })
+        fetched.map_err(|error| refused(url, &error))
     }
 
     /// Where to ask, in this order.
     async fn places(&self, mirror: &KnownMirror, urls: &[CanonicalUrl]) -> Vec<Place> {
         let at_mirror: Vec<Place> = urls.iter().filter_map(|url| mirror.place(url)).collect();
-        let mut places = Vec::new();
-        for proxy in &self.inner.proxies {
-            places.extend(at_mirror.first().map(|place| Place {
-                // What it holds is verified, so it may come in the clear; a tunnel would go past the cache.
-                url: place.url.replacen("https://", "http://", 1),
-                kind: PlaceKind::Cache(proxy.clone()),
-            }));
-        }
-        places.extend(at_mirror);
-        if self.inner.fallbacks.is_empty() {
+        let archive = &self.inner.archive.inner;
+        let mut places = archive.cached(at_mirror);
+        let names = mirror.names();
+        let services = archive.places.services_of(&names);
+        if services.clone().next().is_none() {
             return places;
         }
         let suites = self.suites_of(mirror).await.unwrap_or_default();
@@ -63,21 +51,42 @@ impl Session {
             return places;
         };
         for path in urls.iter().filter_map(|url| url.below(&mirror.base)) {
-            for service in &self.inner.fallbacks {
-                let urls = service.urls(moment, path).into_iter();
-                places.extend(urls.map(|url| Place {
-                    url,
-                    kind: PlaceKind::Service,
-                }));
-            }
+            places.extend(services.clone().flat_map(|service| service.places(moment, path)));
         }
         places
+    }
+
+    /// The same for a package that a signed index lists: where nobody has it any more, that is said.
+    pub(crate) async fn obtain_package(
+        &self,
+        mirror: &KnownMirror,
+        url: &CanonicalUrl,
+        wanted: Listed,
+    ) -> Result<Object, Refused> {
+        let obtained = self.obtain(mirror, std::slice::from_ref(url), wanted).await;
+        obtained.map_err(|refused| match refused.kind {
+            RefusalKind::NotFound => self.gone(mirror, url),
+            _ => refused,
+        })
+    }
+
+    fn gone(&self, mirror: &KnownMirror, url: &CanonicalUrl) -> Refused {
+        let names = mirror.names();
+        let services = self.inner.archive.inner.places.services_of(&names).count();
+        let base = mirror.base.as_str();
+        let reason = match services {
+            0 => format!(
+                "{url}: the mirror no longer has this file, and no snapshot service is configured for {base} (archive.snapshot_services)"
+            ),
+            _ => format!("{url}: the mirror no longer has this file, nor has the snapshot service of {base}"),
+        };
+        Refused::new(RefusalKind::Gone, reason)
     }
 
     /// A package that the host has downloaded for itself.
     async fn held_by_host(&self, url: &CanonicalUrl, wanted: Listed) -> Option<Object> {
         let name = url.split_last().map(|(_, name)| crate::url::decoded(name))?;
-        if self.inner.package_folders.is_empty() || !name.ends_with(".deb") {
+        if self.inner.archive.inner.places.package_folders.is_empty() || !name.ends_with(".deb") {
             return None;
         }
         let session = self.clone();
@@ -86,9 +95,9 @@ impl Session {
     }
 
     fn adopt_package(&self, name: &str, wanted: Listed) -> Option<Object> {
-        let store = &self.inner.archive.inner.store;
-        self.inner.package_folders.iter().find_map(|folder| {
-            let adopted = adopt(folder, name, wanted, store);
+        let archive = &self.inner.archive.inner;
+        archive.places.package_folders.iter().find_map(|folder| {
+            let adopted = adopt(folder, name, wanted, &archive.store);
             // The network may still have it.
             adopted
                 .inspect_err(

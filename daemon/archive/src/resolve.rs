@@ -22,6 +22,24 @@ pub(crate) struct Found {
     pub(crate) modified: Option<SystemTime>,
 }
 
+/// What a URL means to a session.
+struct Resolved {
+    object: Object,
+    kind: LockKind,
+    /// The folder of the suite that lists it, where it is a package.
+    origin: Option<CanonicalUrl>,
+}
+
+impl Resolved {
+    fn new(object: Object, kind: LockKind) -> Self {
+        Self {
+            object,
+            kind,
+            origin: None,
+        }
+    }
+}
+
 impl Session {
     /// The content for a URL, recorded in the lock; or the refusal, recorded too.
     pub(crate) async fn answer(&self, method: &str, text: &str) -> Result<Found, Refusal> {
@@ -33,12 +51,13 @@ impl Session {
             }
         };
         match self.resolve(&url).await {
-            Ok((object, kind)) => {
+            Ok(Resolved { object, kind, origin }) => {
                 self.record(LockEntry {
                     url,
                     sha256: object.sha256,
                     size: object.size,
                     kind,
+                    origin,
                 });
                 let modified = match kind {
                     // Two generations of a ticket repository may be of one second.
@@ -51,7 +70,7 @@ impl Session {
         }
     }
 
-    async fn resolve(&self, url: &CanonicalUrl) -> Result<(Object, LockKind), Refused> {
+    async fn resolve(&self, url: &CanonicalUrl) -> Result<Resolved, Refused> {
         let store = &self.inner.archive.inner.store;
         let mirror = self
             .inner
@@ -59,11 +78,16 @@ impl Session {
             .iter()
             .find(|mirror| url.below(&mirror.base).is_some());
         if let Some(entry) = self.locked(url) {
+            let found = |object| Resolved {
+                object,
+                kind: entry.kind,
+                origin: entry.origin.clone(),
+            };
             if entry.kind == LockKind::Ticket {
                 return self.ticket_file(url).await;
             }
             if let Some(object) = store.get(entry.sha256).map_err(|error| Refused::store(&error))? {
-                return Ok((object, entry.kind));
+                return Ok(found(object));
             }
             // The store was cleared since the lock was made: the digest says what to fetch again.
             let wanted = Listed {
@@ -71,10 +95,7 @@ impl Session {
                 size: entry.size,
             };
             if let Some(mirror) = mirror {
-                return Ok((
-                    self.obtain(mirror, std::slice::from_ref(url), wanted).await?,
-                    entry.kind,
-                ));
+                return self.obtain(mirror, std::slice::from_ref(url), wanted).await.map(found);
             }
         }
         if self.is_sealed() {
@@ -88,6 +109,24 @@ impl Session {
         if url.authority() == TICKET_HOST {
             return self.ticket_file(url).await;
         }
+        if self.inner.replay.is_none() {
+            return self.from_archives(mirror, url).await;
+        }
+        // What the archive lacked when it was locked it lacks now: to ask for that is no attempt to fetch anything else.
+        if self.inner.network == Network::Forbidden
+            && let Err(refused) = self.from_archives(mirror, url).await
+            && refused.kind == RefusalKind::NotFound
+        {
+            return Err(refused);
+        }
+        Err(Refused::new(
+            RefusalKind::Sealed,
+            format!("this testbed replays a lock: {url} is not among the files that it names"),
+        ))
+    }
+
+    /// What no lock names: from the mirror that the URL is of.
+    async fn from_archives(&self, mirror: Option<&KnownMirror>, url: &CanonicalUrl) -> Result<Resolved, Refused> {
         let Some(mirror) = mirror else {
             return Err(Refused::new(
                 RefusalKind::NotAMirror,
@@ -102,7 +141,7 @@ impl Session {
             return self
                 .release_file(mirror, url, &name)
                 .await
-                .map(|object| (object, LockKind::Release));
+                .map(|object| Resolved::new(object, LockKind::Release));
         }
         let suites = self.suites_of(mirror).await?;
         for suite in &suites {
@@ -114,10 +153,8 @@ impl Session {
                 return Err(Refused::new(RefusalKind::NotFound, "index differences are not offered"));
             }
             if let Some(listed) = suite.release.find(&path) {
-                return Ok((
-                    self.obtain(mirror, std::slice::from_ref(url), listed).await?,
-                    LockKind::Index,
-                ));
+                let object = self.obtain(mirror, std::slice::from_ref(url), listed).await?;
+                return Ok(Resolved::new(object, LockKind::Index));
             }
         }
         let path = url.below(&mirror.base).map(decoded).unwrap_or_default();
@@ -134,10 +171,11 @@ impl Session {
             ));
         }
         match self.find_package(mirror, &suites, &path).await? {
-            Some(listed) => Ok((
-                self.obtain(mirror, std::slice::from_ref(url), listed).await?,
-                LockKind::Package,
-            )),
+            Some((listed, origin)) => Ok(Resolved {
+                object: self.obtain_package(mirror, url, listed).await?,
+                kind: LockKind::Package,
+                origin: Some(origin),
+            }),
             None => Err(Refused::new(
                 RefusalKind::NotFound,
                 format!("{url}: no index of this archive lists it"),
@@ -202,15 +240,18 @@ impl Session {
         Ok(suites)
     }
 
-    /// Looks a package's file up in the indices: first in those that are here, then in those that must be fetched.
+    /// Looks a package's file up in the indices: first in those that are here, then in those that must be fetched; each
+    /// time in the order of preference. Answers with the folder of the suite that lists it, too.
     async fn find_package(
         &self,
         mirror: &KnownMirror,
         suites: &[Arc<Suite>],
         path: &str,
-    ) -> Result<Option<Listed>, Refused> {
+    ) -> Result<Option<(Listed, CanonicalUrl)>, Refused> {
         let archive = &self.inner.archive.inner;
         let mut missing = Vec::new();
+        let mut suites: Vec<&Arc<Suite>> = suites.iter().collect();
+        suites.sort_by_key(|suite| self.inner.rank(&suite.folder));
         for suite in suites {
             for index in self.candidates(suite, path) {
                 let here = index
@@ -220,7 +261,7 @@ impl Session {
                 match here {
                     Some((name, object)) => {
                         if let Some(listed) = archive.table(object, name.clone()).await?.find(path) {
-                            return Ok(Some(listed));
+                            return Ok(Some((listed, suite.folder.clone())));
                         }
                     }
                     None => missing.push((suite, index)),
@@ -240,7 +281,7 @@ impl Session {
                 other => other?,
             };
             if let Some(listed) = archive.table(object, name.clone()).await?.find(path) {
-                return Ok(Some(listed));
+                return Ok(Some((listed, suite.folder.clone())));
             }
         }
         Ok(None)
@@ -276,9 +317,9 @@ impl Session {
         if in_component.is_empty() { indices } else { in_component }
     }
 
-    async fn ticket_file(&self, url: &CanonicalUrl) -> Result<(Object, LockKind), Refused> {
+    async fn ticket_file(&self, url: &CanonicalUrl) -> Result<Resolved, Refused> {
         if let Some(object) = unpoisoned(&self.inner.ticket_objects).get(url) {
-            return Ok((object.clone(), LockKind::Ticket));
+            return Ok(Resolved::new(object.clone(), LockKind::Ticket));
         }
         let missing = || {
             Refused::new(
@@ -309,7 +350,7 @@ impl Session {
             .map_err(|error| Refused::store(&error))?;
         let object = Object { sha256, size, path };
         unpoisoned(&self.inner.ticket_objects).insert(url.clone(), object.clone());
-        Ok((object, LockKind::Ticket))
+        Ok(Resolved::new(object, LockKind::Ticket))
     }
 }
 

@@ -15,7 +15,7 @@ use crate::content::Object;
 use crate::error::{ArchiveError, Refusal, RefusalKind, Refused};
 use crate::fetch::ProgressCallback;
 use crate::lock::{Lock, LockEntry};
-use crate::places::{HostCache, HostProxy, Place, SnapshotService};
+use crate::places::Place;
 use crate::state::{self, ArchiveStateId, SuiteRecord};
 use crate::suite::{Origin, Suite};
 use crate::ticket_repository::{GenerationId, TicketRepository};
@@ -46,6 +46,8 @@ pub struct Mirror {
     pub upstream: Option<String>,
     /// Who may sign this archive's release files; the archive's own keyrings where it is empty.
     pub keyrings: Vec<PathBuf>,
+    /// Certificates in the place of keyrings: binary, or armored text.
+    pub keys: Option<Vec<u8>>,
 }
 
 impl Mirror {
@@ -55,6 +57,7 @@ impl Mirror {
             guest_url: guest_url.into(),
             upstream: None,
             keyrings: Vec::new(),
+            keys: None,
         }
     }
 }
@@ -80,17 +83,16 @@ pub struct SessionOptions {
     pub mirrors: Vec<Mirror>,
     /// The state of the image that the guest runs: its suites are served as they were then.
     pub state: Option<ArchiveStateId>,
+    /// The suites in the order in which a package that several list is said to be theirs: the URLs of their folders, as
+    /// the guest spells them. Others come last.
+    pub preferred: Vec<CanonicalUrl>,
     /// Ticket repositories.
     pub repositories: Vec<TicketMount>,
     /// The guest's Debian architecture; `amd64` where it is empty. Decides which index tells of an `_all.deb`.
     pub architecture: String,
     /// Is told of fetches. Sessions that wait for a fetch which another one started hear nothing.
     pub progress: Option<ProgressCallback>,
-    /// Package caches that the host has, used before the network.
-    pub host_caches: Vec<HostCache>,
-    /// Who is asked for what a mirror no longer has.
-    pub fallbacks: Vec<SnapshotService>,
-    /// Serve this lock's files and nothing else (a replay): the session starts sealed to it.
+    /// Serve this lock's files, and ticket repositories, and nothing else (a replay): the session starts sealed to it.
     pub replay: Option<Lock>,
 }
 
@@ -117,19 +119,24 @@ pub(crate) struct Inner {
     pub(crate) mirrors: Vec<KnownMirror>,
     pub(crate) repositories: Vec<(CanonicalUrl, PathBuf)>,
     pub(crate) state: BTreeMap<CanonicalUrl, SuiteRecord>,
+    preferred: Vec<CanonicalUrl>,
     /// Suites that this session has used; the first sight of one holds for the session.
     pub(crate) suites: tokio::sync::Mutex<BTreeMap<CanonicalUrl, Arc<Suite>>>,
-    /// Folders that hold packages already.
-    pub(crate) package_folders: Vec<PathBuf>,
-    pub(crate) proxies: Vec<Arc<HostProxy>>,
-    pub(crate) fallbacks: Vec<SnapshotService>,
     pub(crate) ticket_objects: Mutex<BTreeMap<CanonicalUrl, Object>>,
-    replay: Lock,
+    pub(crate) replay: Option<Lock>,
     fetched: Mutex<Lock>,
     refusals: Mutex<(Vec<Refusal>, u64)>,
     sealed: AtomicBool,
     served: AtomicU64,
     requests: AtomicU64,
+}
+
+impl Inner {
+    /// How far a suite stands back where several list a package.
+    pub(crate) fn rank(&self, folder: &CanonicalUrl) -> usize {
+        let place = self.preferred.iter().position(|preferred| preferred == folder);
+        place.unwrap_or(self.preferred.len())
+    }
 }
 
 /// A mirror with its URLs parsed and its keys loaded.
@@ -141,9 +148,10 @@ pub(crate) struct KnownMirror {
 
 impl KnownMirror {
     pub(crate) fn of(archive: &Archive, mirror: &Mirror) -> Result<Self, ArchiveError> {
-        let keyring = match mirror.keyrings.is_empty() {
-            true => archive.inner.keyring.clone(),
-            false => Keyring::load(&mirror.keyrings)?,
+        let keyring = match &mirror.keys {
+            Some(keys) => Keyring::parse(keys)?,
+            None if mirror.keyrings.is_empty() => archive.inner.keyring.clone(),
+            None => Keyring::load(&mirror.keyrings)?,
         };
         let upstream = mirror.upstream.as_ref().unwrap_or(&mirror.guest_url);
         Ok(Self {
@@ -151,6 +159,12 @@ impl KnownMirror {
             upstream: upstream.trim_end_matches('/').to_owned(),
             keyring,
         })
+    }
+
+    /// The URLs by which this archive may be known to people: the guests', and the mirror's own.
+    pub(crate) fn names(&self) -> Vec<CanonicalUrl> {
+        let upstream = self.upstream.parse().ok();
+        [Some(self.base.clone()), upstream].into_iter().flatten().collect()
     }
 
     /// Where a file of this mirror is fetched.
@@ -196,13 +210,6 @@ impl Session {
             let url: CanonicalUrl = format!("http://{TICKET_HOST}/{}", mount.path).parse()?;
             repositories.push((url, TicketRepository::at(&mount.folder).mounted(mount.generation)?));
         }
-        let (mut package_folders, mut proxies) = (Vec::new(), Vec::new());
-        for cache in options.host_caches {
-            match cache {
-                HostCache::AptArchives(folder) => package_folders.push(folder),
-                HostCache::Proxy(url) => proxies.push(archive.inner.fetcher.proxy(&url)?),
-            }
-        }
         let state = match options.state {
             Some(id) => state::load(&archive.inner.store, id)?,
             None => BTreeMap::new(),
@@ -220,13 +227,11 @@ impl Session {
                 mirrors,
                 repositories,
                 state,
+                preferred: options.preferred,
                 suites: tokio::sync::Mutex::default(),
-                package_folders,
-                proxies,
-                fallbacks: options.fallbacks,
                 ticket_objects: Mutex::default(),
-                sealed: AtomicBool::new(options.replay.is_some()),
-                replay: options.replay.unwrap_or_default(),
+                sealed: AtomicBool::new(false),
+                replay: options.replay,
                 fetched: Mutex::default(),
                 refusals: Mutex::default(),
                 served: AtomicU64::new(0),
@@ -235,7 +240,7 @@ impl Session {
         })
     }
 
-    /// From now on, only what this session has already fetched (or its replay lock names) is served.
+    /// From now on, only what this session has already fetched is served: in a replay, too, no file comes before its time.
     pub fn seal(&self) {
         self.inner.sealed.store(true, Ordering::SeqCst);
     }
@@ -249,9 +254,8 @@ impl Session {
         self.seal();
     }
 
-    /// Whether the session is sealed.
-    #[must_use]
-    pub fn is_sealed(&self) -> bool {
+    /// Whether nothing is served any more but what was fetched before.
+    pub(crate) fn is_sealed(&self) -> bool {
         self.inner.sealed.load(Ordering::SeqCst)
     }
 
@@ -305,7 +309,8 @@ impl Session {
     /// What the lock of this session, or the one that it replays, says of a URL.
     pub(crate) fn locked(&self, url: &CanonicalUrl) -> Option<LockEntry> {
         let fetched = unpoisoned(&self.inner.fetched).get(url).cloned();
-        fetched.or_else(|| self.inner.replay.get(url).cloned())
+        let replayed = self.inner.replay.as_ref().filter(|_| !self.is_sealed());
+        fetched.or_else(|| replayed?.get(url).cloned())
     }
 
     pub(crate) fn record(&self, entry: LockEntry) {

@@ -112,6 +112,7 @@ pub(super) fn blame(testbed: &Testbed, what: &str, ran: Ran) -> StepFailure {
         matches!(
             refusal.kind,
             RefusalKind::Unverified
+                | RefusalKind::Gone
                 | RefusalKind::Upstream
                 | RefusalKind::NetworkForbidden
                 | RefusalKind::Unreachable

@@ -1,4 +1,4 @@
-//! Snapshot services: servers that keep what archives had at any time, such as snapshot.debian.org, told apart by a
+//! Snapshot services: servers that keep what archives had at any time, told apart by a
 //! template of their URLs. Pure.
 
 use std::fmt;
@@ -24,7 +24,7 @@ pub struct SnapshotService {
 /// A text is no template of a snapshot service.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "{template:?} is no snapshot service: {reason}; an example is https://snapshot.debian.org/archive/debian/{{timestamp}}/{{path}}"
+    "{template:?} is no snapshot service: {reason}; an example is https://snapshot.example/archive/debian/{{timestamp}}/{{path}}"
 )]
 pub struct TemplateError {
     template: String,

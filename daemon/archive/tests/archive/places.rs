@@ -5,8 +5,9 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
+use crate::distribution;
 use crate::support::{self, TestMirror, guest};
-use preflight_archive::{HostCache, Network, RefusalKind, Session, SessionOptions};
+use preflight_archive::{Archive, CanonicalUrl, HostCache, Network, Places, RefusalKind, Session};
 use preflight_debian::Sha256Digest;
 use pretty_assertions::assert_eq;
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
@@ -16,8 +17,28 @@ const DEMO: &str = "pool/main/d/demo/demo_1.0+b1-1_all.deb";
 const DATA: &str = "pool/main/d/demo/demo-data_1.0-1_all.deb";
 const INRELEASE: &str = "dists/stable/InRelease";
 
-async fn session(mirror: &TestMirror, options: SessionOptions) -> Session {
-    let session = mirror.archive().session(options).unwrap();
+/// An archive that finds content in these places beside the mirror.
+fn archive(mirror: &TestMirror, places: Places) -> Archive {
+    let store = mirror.folder.path().join("store");
+    mirror.archive_beside(&store, places).unwrap()
+}
+
+fn services<const N: usize>(mirror: &TestMirror, templates: [String; N]) -> Places {
+    let of_guest: CanonicalUrl = guest("").parse().unwrap();
+    // The mirror's own URL is as good a name of the archive as the guests' is.
+    let of_mirror: CanonicalUrl = mirror.url.parse().unwrap();
+    let names = [of_guest, of_mirror].into_iter().cycle();
+    Places {
+        snapshot_services: names
+            .zip(templates)
+            .map(|(name, template)| (name, template.parse().unwrap()))
+            .collect(),
+        ..Places::default()
+    }
+}
+
+async fn session(mirror: &TestMirror, archive: &Archive) -> Session {
+    let session = archive.session(mirror.options(Network::Allowed)).unwrap();
     session.get(&guest(INRELEASE)).await.unwrap();
     session
 }
@@ -43,16 +64,8 @@ async fn what_the_mirror_no_longer_has_comes_from_a_snapshot_service_or_is_named
         let at = jiff::Timestamp::try_from(date + Duration::from_secs(86_400 * days)).unwrap();
         at.strftime("%Y%m%dT%H%M%SZ").to_string()
     };
-    let fallbacks = || {
-        ["first", "second"]
-            .map(|name| format!("{server}/{name}/{{timestamp}}/{{path}}").parse().unwrap())
-            .to_vec()
-    };
-    let options = || SessionOptions {
-        fallbacks: fallbacks(),
-        ..mirror.options(Network::Allowed)
-    };
-    let session = session(&mirror, options()).await;
+    let templates = ["first", "second"].map(|name| format!("{server}/{name}/{{timestamp}}/{{path}}"));
+    let session = session(&mirror, &archive(&mirror, services(&mirror, templates))).await;
     session.get(&guest(DATA)).await.unwrap();
     // Gone from the mirror; one service has it since a day later, another one something else.
     let kept = mirror.folder.path().join("second").join(moment(1)).join(DEMO);
@@ -64,9 +77,9 @@ async fn what_the_mirror_no_longer_has_comes_from_a_snapshot_service_or_is_named
     fs::write(&wrong, damaged(&mirror, DEMO)).unwrap();
     fs::rename(mirror.root().join(DEMO), mirror.folder.path().join("away")).unwrap();
     let refusal = session.get(&guest(DEMO)).await.unwrap_err();
-    assert_eq!(refusal.kind, RefusalKind::NotFound);
+    assert_eq!(refusal.kind, RefusalKind::Gone);
     assert!(
-        refusal.reason.contains(&guest(DEMO)) && refusal.reason.contains("snapshot service"),
+        refusal.reason.contains(&guest(DEMO)) && refusal.reason.contains("nor has the snapshot service"),
         "{}",
         refusal.reason
     );
@@ -97,15 +110,33 @@ async fn what_the_mirror_no_longer_has_comes_from_a_snapshot_service_or_is_named
 }
 
 #[tokio::test]
+async fn a_service_of_another_archive_is_not_asked_and_the_missing_setting_is_named() {
+    let mirror = TestMirror::start().await;
+    let server = mirror.url.trim_end_matches("/debian").to_owned();
+    let places = Places {
+        snapshot_services: vec![(
+            "http://mirror.example/other".parse().unwrap(),
+            format!("{server}/service/{{timestamp}}/{{path}}").parse().unwrap(),
+        )],
+        ..Places::default()
+    };
+    let session = session(&mirror, &archive(&mirror, places)).await;
+    fs::remove_file(mirror.root().join(DEMO)).unwrap();
+    let refusal = session.get(&guest(DEMO)).await.unwrap_err();
+    assert_eq!(refusal.kind, RefusalKind::Gone);
+    for part in ["archive.snapshot_services", support::GUEST_URL, &guest(DEMO)] {
+        assert!(refusal.reason.contains(part), "{}", refusal.reason);
+    }
+    let behaviour = mirror.behaviour.lock().unwrap();
+    assert!(!behaviour.asked.iter().any(|(path, _)| path.starts_with("service/")));
+}
+
+#[tokio::test]
 async fn a_snapshot_service_is_not_asked_while_the_mirror_answers_otherwise() {
     let mirror = TestMirror::start().await;
     let server = mirror.url.trim_end_matches("/debian");
-    let service = format!("{server}/service/{{timestamp}}/{{path}}").parse().unwrap();
-    let options = SessionOptions {
-        fallbacks: vec![service],
-        ..mirror.options(Network::Allowed)
-    };
-    let session = session(&mirror, options).await;
+    let template = format!("{server}/service/{{timestamp}}/{{path}}");
+    let session = session(&mirror, &archive(&mirror, services(&mirror, [template]))).await;
     mirror.tell(|told| {
         told.status.insert(format!("debian/{DATA}"), 503);
     });
@@ -135,20 +166,21 @@ async fn apts_own_archives_are_used_before_the_network_and_without_one() {
     )
     .unwrap();
     fs::write(cache.join("demo_1.0+b1-1_all.deb"), damaged(&mirror, DEMO)).unwrap();
-    let options = |network| SessionOptions {
+    let places = Places {
         host_caches: vec![
             HostCache::AptArchives(PathBuf::from("/nonexistent")),
             HostCache::AptArchives(cache.clone()),
         ],
-        ..mirror.options(network)
+        ..Places::default()
     };
-    let online = session(&mirror, options(Network::Allowed)).await;
+    let archive = archive(&mirror, places);
+    let online = session(&mirror, &archive).await;
     for (path, requests) in [("pool/main/d/demo/epoch_1.0-1_all.deb", 0), (DEMO, 1)] {
         let object = online.get(&guest(path)).await.unwrap();
         assert_eq!(object.sha256, digest(&mirror, path));
         assert_eq!(mirror.asked(path).len(), requests, "{path}");
     }
-    let offline = mirror.archive().session(options(Network::Forbidden)).unwrap();
+    let offline = archive.session(mirror.options(Network::Forbidden)).unwrap();
     assert_eq!(offline.get(&guest(DATA)).await.unwrap().sha256, digest(&mirror, DATA));
     assert_eq!(mirror.asked(DATA).len(), 0);
 }
@@ -190,11 +222,11 @@ async fn a_caching_proxy_is_asked_before_the_mirror_and_believed_by_digest_only(
     let mirror = TestMirror::start().await;
     let read = |path: &str| fs::read(mirror.root().join(path)).unwrap();
     let (url, asked) = proxy(vec![(DATA, read(DATA)), (DEMO, damaged(&mirror, DEMO))]).await;
-    let options = |proxy: &str| SessionOptions {
+    let beside = |proxy: &str| Places {
         host_caches: vec![HostCache::Proxy(proxy.to_owned())],
-        ..mirror.options(Network::Allowed)
+        ..Places::default()
     };
-    let through = session(&mirror, options(&url)).await;
+    let through = session(&mirror, &archive(&mirror, beside(&url))).await;
     for (path, at_mirror) in [(DATA, 0), (DEMO, 1)] {
         assert_eq!(through.get(&guest(path)).await.unwrap().sha256, digest(&mirror, path));
         assert_eq!(mirror.asked(path).len(), at_mirror, "{path}");
@@ -206,10 +238,36 @@ async fn a_caching_proxy_is_asked_before_the_mirror_and_believed_by_digest_only(
 
     // One that is not there costs nothing but a line in the journal.
     let closed = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
-    let archive = mirror.archive_in(&mirror.folder.path().join("other"));
-    let without = archive.session(options(&format!("http://{closed}"))).unwrap();
+    let other = mirror.folder.path().join("other");
+    let archive = mirror
+        .archive_beside(&other, beside(&format!("http://{closed}")))
+        .unwrap();
+    let without = archive.session(mirror.options(Network::Allowed)).unwrap();
     without.get(&guest(INRELEASE)).await.unwrap();
     without.get(&guest(DATA)).await.unwrap();
     assert_eq!(mirror.asked(DATA).len(), 1);
-    assert!(archive.session(options("no url at all")).is_err());
+    assert!(mirror.archive_beside(&other, beside("no url at all")).is_err());
+}
+
+#[tokio::test]
+async fn a_snapshots_indices_come_through_the_proxy_and_what_needs_a_password_does_not() {
+    let mirror = TestMirror::start().await;
+    let (url, asked) = proxy(Vec::new()).await;
+    let places = Places {
+        host_caches: vec![HostCache::Proxy(url)],
+        ..Places::default()
+    };
+    let archive = archive(&mirror, places);
+    distribution::take(&mirror, &archive, SystemTime::now()).await;
+    let index = support::by_hash(&mirror.root(), "main/binary-amd64/Packages.xz");
+    let before = asked.lock().unwrap().clone();
+    assert!(before.iter().any(|url| url.ends_with(&index)), "{before:?}");
+
+    let private = "user:token".parse().unwrap();
+    archive
+        .set_credentials(&mirror.url.parse().unwrap(), Some(private))
+        .unwrap();
+    let session = session(&mirror, &archive).await;
+    session.get(&guest(DATA)).await.unwrap();
+    assert_eq!(*asked.lock().unwrap(), before);
 }

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
 use preflight_archive::{
-    Archive, ArchiveConfig, HttpTimeouts, Mirror, Network, SessionOptions, SigningKey, ValidUntil,
+    Archive, ArchiveConfig, ArchiveError, HttpTimeouts, Mirror, Network, Places, SessionOptions, SigningKey, ValidUntil,
 };
 use preflight_debian::Sha256Digest;
 use tempfile::TempDir;
@@ -125,6 +125,16 @@ impl TestMirror {
     }
 
     pub(crate) fn archive_with(&self, folder: &Path, keyrings: Vec<PathBuf>, valid_until: ValidUntil) -> Archive {
+        Archive::open(Self::configuration(folder, keyrings, valid_until)).unwrap()
+    }
+
+    /// One that finds content in other places, too.
+    pub(crate) fn archive_beside(&self, folder: &Path, places: Places) -> Result<Archive, ArchiveError> {
+        let configuration = Self::configuration(folder, vec![self.keyring()], ValidUntil::Enforce);
+        Archive::open_beside(configuration, places)
+    }
+
+    fn configuration(folder: &Path, keyrings: Vec<PathBuf>, valid_until: ValidUntil) -> ArchiveConfig {
         let http = HttpTimeouts {
             connect: Duration::from_secs(5),
             stall: Duration::from_secs(10),
@@ -132,13 +142,12 @@ impl TestMirror {
             backoff: Duration::from_millis(1),
             parallel: 4,
         };
-        Archive::open(ArchiveConfig {
+        ArchiveConfig {
             folder: folder.to_owned(),
             keyrings,
             http,
             valid_until,
-        })
-        .unwrap()
+        }
     }
 
     pub(crate) fn options(&self, network: Network) -> SessionOptions {
