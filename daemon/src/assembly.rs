@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use preflight_archive::{Archive, HttpTimeouts, Network, SigningKey, ValidUntil};
+use preflight_archive::{Archive, HttpTimeouts, LaunchpadClient, Network, SecretStore, SigningKey, ValidUntil};
 use preflight_core::Series;
 use preflight_core::schedule::{Demand, Demands};
 use preflight_store::TicketsFolder;
@@ -27,6 +27,7 @@ use crate::host::Host;
 use crate::images::WorkshopImages;
 use crate::package_places::{PackagePlaces, PlacesDoctor};
 use crate::pipeline::intake::SourceIntake;
+use crate::ppas::{ArchivePpas, PpaParts};
 use crate::services::{Images, Services};
 use crate::snapshots::ArchiveSnapshots;
 use crate::transfer::Transfer;
@@ -89,10 +90,7 @@ pub async fn services(home: &Home, config: &Config) -> Result<(Services, Arc<Hos
     let settings = JobSettings {
         cpus: config.testbed.cpus,
         memory: config.testbed.memory_mib.map(MiB),
-        network: match config.archive.network {
-            NetworkPolicy::Online => Network::Allowed,
-            NetworkPolicy::Offline => Network::Forbidden,
-        },
+        network: network(config),
         mirrors: mirrors(config, &catalogue)?,
         limits: limits(&config.timeout),
         agent: agent()?,
@@ -136,6 +134,13 @@ pub async fn services(home: &Home, config: &Config) -> Result<(Services, Arc<Hos
         catalogue: catalogue.clone(),
         default_series: config.ticket.series.clone(),
     };
+    let ppas = PpaParts {
+        archive: workshop.archive.clone(),
+        launchpad: LaunchpadClient::new((&config.launchpad).into(), HttpTimeouts::default()).map_err(fault)?,
+        secrets: SecretStore::open(&folders.state.join("secrets")).map_err(fault)?,
+        catalogue: catalogue.clone(),
+        network: network(config),
+    };
     let transfer = Transfer {
         tickets: TicketsFolder::below(&folders.state),
         archive: workshop.archive.clone(),
@@ -154,6 +159,7 @@ pub async fn services(home: &Home, config: &Config) -> Result<(Services, Arc<Hos
         }),
         images,
         snapshots: Arc::new(snapshots),
+        ppas: Arc::new(ArchivePpas::new(ppas)),
         doctor: Arc::new(PlacesDoctor::new(Arc::new(doctor), places)),
         demands,
         disk: Arc::new(Storage::new(storage, desk)),
@@ -191,6 +197,13 @@ fn agent() -> Result<PathBuf, DaemonError> {
             agent.display()
         ))
     })
+}
+
+fn network(config: &Config) -> Network {
+    match config.archive.network {
+        NetworkPolicy::Online => Network::Allowed,
+        NetworkPolicy::Offline => Network::Forbidden,
+    }
 }
 
 /// What testbeds take of the host: what is configured, otherwise what each series' recipe says.

@@ -108,6 +108,8 @@ impl Daemon {
         let Home { folders, socket, lock } = home;
         let tickets = TicketsFolder::below(&folders.state);
         let (store, loaded) = Store::open(&folders.state.join("preflight.db"))?;
+        let ppas: Vec<_> = loaded.state.ppas().cloned().collect();
+        services.ppas.begin(&ppas).await;
         let stop = CancellationToken::new();
         let parts = Parts {
             store,

@@ -3,6 +3,7 @@
 
 mod archive;
 mod error;
+mod launchpad;
 
 use std::path::{Path, PathBuf};
 
@@ -11,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 pub use archive::{ArchiveConfig, ArchiveUrl, Folder, NetworkPolicy, OfApt, ProxyUrl, ServiceTemplate};
 pub use error::{ConfigError, Place};
+pub use launchpad::LaunchpadConfig;
 
 /// All that can be configured. What is missing in the file has the value that [`Config::default`] has.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -28,6 +30,8 @@ pub struct Config {
     pub timeout: TimeoutConfig,
     /// Where packages come from.
     pub archive: ArchiveConfig,
+    /// Where Launchpad is, which knows PPAs by name.
+    pub launchpad: LaunchpadConfig,
     /// How source packages are judged.
     pub intake: IntakeConfig,
     /// How much is kept.
@@ -262,6 +266,9 @@ impl Config {
             let must = if least == 1 { "at least 1" } else { "at least 256" };
             return bad(field, value.to_string(), must);
         }
+        if let Some((field, value, must)) = self.launchpad.wrong() {
+            return bad(field, value, must);
+        }
         if let Some(keyring) = self.intake.keyrings.iter().find(|keyring| !keyring.is_absolute()) {
             return bad("intake.keyrings", format!("{keyring:?}"), "absolute paths");
         }
@@ -316,6 +323,14 @@ mod tests {
                 &["scheduler.memory_mib", "at least 256"],
             ),
             ("[intake]\nkeyrings = [\"k.gpg\"]\n", &["intake.keyrings", "absolute"]),
+            (
+                "[launchpad]\napi = \"api.example\"\n",
+                &["launchpad.api", "api.example", "http"],
+            ),
+            (
+                "[launchpad]\nkey_server = \"https://keys.example\"\n",
+                &["launchpad.key_server", "{fingerprint}"],
+            ),
             ("[testbed\n", &["/c.toml:1:"]),
         ] {
             let message = parse(text).unwrap_err();

@@ -19,6 +19,7 @@ use preflight_store::TicketFolder;
 use tokio_util::sync::CancellationToken;
 
 use crate::disk::DiskKeeper;
+use crate::ppas::Ppas;
 pub use crate::reports::{JobReport, Reports};
 pub use crate::room::{JobRoom, Wider};
 use crate::shells::Shells;
@@ -37,6 +38,8 @@ pub struct Services {
     pub images: Arc<dyn Images>,
     /// Knows the archive's snapshots.
     pub snapshots: Arc<dyn Snapshots>,
+    /// Knows the repositories that are added.
+    pub ppas: Arc<dyn Ppas>,
     /// Looks at the host.
     pub doctor: Arc<dyn HostDoctor>,
     /// What a testbed takes of the host.

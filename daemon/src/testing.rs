@@ -18,10 +18,12 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 mod disk;
+mod ppas;
 mod shells;
 mod snapshots;
 
 pub use disk::EndlessDisk;
+pub use ppas::NoPpas;
 pub use shells::{BROKEN_SERIES, LocalShells, SLOW_SERIES};
 pub use snapshots::NoSnapshots;
 
@@ -337,6 +339,7 @@ pub fn services(executor: &ScriptedExecutor, state: &Path) -> Services {
         },
         disk: Arc::new(EndlessDisk),
         snapshots: Arc::new(NoSnapshots),
+        ppas: Arc::new(NoPpas),
         transfer: transfer(state),
         shells: Arc::new(LocalShells::default()),
     }

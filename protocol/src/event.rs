@@ -8,6 +8,7 @@ use crate::image::ImageInfo;
 use crate::job::{Job, Progress};
 use crate::log::LogName;
 use crate::pool::PoolRepository;
+use crate::ppa::Ppa;
 use crate::promotion::LinkMove;
 use crate::result::{Artifact, Finding, TestResult};
 use crate::ticket::{Ticket, TicketSummary};
@@ -64,6 +65,13 @@ pub enum EventKind {
     LinkMoved(LinkMove),
     /// A repository of the PPA pool was added, or stands elsewhere now.
     PoolChanged(PoolRepository),
+    /// A PPA was added, or taken anew.
+    PpaChanged(Box<Ppa>),
+    /// A PPA was removed.
+    PpaRemoved {
+        /// Its name.
+        name: String,
+    },
     /// An image was removed.
     ImageRemoved {
         /// The image.

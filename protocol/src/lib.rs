@@ -28,6 +28,7 @@ pub mod message;
 pub mod method;
 pub mod package_sources;
 pub mod pool;
+pub mod ppa;
 pub mod promotion;
 pub mod repository;
 pub mod result;

@@ -3,6 +3,7 @@
 mod attempt;
 mod import;
 mod pool;
+mod ppa;
 mod promotion;
 mod rerun;
 mod ticket;
@@ -41,6 +42,7 @@ pub fn decide(state: &State, command: Command, now: Moment) -> Result<Vec<Event>
         Command::ForgetFiles { ticket, files } => draft.forget_files(ticket, files)?,
         Command::Link(command) => draft.link(command)?,
         Command::Pool(command) => draft.pool(command)?,
+        Command::Ppa(command) => draft.ppa(command)?,
         Command::ForgetImage { id } => draft.push(Event::ImageRemoved { id }),
     }
     draft.release_of_ended();

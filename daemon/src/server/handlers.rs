@@ -20,6 +20,11 @@ mod package_sources;
 mod pool_grow;
 mod pool_list;
 mod pool_release;
+mod ppa_add;
+mod ppa_list;
+mod ppa_refresh;
+mod ppa_remove;
+mod ppa_show;
 mod promotion_check;
 mod promotion_list;
 mod promotion_promote;
@@ -99,6 +104,11 @@ pub(super) async fn handle(context: &Context, method: &str, params: Value) -> Re
         PoolList => pool_list,
         PoolGrow => pool_grow,
         PoolRelease => pool_release,
+        PpaAdd => ppa_add,
+        PpaList => ppa_list,
+        PpaShow => ppa_show,
+        PpaRefresh => ppa_refresh,
+        PpaRemove => ppa_remove,
         RepositoryList => repo_list,
         RepositoryShow => repo_show,
         RepositoryDiff => repo_diff,

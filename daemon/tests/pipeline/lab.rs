@@ -27,7 +27,7 @@ use preflightd::executor::{
 use preflightd::images::WorkshopImages;
 use preflightd::pipeline::intake::SourceIntake;
 use preflightd::services::Services;
-use preflightd::testing::{EndlessDisk, NoSnapshots, ONE, ScriptedDoctor};
+use preflightd::testing::{EndlessDisk, NoPpas, NoSnapshots, ONE, ScriptedDoctor};
 
 use crate::client::Client;
 use crate::guest::{Play, Scene, Script};
@@ -222,6 +222,7 @@ impl Lab {
             },
             disk: Arc::new(EndlessDisk),
             snapshots: Arc::new(NoSnapshots),
+            ppas: Arc::new(NoPpas),
             transfer: preflightd::testing::transfer(&folders.state),
             shells: Arc::new(preflightd::shells::NoShells),
         }

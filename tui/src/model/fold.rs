@@ -9,8 +9,12 @@ use preflight_protocol::ticket::Ticket;
 pub fn event(ticket: &mut Ticket, kind: &EventKind) {
     match kind {
         EventKind::TicketCreated(whole) => *ticket = (**whole).clone(),
-        // Who shows it leaves it; links and the pool are no part of it.
-        EventKind::TicketRemoved { .. } | EventKind::LinkMoved(_) | EventKind::PoolChanged(_) => {}
+        // Who shows it leaves it; links, the pool and PPAs are no part of it.
+        EventKind::TicketRemoved { .. }
+        | EventKind::LinkMoved(_)
+        | EventKind::PoolChanged(_)
+        | EventKind::PpaChanged(_)
+        | EventKind::PpaRemoved { .. } => {}
         EventKind::TicketChanged(summary) => ticket.summary = (**summary).clone(),
         EventKind::JobChanged(job) => {
             // What an earlier attempt has revealed counts no more.

@@ -1,6 +1,7 @@
 //! Credentials on disk: one file a PPA, mode 0600, in a folder that only the owner enters. Written aside and renamed; a
 //! file that others can read is refused.
 
+use std::collections::BTreeSet;
 use std::fs::{self, DirBuilder};
 use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
@@ -75,6 +76,21 @@ impl SecretStore {
         }
     }
 
+    /// Forgets all but these, and what a dead daemon has left half written.
+    pub fn keep_only(&self, ppas: &BTreeSet<PpaName>) -> Result<(), ArchiveError> {
+        let kept: BTreeSet<PathBuf> = ppas.iter().map(|ppa| self.path(ppa)).collect();
+        let sweep = || {
+            for entry in fs::read_dir(&self.folder)? {
+                let path = entry?.path();
+                if !kept.contains(&path) {
+                    fs::remove_file(path)?;
+                }
+            }
+            Ok(())
+        };
+        sweep().map_err(ArchiveError::io(&self.folder))
+    }
+
     fn path(&self, ppa: &PpaName) -> PathBuf {
         self.folder.join(format!("ppa-{}", ppa.file_stem()))
     }
@@ -105,5 +121,14 @@ mod tests {
         assert!(told.contains("0600") && !told.contains("changed"), "{told}");
         store.remove(&ppa).unwrap();
         assert_eq!(store.get(&ppa).unwrap(), None);
+
+        let other: PpaName = "joe/tools".parse().unwrap();
+        let credentials = Credentials::new("jane", "hush").unwrap();
+        store.put(&ppa, &credentials).unwrap();
+        store.put(&other, &credentials).unwrap();
+        fs::write(store.folder.join(".aside-x"), "jane:hu").unwrap();
+        store.keep_only(&BTreeSet::from([other.clone()])).unwrap();
+        assert_eq!(store.get(&other).unwrap(), Some(credentials));
+        assert_eq!(fs::read_dir(&store.folder).unwrap().count(), 1);
     }
 }
