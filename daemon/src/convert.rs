@@ -367,6 +367,7 @@ pub(crate) fn lock((job, entries): (core::JobId, Vec<core::LockEntry>)) -> wire:
         url: entry.url,
         sha256: digest(entry.sha256),
         size: entry.size,
+        origin: entry.origin,
     };
     wire::archive::Lock {
         job: job_id(job),

@@ -45,6 +45,7 @@ fn script(deb: PathBuf) -> impl Fn(JobKind, Option<&str>) -> Vec<Step> + Send + 
                 url: "http://mirror.example/debian/pool/d/dep/dep_1_all.deb".into(),
                 sha256: sha256(PACKAGE),
                 size: PACKAGE.len() as u64,
+                origin: Some("http://mirror.example/debian/dists/bookworm".into()),
             }])),
             Step::Report(JobReport::Artifact(Artifact {
                 name: "hello_1.0-1_all.deb".into(),

@@ -14,6 +14,9 @@ pub struct LockEntry {
     pub sha256: Sha256,
     /// Its size in bytes.
     pub size: u64,
+    /// Of a package, the URL of the folder of the suite that it came from, such as `…/dists/bookworm-proposed-updates`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub origin: Option<String>,
 }
 
 /// A job's lock.

@@ -33,6 +33,8 @@ pub struct LockEntry {
     pub size: u64,
     /// What it was.
     pub kind: LockKind,
+    /// Of a package, the folder of the suite that it came from: of those that list it, the one that the session prefers.
+    pub origin: Option<CanonicalUrl>,
 }
 
 /// A sorted set of fetched files, one per URL.
@@ -55,6 +57,8 @@ struct LockLine {
     sha256: String,
     size: u64,
     kind: LockKind,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    origin: Option<String>,
 }
 
 const FORMAT: u32 = 1;
@@ -107,7 +111,8 @@ impl Lock {
         self.entries.insert(entry.url.clone(), entry);
     }
 
-    /// The lock as JSON, format 1: `{"lock_format": 1, "files": [{"url", "sha256", "size", "kind"}]}` sorted by URL.
+    /// The lock as JSON, format 1: `{"lock_format": 1, "files": [{"url", "sha256", "size", "kind", "origin"}]}` sorted by
+    /// URL; `origin` is left out where there is none.
     #[must_use]
     pub fn to_json(&self) -> String {
         let files = self
@@ -117,6 +122,7 @@ impl Lock {
                 sha256: e.sha256.to_string(),
                 size: e.size,
                 kind: e.kind,
+                origin: e.origin.as_ref().map(ToString::to_string),
             })
             .collect();
         // Strings, numbers and a unit enum: there is nothing in it that can't be written.
@@ -138,18 +144,17 @@ impl Lock {
             return Err(bad(format!("format {} is not known, only {FORMAT}", file.lock_format)));
         }
         let mut lock = Self::default();
+        let url = |text: String| text.parse().map_err(|error: crate::UrlError| bad(error.to_string()));
         for line in file.files {
             lock.insert(LockEntry {
-                url: line
-                    .url
-                    .parse()
-                    .map_err(|error: crate::UrlError| bad(error.to_string()))?,
+                url: url(line.url)?,
                 sha256: line
                     .sha256
                     .parse()
                     .map_err(|error: preflight_debian::DigestParseError| bad(error.to_string()))?,
                 size: line.size,
                 kind: line.kind,
+                origin: line.origin.map(url).transpose()?,
             });
         }
         Ok(lock)
@@ -177,6 +182,7 @@ mod tests {
             sha256: Sha256Digest::of(b""),
             size: 3,
             kind,
+            origin: (kind == LockKind::Package).then(|| "http://b/dists/x".parse().unwrap()),
         };
         let lock: Lock = [
             entry("http://b/x", LockKind::Package),
@@ -188,6 +194,10 @@ mod tests {
         assert!(text.find("http://a/y") < text.find("http://b/x"));
         assert_eq!(Lock::from_json(&text).unwrap(), lock);
         assert_eq!(lock.from_archives().len(), 1);
+        // As releases before wrote it.
+        let without = text.replace(",\n      \"origin\": \"http://b/dists/x\"", "");
+        assert_ne!(without, text);
+        assert!(Lock::from_json(&without).unwrap().entries().all(|e| e.origin.is_none()));
         assert!(Lock::from_json(&text.replace("\"lock_format\": 1", "\"lock_format\": 2")).is_err());
     }
 }

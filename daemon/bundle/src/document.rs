@@ -146,6 +146,9 @@ pub struct LockEntry {
     pub sha256: Sha256Digest,
     /// Its size in bytes.
     pub size: u64,
+    /// Of a package, the URL of the folder of the suite that it came from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub origin: Option<String>,
 }
 
 /// The release files of a set of suites at one moment.

@@ -121,4 +121,6 @@ pub struct LockEntry {
     pub sha256: Sha256,
     /// Its size in bytes.
     pub size: u64,
+    /// Of a package, the URL of the folder of the suite that it came from.
+    pub origin: Option<String>,
 }

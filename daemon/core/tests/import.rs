@@ -62,6 +62,7 @@ fn import(ticket: Ticket) -> Command {
         url: format!("http://mirror.example/{byte}"),
         sha256: Sha256([byte; 32]),
         size: 1,
+        origin: None,
     };
     Command::Import(Box::new(ImportedTicket {
         origin: Origin {

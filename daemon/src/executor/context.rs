@@ -216,6 +216,7 @@ impl JobContext {
             url: entry.url.to_string(),
             sha256: Sha256(*entry.sha256.as_bytes()),
             size: entry.size,
+            origin: entry.origin.as_ref().map(ToString::to_string),
         };
         self.report(JobReport::Lock(lock.entries().map(entry).collect()));
     }

@@ -99,7 +99,7 @@ fn numbers(db: &Connection) -> Result<Numbers> {
 /// The locks of a ticket's jobs: of each job its newest attempt's.
 pub(crate) fn locks(db: &Connection, ticket: TicketId) -> Result<Vec<(JobId, Vec<LockEntry>)>> {
     let mut statement = db.prepare_cached(
-        "SELECT l.job, l.url, l.sha256, l.size FROM locks l JOIN jobs j ON j.id = l.job WHERE j.ticket = ?1
+        "SELECT l.job, l.url, l.sha256, l.size, l.origin FROM locks l JOIN jobs j ON j.id = l.job WHERE j.ticket = ?1
          AND l.attempt = (SELECT max(attempt) FROM attempts a WHERE a.job = l.job) ORDER BY l.job, l.place",
     )?;
     let mut rows = statement.query(params![number(ticket.0)])?;
@@ -110,6 +110,7 @@ pub(crate) fn locks(db: &Connection, ticket: TicketId) -> Result<Vec<(JobId, Vec
             url: row.get("url")?,
             sha256: digest(row)?,
             size: unsigned(row.get("size")?),
+            origin: row.get("origin")?,
         };
         match locks.last_mut() {
             Some((last, entries)) if *last == job => entries.push(entry),

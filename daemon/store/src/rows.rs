@@ -144,14 +144,16 @@ fn rows(db: &Connection, event: &Event) -> Result<()> {
             entries.iter().zip(0i64..).try_for_each(|(entry, place)| {
                 run(
                     db,
-                    "INSERT INTO locks (job, attempt, place, url, sha256, size) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+                    "INSERT INTO locks (job, attempt, place, url, sha256, size, origin)
+                     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
                     params![
                         number(job.0),
                         attempt.0,
                         place,
                         entry.url,
                         entry.sha256.to_string(),
-                        number(entry.size)
+                        number(entry.size),
+                        entry.origin
                     ],
                 )
             })

@@ -31,6 +31,7 @@ async fn the_life_of_a_ticket() {
                 url: "http://mirror.example/pool/d/debhelper.deb".into(),
                 sha256: core::Sha256([1; 32]),
                 size: 3,
+                origin: None,
             }])),
         ],
         JobKind::Image => vec![Step::Report(JobReport::Image(core::ImageRecord {
@@ -49,7 +50,7 @@ async fn the_life_of_a_ticket() {
                 test(source, "upstream", core::TestStatus::Pass),
             ]
         }
-        JobKind::Snapshot | JobKind::BaseImage => vec![],
+        JobKind::Snapshot | JobKind::BaseImage | JobKind::Prefetch => vec![],
     });
     let daemon = house.start().await;
     let mut client = house.client().await;

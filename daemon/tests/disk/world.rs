@@ -91,6 +91,7 @@ impl World {
                 url: "http://mirror.example/pool/n/named.deb".into(),
                 sha256: named(),
                 size: PIECE,
+                origin: None,
             }]))],
             // The first ticket's.
             (JobKind::Image, _) if !image_made.swap(true, Ordering::Relaxed) => {

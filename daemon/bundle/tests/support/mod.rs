@@ -297,6 +297,7 @@ pub(crate) fn document() -> Document {
                 url: "http://mirror.example/debian/pool/main/h/hello/hello-dev_1_all.deb".into(),
                 sha256: Sha256Digest::of(b"a package"),
                 size: 9,
+                origin: Some("http://mirror.example/debian/dists/bookworm".into()),
             }],
         }],
         states: vec![ArchiveState {

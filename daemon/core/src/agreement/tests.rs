@@ -104,6 +104,7 @@ impl Script {
                     url: format!("{}/{byte}", self.url),
                     sha256: Sha256([*byte; 32]),
                     size: 1,
+                    origin: None,
                 };
                 vec![
                     artifact(format!("{source}_1_amd64.deb"), self.deb),

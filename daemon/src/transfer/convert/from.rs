@@ -285,6 +285,7 @@ pub(crate) fn lock(lock: &bundle::Lock) -> (core::JobId, Vec<core::LockEntry>) {
         url: entry.url.clone(),
         sha256: digest(entry.sha256),
         size: entry.size,
+        origin: entry.origin.clone(),
     };
     (core::JobId(lock.job), lock.entries.iter().map(entry).collect())
 }

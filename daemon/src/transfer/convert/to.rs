@@ -194,6 +194,7 @@ pub(crate) fn lock(job: core::JobId, head: Option<&core::LockHead>, entries: &[c
         url: entry.url.clone(),
         sha256: digest(entry.sha256),
         size: entry.size,
+        origin: entry.origin.clone(),
     };
     let source = |file: &core::SourceFile| bundle::SourceFile {
         name: file.name.clone(),

@@ -98,6 +98,9 @@ CREATE TABLE ppa_states (
     PRIMARY KEY (ppa, series)
 ) STRICT;
 
+-- The folder of the suite that a fetched package came from, by its URL.
+ALTER TABLE locks ADD COLUMN origin TEXT;
+
 -- The ticket that a ticket runs again, and the one job of it where it is not all of them.
 ALTER TABLE tickets ADD COLUMN replay_of INTEGER;
 ALTER TABLE tickets ADD COLUMN replay_kind TEXT;

@@ -149,6 +149,7 @@ impl History {
             url: "http://mirror.example/imported".into(),
             sha256: Sha256([1; 32]),
             size: 3,
+            origin: Some("http://mirror.example/dists/bookworm".into()),
         };
         let run = ticket.jobs.iter().find(|job| job.newest().is_some());
         Command::Import(Box::new(ImportedTicket {
@@ -257,6 +258,7 @@ impl History {
                     url: format!("http://mirror.example/{n}"),
                     sha256: Sha256([1; 32]),
                     size: n,
+                    origin: (n % 2 == 0).then(|| format!("http://mirror.example/dists/{n}")),
                 };
                 Report::Lock((0..number).map(entry).collect())
             }
