@@ -222,6 +222,22 @@ async fn a_seal_lets_through_what_was_fetched_and_nothing_else() {
     }
     assert_eq!(replay.lock(), lock);
     assert_eq!(kind_of_refusal(&replay, DEMO).await, RefusalKind::Sealed);
+    assert_eq!(
+        kind_of_refusal(&replay, "pool/main/n/never/never_1_all.deb").await,
+        RefusalKind::NotFound,
+        "what was not there is not there"
+    );
+    // Sealed, it serves what it has fetched: no file of the lock comes before its time.
+    let early = archive
+        .session(SessionOptions {
+            replay: Some(lock.clone()),
+            ..mirror.options(Network::Forbidden)
+        })
+        .unwrap();
+    early.get(&guest(INRELEASE)).await.unwrap();
+    early.seal();
+    early.get(&guest(INRELEASE)).await.unwrap();
+    assert_eq!(kind_of_refusal(&early, DATA).await, RefusalKind::Sealed);
 
     // So does a session that was another one before.
     let later = archive.session(mirror.options(Network::Forbidden)).unwrap();
@@ -476,18 +492,70 @@ async fn a_mirrors_own_keyring_replaces_the_archives() {
         kind_of_refusal(&online(&mirror, &archive), INRELEASE).await,
         RefusalKind::Unverified
     );
-    let ppa = Mirror {
-        guest_url: GUEST_URL.to_owned(),
+    let own = Mirror {
         upstream: Some(mirror.url.clone()),
+        ..Mirror::new(GUEST_URL)
+    };
+    let by_file = Mirror {
         keyrings: vec![mirror.keyring()],
+        ..own.clone()
     };
-    let options = SessionOptions {
-        network: Network::Allowed,
-        mirrors: vec![ppa],
-        ..SessionOptions::default()
+    let by_text = Mirror {
+        keys: Some(mirror.key.public_armored().unwrap().into()),
+        // Not asked where there are keys.
+        keyrings: vec!["/nonexistent".into()],
+        ..own
     };
-    let session = archive.session(options).unwrap();
-    session.get(&guest(INRELEASE)).await.unwrap();
-    let entry_kinds: Vec<LockKind> = session.lock().entries().map(|entry| entry.kind).collect();
-    assert_eq!(entry_kinds, [LockKind::Release]);
+    for ppa in [by_file, by_text] {
+        let options = SessionOptions {
+            network: Network::Allowed,
+            mirrors: vec![ppa],
+            ..SessionOptions::default()
+        };
+        let session = archive.session(options).unwrap();
+        session.get(&guest(INRELEASE)).await.unwrap();
+        let entry_kinds: Vec<LockKind> = session.lock().entries().map(|entry| entry.kind).collect();
+        assert_eq!(entry_kinds, [LockKind::Release]);
+    }
+}
+
+#[tokio::test]
+async fn a_package_comes_from_the_preferred_suite_that_lists_it() {
+    let mirror = TestMirror::start().await;
+    let archive = mirror.archive();
+    let dists = mirror.root().join("dists");
+    support::run(
+        std::process::Command::new("cp")
+            .arg("-a")
+            .arg(dists.join("stable"))
+            .arg(dists.join("proposed")),
+    );
+    let suite = |name: &str| guest(&format!("dists/{name}"));
+    for (preferred, expected) in [
+        (vec!["stable", "proposed"], "stable"),
+        (vec!["proposed", "stable"], "proposed"),
+        (vec!["stable"], "stable"),
+        // In the order of their URLs, where nobody says.
+        (vec![], "proposed"),
+    ] {
+        let options = SessionOptions {
+            preferred: preferred.iter().map(|name| suite(name).parse().unwrap()).collect(),
+            ..mirror.options(Network::Allowed)
+        };
+        let session = archive.session(options).unwrap();
+        for name in ["stable", "proposed"] {
+            session.get(&format!("{}/InRelease", suite(name))).await.unwrap();
+        }
+        session.get(&guest(DEMO)).await.unwrap();
+        let origin = |session: &Session| {
+            let lock = session.lock();
+            let entry = lock.entries().find(|entry| entry.kind == LockKind::Package).unwrap();
+            entry.origin.as_ref().unwrap().to_string()
+        };
+        assert_eq!(origin(&session), suite(expected));
+        // What is asked for again, sealed, is from where it was.
+        session.seal();
+        session.get(&guest(DEMO)).await.unwrap();
+        assert_eq!(origin(&session), suite(expected));
+    }
 }
