@@ -1,18 +1,23 @@
 //! Snapshots of series' archives as clients ask for them, and as tickets are pinned to them. Taking one is a job's matter.
 
+mod pinning;
+
 use std::collections::BTreeSet;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use async_trait::async_trait;
 use preflight_archive::{Archive, KeptSnapshots, PackageChange, Snapshot, SnapshotError, SnapshotName, SnapshotSuite};
-use preflight_core::{AptSuite, PinnedSnapshot, Series, Sha256};
+use preflight_core::{AptSuite, Series, Sha256};
 use preflight_debian::Version;
 use preflight_protocol::archive as wire;
 use preflight_protocol::error::{ErrorCode, RpcError};
 use preflight_protocol::ids;
+use preflight_protocol::package_sources::AskedPocket;
 use preflight_vm_images::Catalogue;
 
 use crate::pipeline::intake::host_series;
+
+pub use pinning::Pinned;
 
 /// The snapshots that there are.
 #[async_trait]
@@ -47,11 +52,12 @@ pub trait Snapshots: Send + Sync {
     /// The cache cannot be read or written.
     async fn prune(&self, named: BTreeSet<String>, newest: usize, dry_run: bool) -> Result<Vec<String>, RpcError>;
 
-    /// A snapshot as a ticket of this series is pinned to it.
+    /// A snapshot as a ticket of this series is pinned to it, and the pockets that the ticket asks for. Where no snapshot is
+    /// named, it is the newest that has all of them: whatever a ticket uses is pinned.
     ///
     /// # Errors
-    /// There is no such snapshot, or it is of another series.
-    async fn pin(&self, series: &Series, asked: &str) -> Result<PinnedSnapshot, RpcError>;
+    /// There is no such snapshot, it is of another series, or it or the series lacks a pocket.
+    async fn pin(&self, series: &Series, asked: Option<&str>, pockets: &[AskedPocket]) -> Result<Pinned, RpcError>;
 }
 
 /// The archive's snapshots.
@@ -141,34 +147,18 @@ impl Snapshots for ArchiveSnapshots {
         .await
     }
 
-    async fn pin(&self, series: &Series, asked: &str) -> Result<PinnedSnapshot, RpcError> {
-        let asked = asked.to_owned();
-        let found = self.reading(move |archive| archive.snapshot(&asked)).await?;
-        if found.series() != series.as_str() {
-            let message = format!("{} is a snapshot of {}, not of {series}", found.name, found.series());
-            return Err(RpcError::new(ErrorCode::InvalidParams, message)
-                .with_hint(format!("`preflight archive list {series}` shows those of {series}")));
-        }
+    async fn pin(&self, series: &Series, asked: Option<&str>, pockets: &[AskedPocket]) -> Result<Pinned, RpcError> {
         let recipe = self
             .catalogue
             .find(series.as_str())
             .map_err(|error| RpcError::new(ErrorCode::InvalidParams, error.to_string()))?;
-        // What an image of the series has; a snapshot may have more.
-        let usual: Vec<&str> = recipe
-            .archives
-            .iter()
-            .flat_map(|archive| archive.suites.iter().map(|suite| suite.as_str()))
-            .collect();
-        Ok(PinnedSnapshot {
-            name: found.name.to_string(),
-            state: Sha256(*found.state.digest().as_bytes()),
-            suites: found
-                .suites
-                .iter()
-                .filter(|suite| usual.contains(&suite.suite.as_str()))
-                .map(apt_suite)
-                .collect(),
-        })
+        let wanted = pinning::wanted(recipe, pockets)?;
+        let Some(asked) = asked.map(str::to_owned) else {
+            let all = self.reading(Archive::snapshots).await?;
+            return pinning::pin(recipe, pinning::newest(series, &all, &wanted)?, wanted);
+        };
+        let found = self.reading(move |archive| archive.snapshot(&asked)).await?;
+        pinning::pin(recipe, &found, wanted)
     }
 }
 

@@ -3,11 +3,12 @@
 use std::collections::BTreeSet;
 
 use async_trait::async_trait;
-use preflight_core::{PinnedSnapshot, Series};
+use preflight_core::Series;
 use preflight_protocol::archive::{ArchiveSnapshot, SnapshotDiff};
 use preflight_protocol::error::{ErrorCode, RpcError};
+use preflight_protocol::package_sources::AskedPocket;
 
-use crate::snapshots::Snapshots;
+use crate::snapshots::{Pinned, Snapshots};
 
 /// An archive of which no snapshot was ever taken.
 #[derive(Debug, Clone, Copy, Default)]
@@ -41,7 +42,7 @@ impl Snapshots for NoSnapshots {
         Ok(vec![])
     }
 
-    async fn pin(&self, _: &Series, asked: &str) -> Result<PinnedSnapshot, RpcError> {
-        Err(Self::none(asked))
+    async fn pin(&self, _: &Series, asked: Option<&str>, _: &[AskedPocket]) -> Result<Pinned, RpcError> {
+        Err(Self::none(asked.unwrap_or("at all")))
     }
 }
