@@ -160,7 +160,7 @@ impl PpaUri {
     pub(crate) fn from_url(url: Url) -> Result<Self, PpaFieldError> {
         // Never quoted before it is known to hold no password.
         if !url.username().is_empty() || url.password().is_some() {
-            let rule = "user and password do not belong into it: give them as --token USER:TOKEN";
+            let rule = "user and password do not belong into it: put USER:TOKEN into a file and give it with --token-file FILE";
             return Err(PpaFieldError::new("the URL", "URL of a repository", rule));
         }
         // Of what is no such URL nothing else is quoted: `user:password@host` parses as a URL, too.

@@ -136,7 +136,7 @@ pub enum LaunchpadError {
     },
     /// It is not shown to everybody.
     #[error(
-        "Launchpad does not show {name} without a login: it is private or disabled; for a private one give --token USER:TOKEN from your archive subscriptions, and --key FILE"
+        "Launchpad does not show {name} without a login: it is private or disabled; for a private one give --token-file FILE with USER:TOKEN from your archive subscriptions, and --key FILE"
     )]
     Private {
         /// What was asked for.
@@ -180,7 +180,7 @@ pub enum LaunchpadError {
         reason: String,
     },
     /// Private, and the subscription is missing.
-    #[error("{name} is private: give --token USER:TOKEN from your archive subscriptions on Launchpad")]
+    #[error("{name} is private: give --token-file FILE with USER:TOKEN from your archive subscriptions on Launchpad")]
     NoToken {
         /// What was asked for.
         name: LaunchpadName,

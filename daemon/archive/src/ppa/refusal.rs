@@ -66,11 +66,11 @@ impl PpaRefusalKind {
             }
             Self::RolledBack => "a stale mirror, or somebody withholds updates: try again later, or use another mirror",
             Self::NoSuchSuite => {
-                "it may have nothing for this series: name another suite, or use it for other series only"
+                "it may have nothing for this series: name another one with --series"
             }
             Self::NoSuchComponent => "add it again with the components that it has",
             Self::NoSuchArchitecture => "use it for other architectures only",
-            Self::Unauthorised => "give the subscription's user and token with --token USER:TOKEN",
+            Self::Unauthorised => "give the subscription's user and token with --token-file FILE",
             Self::Unreachable => "check the network and the URL",
             Self::Upstream | Self::Definition | Self::Internal => return None,
         })

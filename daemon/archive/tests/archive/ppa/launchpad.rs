@@ -1,21 +1,17 @@
-//! Launchpad's web service, played by a server that gives answers in the documented shape. They were written after the
-//! API's description (https://api.launchpad.net/1.0.html) and public copies of answers; the service itself was not asked.
+//! A PPA's name becomes a repository with a checked key by what Launchpad says; none of it is taken for granted.
 
 use preflight_archive::{
-    Credentials, LaunchpadClient, LaunchpadConfig, LaunchpadError, LaunchpadName, NewPpa, PpaSpec, SigningKey,
-    SpecOptions,
+    Credentials, LaunchpadClient, LaunchpadError, LaunchpadName, NewPpa, PpaSpec, SigningKey, SpecOptions,
 };
 use pretty_assertions::assert_eq;
 use serde_json::json;
 use tempfile::TempDir;
 
 use crate::ppa::repository::patience;
-use crate::ppa::server::Server;
-
-const ENTRY: &str = "/1.0/~jane/+archive/ubuntu/tools";
+use crate::ppa::stand_in::{ENTRY, StandIn};
 
 struct Launchpad {
-    server: Server,
+    stand_in: StandIn,
     client: LaunchpadClient,
     key: SigningKey,
     folder: TempDir,
@@ -25,60 +21,15 @@ impl Launchpad {
     async fn start() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let key = SigningKey::load_or_create(&folder.path().join("key")).unwrap();
-        let server = Server::start(&folder.path().join("nothing")).await;
-        let config = LaunchpadConfig {
-            api: format!("{}/1.0", server.url),
-            key_server: format!("{}/pks/lookup?search=0x{{fingerprint}}", server.url),
-            ..LaunchpadConfig::default()
-        };
-        let client = LaunchpadClient::new(config, patience()).unwrap();
-        let launchpad = Self {
-            server,
+        let armored = String::from_utf8(key.public_armored().unwrap()).unwrap();
+        let stand_in = StandIn::start(&key.fingerprint(), &armored).await;
+        let client = LaunchpadClient::new(stand_in.config(), patience()).unwrap();
+        Self {
+            stand_in,
             client,
             key,
             folder,
-        };
-        launchpad.archive(json!({}));
-        let publication = |series: &str| {
-            json!({
-                "resource_type_link": "https://api.launchpad.net/1.0/#source_package_publishing_history",
-                "source_package_name": "demo", "source_package_version": "1.0-1", "status": "Published", "pocket": "Release",
-                "component_name": "main", "archive_link": "https://api.launchpad.net/1.0/~jane/+archive/ubuntu/tools",
-                "distro_series_link": format!("https://api.launchpad.net/1.0/ubuntu/{series}"),
-                "date_published": "2026-10-02T12:00:00.123456+00:00"
-            })
-        };
-        let page = json!({"start": 0, "total_size": 3, "entries": [publication("noble"), publication("jammy"), publication("noble")]});
-        let query = "?ws.op=getPublishedSources&status=Published&order_by_date=true&ws.size=300";
-        launchpad.server.give(&format!("{ENTRY}{query}"), 200, page.to_string());
-        launchpad.key_data(200, &json!(launchpad.armored()));
-        launchpad
-    }
-
-    /// The archive's entry, with some fields changed.
-    fn archive(&self, changed: serde_json::Value) {
-        let mut entry = json!({
-            "self_link": "https://api.launchpad.net/1.0/~jane/+archive/ubuntu/tools",
-            "web_link": "https://launchpad.net/~jane/+archive/ubuntu/tools",
-            "resource_type_link": "https://api.launchpad.net/1.0/#archive",
-            "owner_link": "https://api.launchpad.net/1.0/~jane", "name": "tools", "displayname": "Jane's tools",
-            "reference": "~jane/ubuntu/tools", "distribution_link": "https://api.launchpad.net/1.0/ubuntu",
-            "private": false, "suppress_subscription_notifications": false, "dependencies_collection_link":
-            "https://api.launchpad.net/1.0/~jane/+archive/ubuntu/tools/dependencies", "description": "For all.",
-            "signing_key_fingerprint": self.key.fingerprint(), "require_virtualized": true, "build_debug_symbols": false,
-            "publish_debug_symbols": false, "permit_obsolete_series_uploads": false, "authorized_size": 2048,
-            "status": "Active", "publish": true, "external_dependencies": null, "relative_build_score": 0,
-            "http_etag": "\"70d6b91de3d852e1bd3dbb07a6391a3342f00000-0d4e6e732f00000000000000000000000000000f\""
-        });
-        for (name, value) in changed.as_object().unwrap() {
-            entry[name] = value.clone();
         }
-        self.server.give(ENTRY, 200, entry.to_string());
-    }
-
-    fn key_data(&self, status: u16, data: &serde_json::Value) {
-        self.server
-            .give(&format!("{ENTRY}?ws.op=getSigningKeyData"), status, data.to_string());
     }
 
     fn armored(&self) -> String {
@@ -120,22 +71,25 @@ async fn a_name_becomes_a_ppa_with_a_checked_key() {
     assert_eq!(new.ppa.keys.fingerprints()[0].as_str(), launchpad.key.fingerprint());
     // A public one is not told a secret, and nobody is who asks Launchpad.
     assert_eq!((new.ppa.private, new.credentials), (false, None));
-    assert!(launchpad.server.asked().iter().all(|(_, sent)| sent.is_none()));
+    assert!(launchpad.stand_in.server.asked().iter().all(|(_, sent)| sent.is_none()));
 
     // Where Launchpad has no key data, the key server is asked; what it gives is checked as well.
     let lookup = format!("/pks/lookup?search=0x{}", launchpad.key.fingerprint());
-    launchpad.server.give(&lookup, 200, launchpad.armored());
+    launchpad.stand_in.server.give(&lookup, 200, launchpad.armored());
     for (status, data) in [(200, json!(null)), (400, json!("No such operation: getSigningKeyData"))] {
-        launchpad.key_data(status, &data);
+        launchpad.stand_in.key_data(status, &data);
         let again = launchpad.complete(&SpecOptions::default()).await.unwrap();
         assert_eq!(again.ppa.keys, new.ppa.keys);
     }
     let other = SigningKey::load_or_create(&launchpad.folder.path().join("other")).unwrap();
-    launchpad.server.give(&lookup, 200, other.public_armored().unwrap());
+    launchpad
+        .stand_in
+        .server
+        .give(&lookup, 200, other.public_armored().unwrap());
     let error = launchpad.complete(&SpecOptions::default()).await.unwrap_err();
     assert!(matches!(error, LaunchpadError::WrongKey { .. }), "{error}");
     assert!(error.to_string().contains(&launchpad.key.fingerprint()), "{error}");
-    launchpad.server.give(&lookup, 404, "");
+    launchpad.stand_in.server.give(&lookup, 404, "");
     let error = launchpad.complete(&SpecOptions::default()).await.unwrap_err();
     assert!(error.to_string().contains("the key server has no such key"), "{error}");
 }
@@ -143,7 +97,7 @@ async fn a_name_becomes_a_ppa_with_a_checked_key() {
 #[tokio::test]
 async fn private_ppas_want_a_token_and_hidden_ones_their_key_as_well() {
     let launchpad = Launchpad::start().await;
-    launchpad.archive(json!({"private": true}));
+    launchpad.stand_in.archive(json!({"private": true}));
     let error = launchpad.complete(&SpecOptions::default()).await.unwrap_err();
     assert!(matches!(error, LaunchpadError::NoToken { .. }), "{error}");
     let new = launchpad.complete(&token()).await.unwrap();
@@ -153,18 +107,18 @@ async fn private_ppas_want_a_token_and_hidden_ones_their_key_as_well() {
     );
     assert!(new.ppa.private && new.credentials == token().credentials);
 
-    launchpad.server.give(ENTRY, 401, "Unauthorized");
+    launchpad.stand_in.server.give(ENTRY, 401, "Unauthorized");
     let error = launchpad.complete(&token()).await.unwrap_err();
     assert!(matches!(error, LaunchpadError::Private { .. }), "{error}");
     let key = launchpad.folder.path().join("key.asc");
     std::fs::write(&key, launchpad.armored()).unwrap();
-    let before = launchpad.server.asked().len();
+    let before = launchpad.stand_in.server.asked().len();
     let with_key = SpecOptions {
         key: Some(key),
         ..token()
     };
     assert_eq!(launchpad.complete(&with_key).await.unwrap(), new);
-    assert_eq!(launchpad.server.asked().len(), before);
+    assert_eq!(launchpad.stand_in.server.asked().len(), before);
 }
 
 #[tokio::test]
@@ -177,7 +131,7 @@ async fn what_launchpad_says_is_not_taken_for_granted() {
         (json!({"name": "other"}), "describes another archive"),
         (json!({"name": 7}), "answered something else than expected"),
     ] {
-        launchpad.archive(changed);
+        launchpad.stand_in.archive(changed);
         let told = launchpad
             .complete(&SpecOptions::default())
             .await
@@ -190,7 +144,7 @@ async fn what_launchpad_says_is_not_taken_for_granted() {
         (503, "try again later"),
         (200, "something else"),
     ] {
-        launchpad.server.give(ENTRY, status, "<html>");
+        launchpad.stand_in.server.give(ENTRY, status, "<html>");
         let told = launchpad
             .complete(&SpecOptions::default())
             .await
@@ -199,8 +153,11 @@ async fn what_launchpad_says_is_not_taken_for_granted() {
         assert!(told.contains(wanted), "{told}");
     }
     // Series are only shown: a PPA is added although they can't be told.
-    launchpad.archive(json!({"displayname": "two\nlines\u{1b}[31m"}));
     launchpad
+        .stand_in
+        .archive(json!({"displayname": "two\nlines\u{1b}[31m"}));
+    launchpad
+        .stand_in
         .server
         .tell(|told| told.answers.retain(|path, _| !path.contains("getPublishedSources")));
     let archive = launchpad.client.resolve(&"jane/tools".parse().unwrap()).await.unwrap();

@@ -7,3 +7,4 @@ mod refresh;
 mod repository;
 mod server;
 mod spec;
+mod stand_in;
