@@ -4,6 +4,7 @@
 
 mod apt;
 mod distribution;
+mod meanwhile;
 mod places;
 mod ppa;
 mod repository;
