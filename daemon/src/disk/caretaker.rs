@@ -166,7 +166,7 @@ impl Caretaker {
             let tickets: Vec<(TicketId, Vec<Sha256>)> = tickets.collect();
             let folder = self.folders.cache.join("images");
             let store = self.remover.dispatcher.store();
-            Some(names::gather(store, tickets, &self.archive, &folder).await?)
+            Some(names::gather(store, tickets, outlook.ppas.clone(), &self.archive, &folder).await?)
         } else {
             None
         };

@@ -13,18 +13,19 @@ use super::caretaker::DiskError;
 /// Named objects, and one of those that name each.
 pub(super) type Names = BTreeMap<Sha256, String>;
 
-/// Asks everybody. `tickets` come with the archive states that they are pinned to, `images` is the folder of base images.
+/// Asks everybody. `tickets` come with the archive states that they are pinned to, `pinned` are those of others, `images` is
+/// the folder of base images.
 ///
 /// # Errors
 /// The database's, or the archive's: nothing is known then, and nothing may go.
 pub(super) async fn gather(
     store: &Store,
     tickets: Vec<(TicketId, Vec<Sha256>)>,
+    mut pinned: Vec<(Sha256, String)>,
     archive: &Archive,
     images: &Path,
 ) -> Result<Names, DiskError> {
     let mut names = Names::new();
-    let mut pinned = Vec::new();
     for (ticket, states) in tickets {
         pinned.extend(states.into_iter().map(|state| (state, format!("ticket #{ticket}"))));
         let locks = store

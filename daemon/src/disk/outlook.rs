@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use preflight_core::ppa::PpaRecord;
 use preflight_core::{Attempt, ImageId, ImageKind, JobId, JobKind, Moment, Series, Sha256, State, Ticket, TicketId};
 
 use super::item::Subject;
@@ -32,6 +33,8 @@ pub(super) struct Outlook {
     pub(super) kept: BTreeMap<(TicketId, JobId, Attempt), Option<Moment>>,
     /// Images that the state names.
     pub(super) images: BTreeSet<ImageId>,
+    /// The newest states of PPAs, and whose each is.
+    pub(super) ppas: Vec<(Sha256, String)>,
     /// Attempts that run, be it only to wind down.
     running: BTreeMap<JobId, (TicketId, Attempt)>,
 }
@@ -40,6 +43,7 @@ impl Outlook {
     pub(super) fn of(state: &State) -> Self {
         let mut outlook = Self {
             images: state.images().map(|image| image.id.clone()).collect(),
+            ppas: state.ppas().flat_map(states_of).collect(),
             running: state
                 .open_jobs()
                 .map(|job| (job.id, (job.ticket, job.attempt())))
@@ -109,6 +113,11 @@ impl Outlook {
     fn active(&self) -> impl Iterator<Item = (&TicketId, &TicketOutlook)> {
         self.tickets.iter().filter(|(_, ticket)| ticket.active)
     }
+}
+
+fn states_of(ppa: &PpaRecord) -> impl Iterator<Item = (Sha256, String)> {
+    let states = ppa.states.values();
+    states.map(|state| (state.state, format!("the PPA {}", ppa.name())))
 }
 
 fn states(ticket: &Ticket) -> Vec<Sha256> {

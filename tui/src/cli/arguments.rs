@@ -143,7 +143,7 @@ pub enum Command {
     )]
     Promotions(promotions::Args),
     /// Repositories beside the archive
-    #[command(after_help = "Example:\n  preflight ppa pool list")]
+    #[command(after_help = ppa::AFTER)]
     Ppa(ppa::Args),
     /// Write a ticket with all its evidence to one file, for another machine
     #[command(after_help = export::AFTER)]

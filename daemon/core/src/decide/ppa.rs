@@ -59,8 +59,8 @@ impl Draft<'_> {
             return Err(PpaRefusal::NoPpa(name).into());
         };
         let before = known.states.get(&series);
-        // Who does not say when it was published can't be told to have gone back.
-        if before.is_some_and(|before| state.date.is_some() && state.date < before.date) {
+        // Who stops telling when it was published could go back unseen.
+        if before.is_some_and(|before| state.date < before.date) {
             return Err(PpaRefusal::RolledBack { name, series }.into());
         }
         self.push(Event::PpaRefreshed { name, series, state });
