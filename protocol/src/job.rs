@@ -17,6 +17,8 @@ pub enum JobKind {
     Snapshot,
     /// Makes the series' base images where they are missing.
     BaseImage,
+    /// Puts into the content store what will be needed without a network.
+    Prefetch,
     /// Makes a source package of a folder.
     Source,
     /// Builds a source package.
@@ -32,6 +34,7 @@ impl fmt::Display for JobKind {
         f.pad(match self {
             Self::Snapshot => "snapshot",
             Self::BaseImage => "base image",
+            Self::Prefetch => "prefetch",
             Self::Source => "source",
             Self::Build => "build",
             Self::Image => "image",

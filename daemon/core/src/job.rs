@@ -16,6 +16,8 @@ pub enum JobKind {
     Snapshot,
     /// Makes the series' base images where they are missing.
     BaseImage,
+    /// Puts into the content store what will be needed without a network.
+    Prefetch,
     /// Makes a source package of a folder.
     Source,
     /// Builds a source package.
@@ -31,7 +33,9 @@ impl JobKind {
     #[must_use]
     pub fn step(self) -> WorkflowStep {
         match self {
-            Self::Snapshot | Self::BaseImage | Self::Source | Self::Build => WorkflowStep::PackageBuilding,
+            Self::Snapshot | Self::BaseImage | Self::Prefetch | Self::Source | Self::Build => {
+                WorkflowStep::PackageBuilding
+            }
             Self::Image => WorkflowStep::ImageBuilding,
             Self::Test => WorkflowStep::ImageTesting,
         }
@@ -43,6 +47,7 @@ impl JobKind {
         match self {
             Self::Snapshot => "snapshot",
             Self::BaseImage => "base_image",
+            Self::Prefetch => "prefetch",
             Self::Source => "source",
             Self::Build => "build",
             Self::Image => "image",

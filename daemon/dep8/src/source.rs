@@ -10,6 +10,8 @@ pub struct BinaryPackage {
     pub name: String,
     /// Words of its `Architecture` field.
     pub architectures: Vec<String>,
+    /// `Pre-Depends` and `Depends` as far as they are known before a build: without what holds a substitution variable.
+    pub depends: String,
 }
 
 /// The parts of `debian/control` that a plan needs.
@@ -48,8 +50,13 @@ impl SourceControl {
             if other_type("XC-Package-Type") || other_type("Package-Type") {
                 continue;
             }
+            let mut depends = String::new();
+            for field in ["Pre-Depends", "Depends"] {
+                append(&mut depends, &without_variables(stanza.get(field).unwrap_or_default()));
+            }
             control.binaries.push(BinaryPackage {
                 name: name.to_owned(),
+                depends,
                 architectures: stanza
                     .get("Architecture")
                     .unwrap_or("any")
@@ -105,7 +112,7 @@ mod tests {
     fn reads_what_tests_need() {
         let control = SourceControl::parse(
             b"Source: s\nBuild-Depends: debhelper-compat (= 13),\n libfoo-dev,\nBuild-Depends-Indep: docbook\nTestsuite: autopkgtest-pkg-perl\n\n\
-              Package: a\nArchitecture: any\nRecommends: ${misc:Recommends}, r (>= ${binary:Version}), q\n\n\
+              Package: a\nArchitecture: any\nPre-Depends: dpkg\nDepends: ${shlibs:Depends}, b (= ${binary:Version}), c\nRecommends: ${misc:Recommends}, r (>= ${binary:Version}), q\n\n\
               Package: a-udeb\nPackage-Type: udeb\nArchitecture: any\n\n\
               Package: b\nArchitecture: amd64 arm64\n",
         )
@@ -119,5 +126,6 @@ mod tests {
             .map(|binary| (binary.name.as_str(), binary.architectures.len()))
             .collect();
         assert_eq!(names, [("a", 1), ("b", 2)]);
+        assert_eq!(control.binaries[0].depends, "dpkg, b , c");
     }
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use preflight_archive::{Network, SessionOptions};
-use preflight_core::{Ending, ImageId, ImageKind, ImageRecord, Moment, Series};
+use preflight_core::{Ending, ImageId, ImageKind, ImageRecord, JobKind, Moment, Series};
 use preflight_store::LogStream;
 use preflight_vm_images::{
     BaseImage, BuildRequest, Recipe, ReleaseDates, SourceSet, Variant, build, read_host_sources,
@@ -22,14 +22,15 @@ pub(crate) async fn run(context: &JobContext) -> Result<Ending, StepFailure> {
     let recipe = workshop.recipe(&ticket.series)?.clone();
     let broken = |what: &str, error: &dyn std::fmt::Display| StepFailure::Testbed(format!("{what}: {error}"));
 
-    // A ticket without sources asks for images of the archive as it is now; any other takes what is there.
+    // A ticket that does nothing else asks for images of the archive as it is now; any other takes what is there.
+    let alone = ticket.jobs.iter().all(|job| job.kind == JobKind::BaseImage);
     let mut wanted = Vec::new();
     for variant in Variant::ALL {
         let there = workshop
             .images
             .newest(&recipe.name(), variant)
             .map_err(|error| broken("the images", &error))?;
-        if ticket.subtickets.is_empty() || there.is_none() {
+        if alone || there.is_none() {
             wanted.push(variant);
         }
     }

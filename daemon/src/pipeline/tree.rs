@@ -17,18 +17,18 @@ pub(super) const WORK: &str = "/build";
 /// The source's tree, below [`WORK`].
 pub(super) const TREE: &str = "/build/tree";
 /// `debian/control` and `debian/tests/control` are text that people write.
-const LARGEST_CONTROL: u64 = 4 << 20;
+pub(super) const LARGEST_CONTROL: u64 = 4 << 20;
 /// The largest tree that is built or tested.
 const LARGEST_TREE: u64 = 16 << 30;
 
 /// Below a staged source: the tree.
-const UNPACKED: &str = "unpacked.tar";
+pub(crate) const UNPACKED: &str = "unpacked.tar";
 /// Below a staged source: what the tests' plan is made from.
 pub(crate) const CONTROL: &str = "control";
 /// Below a staged source: `debian/tests/control`, where there is one.
 pub(crate) const TESTS_CONTROL: &str = "tests-control";
 /// All that is kept of an unpacked source.
-const KEPT: [&str; 3] = [UNPACKED, CONTROL, TESTS_CONTROL];
+pub(crate) const KEPT: [&str; 3] = [UNPACKED, CONTROL, TESTS_CONTROL];
 
 /// Changes with how a tree is kept.
 const GENERATION: &str = "tree, generation 1";
@@ -147,17 +147,44 @@ async fn keep_tree(testbed: &Testbed, folder: &Path, user: &str) -> Result<(), S
         .map(drop)
 }
 
+/// The control files of a source: `debian/control`, and `debian/tests/control` where there is one.
+pub(super) struct Controls {
+    pub(super) control: Vec<u8>,
+    pub(super) tests: Option<Vec<u8>>,
+}
+
+/// Unpacks a source in a testbed for its control files alone.
+pub(super) async fn controls(
+    context: &JobContext,
+    testbed: &Testbed,
+    source: &SourcePackage,
+) -> Result<Controls, StepFailure> {
+    unpack(context, testbed, source, testbed.image().user()).await?;
+    let controls = read_controls(testbed).await?;
+    let remove = Exec::new(["rm", "-rf", TREE]);
+    testbed.must("removing the unpacked source", remove).await?;
+    Ok(controls)
+}
+
 /// Keeps what the tests' plan will be made from.
 async fn keep_control(testbed: &Testbed, folder: &Path) -> Result<(), StepFailure> {
-    let control = read_control(testbed, "debian/control").await?;
+    let Controls { control, tests } = read_controls(testbed).await?;
     write(&folder.join(CONTROL), &control)?;
+    match tests {
+        Some(tests) => write(&folder.join(TESTS_CONTROL), &tests),
+        None => Ok(()),
+    }
+}
+
+async fn read_controls(testbed: &Testbed) -> Result<Controls, StepFailure> {
+    let control = read_control(testbed, "debian/control").await?;
     let there = Exec::new(["test", "-e", &format!("{TREE}/debian/tests/control")]);
     let looking = testbed.attend("looking for tests", testbed.guest.output(there)).await?;
-    if looking.is_success() {
-        let tests = read_control(testbed, "debian/tests/control").await?;
-        write(&folder.join(TESTS_CONTROL), &tests)?;
-    }
-    Ok(())
+    let tests = match looking.is_success() {
+        true => Some(read_control(testbed, "debian/tests/control").await?),
+        false => None,
+    };
+    Ok(Controls { control, tests })
 }
 
 /// Reads a control file of the tree. That the guest cannot (it is missing, a folder, or huge) is the source's fault.

@@ -50,7 +50,8 @@ macro_rules! words {
 
 words! {
     JobKind, "a job's kind":
-        Snapshot "snapshot", BaseImage "base_image", Source "source", Build "build", Image "image", Test "test";
+        Snapshot "snapshot", BaseImage "base_image", Prefetch "prefetch", Source "source", Build "build", Image "image",
+        Test "test";
     JobState, "a job's state":
         Queued "queued", Running "running", Passed "passed", Failed "failed", Cancelled "cancelled", Skipped "skipped";
     Outcome, "an outcome":

@@ -1,4 +1,5 @@
-//! `preflight archive`: takes, lists, shows, compares and forgets snapshots of series' archives.
+//! `preflight archive`: takes, lists, shows, compares and forgets snapshots of series' archives. Prefetching has a file of
+//! its own.
 
 use jiff::Timestamp;
 use preflight_protocol::archive::{
@@ -11,6 +12,7 @@ use super::context::{Context, ask};
 use super::error::CliError;
 use super::image::users;
 use super::output;
+use super::prefetch;
 use super::table::Table;
 use crate::theme::Role;
 use crate::{measure, safe};
@@ -20,6 +22,7 @@ pub const AFTER: &str = "\
 Examples:
   preflight archive update                            take a snapshot of your series' archive
   preflight archive list                              what there is
+  preflight archive prefetch --source .               fetch what a check will need on a journey
   preflight check --snapshot debian-bookworm@2026-11-20 .
 
 A snapshot's name may be cut short where it stays the only one of that beginning.";
@@ -47,6 +50,9 @@ pub enum Command {
     /// List packages that differ between two snapshots
     #[command(after_help = "Example:\n  preflight archive diff debian-bookworm@2026-11-19 debian-bookworm@2026-11-20")]
     Diff(DiffArgs),
+    /// Fetch what checks will need without a network, and say what is still missing
+    #[command(after_help = prefetch::AFTER)]
+    Prefetch(Box<prefetch::Args>),
     /// Forget snapshots that nobody needs; their files go when the disk's budget wants their room
     #[command(after_help = "Example:\n  preflight archive prune --keep 3 --dry-run")]
     Prune(PruneArgs),
@@ -124,6 +130,7 @@ pub async fn run(context: &Context, args: Args) -> Result<u8, CliError> {
         Command::List(args) => list(context, args).await,
         Command::Show(args) => show(context, args).await,
         Command::Diff(args) => diff(context, args).await,
+        Command::Prefetch(args) => prefetch::run(context, *args).await,
         Command::Prune(args) => prune(context, &args).await,
     }
 }

@@ -105,6 +105,7 @@ fn kind_of(kind: WireKind) -> JobKind {
     match kind {
         WireKind::Snapshot => JobKind::Snapshot,
         WireKind::BaseImage => JobKind::BaseImage,
+        WireKind::Prefetch => JobKind::Prefetch,
         WireKind::Source => JobKind::Source,
         WireKind::Build => JobKind::Build,
         WireKind::Image => JobKind::Image,

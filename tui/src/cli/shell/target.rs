@@ -49,6 +49,7 @@ impl FromStr for JobArgument {
         let kind = match kind {
             "snapshot" => JobKind::Snapshot,
             "base-image" | "base_image" => JobKind::BaseImage,
+            "prefetch" => JobKind::Prefetch,
             "source" => JobKind::Source,
             "build" => JobKind::Build,
             "image" => JobKind::Image,

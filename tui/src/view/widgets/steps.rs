@@ -13,6 +13,7 @@ pub fn way(ticket: &Ticket, theme: Theme, row: &mut Row<'_>) {
     for kind in [
         JobKind::Snapshot,
         JobKind::BaseImage,
+        JobKind::Prefetch,
         JobKind::Source,
         JobKind::Build,
         JobKind::Image,
