@@ -4,9 +4,10 @@
 use std::path::{Path, PathBuf};
 
 use preflight_archive::{
-    ArchiveError, ArchiveStateId, Mirror, Network, ProgressCallback, Session, SessionOptions, TicketMount,
+    ArchiveError, ArchiveStateId, CanonicalUrl, Lock, Mirror, Network, ProgressCallback, Session, SessionOptions,
+    TicketMount,
 };
-use preflight_core::{Options, PackageSources, PpaUse};
+use preflight_core::{AptSuite, Options, PackageSources, PpaUse};
 use preflight_vm_images::{ArchiveSource, BaseImage};
 
 use super::failure::StepFailure;
@@ -25,8 +26,20 @@ impl Workshop {
         repository: Option<&Path>,
         progress: ProgressCallback,
     ) -> Result<Session, StepFailure> {
+        self.session_by(image, options, repository, progress, None)
+    }
+
+    /// The same, where a lock is replayed: nothing else is served, and nothing is fetched.
+    pub(super) fn session_by(
+        &self,
+        image: &BaseImage,
+        options: &Options,
+        repository: Option<&Path>,
+        progress: ProgressCallback,
+        replay: Option<Lock>,
+    ) -> Result<Session, StepFailure> {
         let broken = |error: ArchiveError| StepFailure::Testbed(error.to_string());
-        let network = if options.offline {
+        let network = if options.offline || replay.is_some() {
             Network::Forbidden
         } else {
             self.settings.network
@@ -37,6 +50,8 @@ impl Workshop {
             progress: Some(progress),
             state: self.state_of(image, &options.sources).map_err(broken)?,
             architecture: image.metadata.architecture.to_string(),
+            replay,
+            preferred: preferred(image, &options.sources),
             ..SessionOptions::default()
         };
         if let Some(folder) = repository {
@@ -83,6 +98,41 @@ impl Workshop {
         let recipe = self.catalogue.find(image.metadata.recipe.as_str()).ok()?;
         recipe.keyrings.iter().find(|file| file.is_file()).cloned()
     }
+}
+
+/// The URL of the folder of a suite's release file; none where it is no URL.
+pub(crate) fn suite_folder(suite: &AptSuite) -> Option<CanonicalUrl> {
+    folder(&suite.uri, &suite.suite)
+}
+
+fn folder(uri: &str, suite: &str) -> Option<CanonicalUrl> {
+    let uri = uri.trim_end_matches('/');
+    let url = match suite.ends_with('/') {
+        true => format!("{uri}/{suite}"),
+        false => format!("{uri}/dists/{suite}"),
+    };
+    url.parse().ok()
+}
+
+/// Whose a package is said to be that several suites list: the release's and its updates', then the pockets', then the PPAs'.
+fn preferred(image: &BaseImage, sources: &PackageSources) -> Vec<CanonicalUrl> {
+    let mut folders = Vec::new();
+    match &sources.snapshot {
+        Some(snapshot) => folders.extend(snapshot.suites.iter().map(suite_folder)),
+        None => {
+            for source in &image.metadata.sources {
+                folders.extend(
+                    source
+                        .suites
+                        .iter()
+                        .map(|suite| folder(source.uri.as_str(), suite.as_str())),
+                );
+            }
+        }
+    }
+    folders.extend(sources.pockets.iter().map(|used| suite_folder(&used.suite)));
+    folders.extend(sources.ppas.iter().map(|used| suite_folder(&used.suite)));
+    folders.into_iter().flatten().collect()
 }
 
 /// The mirrors that an image's apt asks. Where the bootstrap tool chose them, its sources.list tells.

@@ -1,4 +1,5 @@
-//! Takes a snapshot of a series' archive: all suites of its recipe, from the mirrors that base images are made from.
+//! Takes a snapshot of a series' archive: all suites of its recipe and its pockets, from the mirrors that base images are made
+//! from. Pockets are taken though nobody asks for one yet: a ticket that does is pinned to what is here.
 
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -21,14 +22,20 @@ pub(crate) async fn run(context: &JobContext) -> Result<Ending, StepFailure> {
         )));
     }
     let mut suites = Vec::new();
-    for source in &sources.sources {
-        let mirror = mirrors(std::slice::from_ref(source), "", std::slice::from_ref(&sources.keyring));
+    let usual = sources.sources.iter().map(|source| (source.clone(), false));
+    let pockets = sources.pockets(&recipe).map(|source| (source, true));
+    for (source, optional) in usual.chain(pockets) {
+        let mirror = mirrors(
+            std::slice::from_ref(&source),
+            "",
+            std::slice::from_ref(&sources.keyring),
+        );
         let Some(mirror) = mirror.into_iter().next() else {
             continue;
         };
         suites.extend(source.suites.iter().map(|suite| SuiteSpec {
             mirror: mirror.clone(),
-            optional: false,
+            optional,
             suite: suite.to_string(),
             components: source.components.iter().map(ToString::to_string).collect(),
         }));
@@ -52,6 +59,11 @@ pub(crate) async fn run(context: &JobContext) -> Result<Ending, StepFailure> {
     let taken = workshop.archive.take_snapshot(request, Some(progress)).await;
     let taken = taken.map_err(|error| StepFailure::Testbed(error.to_string()))?;
     let snapshot = &taken.snapshot;
+    for folder in &taken.absent {
+        context.log.say(&format!(
+            "preflight: warning: the mirror has no {folder}: the snapshot is without that pocket"
+        ));
+    }
     let words = match taken.is_new {
         true => format!("preflight: took {} ({} MiB)", snapshot.name, snapshot.size() >> 20),
         false => format!("preflight: nothing has changed since {}", snapshot.name),

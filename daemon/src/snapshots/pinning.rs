@@ -139,7 +139,6 @@ mod tests {
     use std::time::SystemTime;
 
     use preflight_vm_images::Catalogue;
-    use pretty_assertions::assert_eq;
 
     use super::*;
 
@@ -207,7 +206,7 @@ mod tests {
                 .contains("bookworm-proposed-updates and bookworm-security"),
             "{error:?}"
         );
-        assert!(error.hint.unwrap().contains("archive update debian-bookworm"));
+        assert!(error.hint().unwrap().contains("archive update debian-bookworm"));
 
         let pockets = asked(&[("proposed", &["src:glibc", "gcc"])]);
         let pinned = pin(recipe, &snapshots[1], wanted(recipe, &pockets).unwrap()).unwrap();
@@ -246,7 +245,7 @@ mod tests {
             ("bookworm", asked(&[("propsed", &[])]), "there is no pocket \"propsed\""),
             (
                 "bookworm",
-                asked(&[("backports", &["a"]), ("backports", &[])]),
+                asked(&[("backports", &["hello"]), ("backports", &[])]),
                 "asked for twice",
             ),
             (

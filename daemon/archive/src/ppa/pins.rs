@@ -35,6 +35,12 @@ pub enum PinError {
 pub struct PinPriority(NonZeroI16);
 
 impl PinPriority {
+    /// What a release and its updates have where a pocket gives only named packages; see [`pocket_preferences`].
+    pub const OF_RELEASE: Self = Self(match NonZeroI16::new(RELEASE) {
+        Some(number) => number,
+        None => NonZeroI16::MIN,
+    });
+
     /// The number.
     #[must_use]
     pub fn get(self) -> i16 {
