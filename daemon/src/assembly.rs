@@ -121,7 +121,8 @@ pub async fn services(home: &Home, config: &Config) -> Result<(Services, Arc<Hos
     let mut keyrings = config.intake.keyrings.clone();
     keyrings.extend(KEYRINGS.iter().map(PathBuf::from).filter(|file| file.is_file()));
     let demands = demands(&config.testbed, &catalogue);
-    let images: Arc<dyn Images> = Arc::new(WorkshopImages::new(Arc::clone(&workshop)));
+    let rebuilt_images = Arc::new(WorkshopImages::new(Arc::clone(&workshop)));
+    let images: Arc<dyn Images> = Arc::clone(&rebuilt_images) as _;
     let storage = StorageParts {
         folders: folders.clone(),
         budget: u64::from(config.storage.budget_gb) * GIGABYTE,
@@ -158,6 +159,7 @@ pub async fn services(home: &Home, config: &Config) -> Result<(Services, Arc<Hos
             keyrings,
         }),
         images,
+        rebuilt_images,
         snapshots: Arc::new(snapshots),
         ppas: Arc::new(ArchivePpas::new(ppas)),
         doctor: Arc::new(PlacesDoctor::new(Arc::new(doctor), places)),

@@ -4,6 +4,7 @@ mod asked;
 mod finding;
 mod ppas;
 mod promotions;
+mod replays;
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -20,6 +21,7 @@ pub(crate) use asked::{options, refusal};
 use finding::finding;
 pub(crate) use ppas::{ppa, ppa_refusal, ppa_state};
 pub(crate) use promotions::{advice, history, link_move, missing, pool_repository, repository_state};
+pub(crate) use replays::agreement;
 
 /// What running jobs last said, by job.
 pub(crate) type LiveJobs = BTreeMap<core::JobId, Live>;
@@ -316,6 +318,7 @@ pub(crate) fn ticket(ticket: &core::Ticket, live: &LiveJobs) -> wire::ticket::Ti
             .snapshot
             .as_ref()
             .map(|snapshot| snapshot.name.clone()),
+        replay_of: ticket.options.replay_of.as_ref().map(replays::replay_of),
         keep_failed: match ticket.options.keep_failed {
             core::KeepFailed::Never => wire::ticket::KeepFailed::Never,
             core::KeepFailed::Newest => wire::ticket::KeepFailed::Newest,
@@ -359,10 +362,17 @@ pub(crate) fn image(image: &core::ImageRecord, state: &core::State) -> wire::ima
         created_at: moment(image.created_at),
         users: state.users(image).into_iter().map(ticket_id).collect(),
         path: image.path.clone(),
+        names: vec![],
     }
 }
 
-pub(crate) fn lock((job, entries): (core::JobId, Vec<core::LockEntry>)) -> wire::archive::Lock {
+/// A job's lock; `sources` are its ticket's.
+pub(crate) fn lock(
+    job: core::JobId,
+    head: Option<&core::LockHead>,
+    entries: Vec<core::LockEntry>,
+    sources: &core::PackageSources,
+) -> wire::archive::Lock {
     let entry = |entry: core::LockEntry| wire::archive::LockEntry {
         url: entry.url,
         sha256: digest(entry.sha256),
@@ -371,6 +381,7 @@ pub(crate) fn lock((job, entries): (core::JobId, Vec<core::LockEntry>)) -> wire:
     };
     wire::archive::Lock {
         job: job_id(job),
+        head: head.map(|head| replays::lock_head(head, sources)),
         entries: entries.into_iter().map(entry).collect(),
     }
 }

@@ -1,6 +1,7 @@
 //! Images as clients ask for them: base images and tickets' images in one list, written out and compared on request.
 
 mod export;
+mod rebuilt;
 
 use std::sync::Arc;
 

@@ -9,11 +9,12 @@ use async_trait::async_trait;
 use preflight_bundle::BaseFacts;
 use preflight_core::schedule::Demands;
 use preflight_core::{
-    Attempt, ImageId, ImageRecord, JobId, JobKind, Priority, Rerun, Series, Signature, SubticketId, Ticket,
+    Attempt, ImageId, ImageName, ImageRecord, JobId, JobKind, Options, PackageSources, Priority, Rerun, Series,
+    Signature, SubticketId, Ticket,
 };
 use preflight_protocol::error::RpcError;
 use preflight_protocol::health::Check;
-use preflight_protocol::image::{ExportFormat, ImageDifference, ImageFiles};
+use preflight_protocol::image::{ExportFormat, ImageDifference, ImageFiles, RebuiltImage};
 use preflight_protocol::method;
 use preflight_store::TicketFolder;
 use tokio_util::sync::CancellationToken;
@@ -36,6 +37,8 @@ pub struct Services {
     pub intake: Arc<dyn Intake>,
     /// Keeps images.
     pub images: Arc<dyn Images>,
+    /// Knows images that are made for themselves, and what people call images.
+    pub rebuilt_images: Arc<dyn RebuiltImages>,
     /// Knows the archive's snapshots.
     pub snapshots: Arc<dyn Snapshots>,
     /// Knows the repositories that are added.
@@ -69,6 +72,8 @@ pub struct JobOrder {
     pub rerun: Option<Rerun>,
     /// Whether somebody waits for it, or it runs when nothing else is to be done.
     pub priority: Priority,
+    /// Folders of the repositories of the PPA pool that the ticket holds: each gets what its own repository gets.
+    pub pool: Vec<PathBuf>,
     /// The ticket's folder: staged sources, artifacts, result stream.
     pub folder: TicketFolder,
     /// The log, for [`preflight_store::LogWriter::create`]; neither it nor its side file exists yet.
@@ -215,6 +220,60 @@ pub trait Images: Send + Sync {
     /// # Errors
     /// [`preflight_protocol::error::ErrorCode::InvalidParams`] where there is no recipe for the series.
     async fn missing(&self, series: &Series) -> Result<bool, RpcError>;
+}
+
+/// An image that another one is to be made of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RebuildBase {
+    /// Its series.
+    pub series: Series,
+    /// The image; none where the newest base image for tests of its series is meant.
+    pub image: Option<ImageId>,
+    /// Where its apt gets packages from.
+    pub sources: PackageSources,
+}
+
+/// What is known of an image beside its record.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct AboutImage {
+    /// What people call it.
+    pub names: Vec<ImageName>,
+    /// What makes it more than its base image.
+    pub rebuilt: Option<RebuiltImage>,
+}
+
+/// Knows images that are made for themselves, and what people call images.
+#[async_trait]
+pub trait RebuiltImages: Send + Sync {
+    /// The image that is meant by a series, an image's own name, or what its owner calls it.
+    ///
+    /// # Errors
+    /// Where there is none, or nothing can be made of it.
+    async fn base(&self, word: &str) -> Result<RebuildBase, RpcError>;
+
+    /// Whether an image may be called so.
+    ///
+    /// # Errors
+    /// [`preflight_protocol::error::ErrorCode::InvalidParams`] with what is wrong.
+    async fn name(&self, name: &str) -> Result<ImageName, RpcError>;
+
+    /// The image that such a ticket would make, where it is there; it has the name then that was asked for.
+    ///
+    /// # Errors
+    /// Where the options name no packages, or the cache cannot be read.
+    async fn find(&self, series: &Series, options: &Options) -> Result<Option<ImageId>, RpcError>;
+
+    /// An image's own name.
+    ///
+    /// # Errors
+    /// Where there is no such image.
+    async fn own_name(&self, name: &ImageId) -> Result<ImageId, RpcError>;
+
+    /// What is known of an image beside its record, by its own name.
+    ///
+    /// # Errors
+    /// Where the cache cannot be read.
+    async fn about(&self, image: &ImageId) -> Result<AboutImage, RpcError>;
 }
 
 /// The host in a few words, for `daemon/status`; no more than what is known without waiting.

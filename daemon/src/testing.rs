@@ -19,11 +19,13 @@ use tokio_util::sync::CancellationToken;
 
 mod disk;
 mod ppas;
+mod rebuilt_images;
 mod shells;
 mod snapshots;
 
 pub use disk::EndlessDisk;
 pub use ppas::NoPpas;
+pub use rebuilt_images::NoRebuiltImages;
 pub use shells::{BROKEN_SERIES, LocalShells, SLOW_SERIES};
 pub use snapshots::NoSnapshots;
 
@@ -332,6 +334,7 @@ pub fn services(executor: &ScriptedExecutor, state: &Path) -> Services {
             series: Series("debian-bookworm".to_owned()),
         }),
         images: Arc::new(ScriptedImages::default()),
+        rebuilt_images: Arc::new(NoRebuiltImages),
         doctor: Arc::new(ScriptedDoctor),
         demands: Demands {
             usual: ONE,

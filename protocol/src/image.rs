@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::ids::{ImageId, Moment, Series, Sha256, TicketId};
+use crate::package_sources::AskedSources;
 
 /// What an image was made from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
@@ -36,6 +37,87 @@ pub struct ImageInfo {
     pub users: Vec<TicketId>,
     /// The disk's file.
     pub path: PathBuf,
+    /// What its owners call it; events say nothing of that.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub names: Vec<String>,
+}
+
+/// Show an image: what it is, and what was done to its base image where it was made for itself.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ImageShow {
+    /// Which.
+    pub image: ImageChoice,
+}
+
+/// Make an image of another one, with packages and package sources that it has not. What such a request has made before is
+/// not made again.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ImageRebuild {
+    /// What it is made of: a series, whose newest base image for tests is meant, or an image's name. Of an image that was made
+    /// so itself it keeps the packages and the package sources.
+    pub base: String,
+    /// What it is called: lower-case letters, digits, `.`, `_`, `+` and `-`, a letter first. An image that was called so is not
+    /// any more.
+    pub name: String,
+    /// Packages that are to be there: `NAME`, `NAME:ARCHITECTURE`, or either with `=VERSION`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub add_packages: Vec<String>,
+    /// Packages that are to be gone.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub remove_packages: Vec<String>,
+    /// Where packages come from, now and in the image.
+    #[serde(default)]
+    pub package_sources: AskedSources,
+    /// Whether nothing may be fetched from the network.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub offline: bool,
+}
+
+/// What becomes of a request for an image.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ImageRebuilding {
+    /// The image was there, and has the name now.
+    Here(Box<ImageDetails>),
+    /// This ticket makes it.
+    Ticket(TicketId),
+}
+
+/// An image in full.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ImageDetails {
+    /// What lists say of it.
+    #[serde(flatten)]
+    pub info: ImageInfo,
+    /// The image that its disk is an overlay of; missing for base images.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub base: Option<ImageId>,
+    /// What makes it more than that, where it was made for itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rebuilt: Option<RebuiltImage>,
+}
+
+/// What makes an image more than its base image.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct RebuiltImage {
+    /// What was done, in order: each was a run of apt, which had all that it names in sight.
+    pub steps: Vec<RebuildStep>,
+    /// Where its apt gets packages from, a word or two each; missing for the archive as the base image has it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sources: Vec<String>,
+    /// Packages that are not as in the base image, by name.
+    pub packages: Vec<PackageChange>,
+}
+
+/// One run of apt.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct RebuildStep {
+    /// Packages that were to be there, as they were asked for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub add: Vec<String>,
+    /// Packages that were to be gone.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub remove: Vec<String>,
 }
 
 /// Where `image get` has put an image.

@@ -12,20 +12,25 @@ use crate::disk::{Freed, Usage};
 use crate::handshake::{ClientHello, DaemonHello};
 use crate::health::{Check, DaemonStatus};
 use crate::ids::{Attempt, ImageId, JobId, Sequence, Series, TicketId};
-use crate::image::{ExportFormat, ImageChoice, ImageDifference, ImageFiles, ImageInfo};
+use crate::image::{ExportFormat, ImageChoice, ImageDetails, ImageDifference, ImageFiles, ImageInfo, ImageRebuilding};
+pub use crate::image::{ImageRebuild, ImageShow};
 use crate::log::{LogInfo, LogName, LogRange};
 use crate::package_sources::AskedSources;
 use crate::pool::PoolRepository;
 pub use crate::pool::{PoolGrow, PoolList, PoolRelease};
 use crate::ppa::{Ppa, PpaRefreshed};
 pub use crate::ppa::{PpaAdd, PpaList, PpaRefresh, PpaRemove, PpaShow};
+pub use crate::prefetch::{ArchivePrefetch, ArchivePrefetched};
+use crate::prefetch::{ArchivePrefetching, PrefetchResult};
 use crate::promotion::{LinkInfo, LinkStanding, Promoted};
 pub use crate::promotion::{Promote, PromotionCheck, PromotionList, RollBack};
 use crate::repository::{ExportedRepository, Generation, Repository, RepositoryChanges};
 pub use crate::repository::{RepositoryDiff, RepositoryExport, RepositoryList, RepositoryShow};
 use crate::shell::{ShellOpen, ShellOpened};
 use crate::ticket::{KeepFailed, Priority, Ticket, TicketSummary};
+pub use crate::replay::{TicketAgreement, TicketReplay};
 pub use crate::transfer::{TicketExport, TicketImport};
+use crate::replay::{Agreement, TicketReplaying};
 use crate::transfer::{TicketExported, TicketImported};
 
 /// A request that clients send: the implementing type is its parameters.
@@ -63,12 +68,16 @@ methods! {
     TicketRemove => "ticket/remove", Empty;
     TicketExport => "ticket/export", TicketExported;
     TicketImport => "ticket/import", TicketImported;
+    TicketReplay => "ticket/replay", TicketReplaying;
+    TicketAgreement => "ticket/agreement", Agreement;
     LogList => "log/list", Vec<LogInfo>;
     LogRead => "log/read", LogRange;
     ResultStream => "result/stream", Vec<ResultStreamFile>;
     LockShow => "lock/show", Vec<Lock>;
     ImageList => "image/list", Vec<ImageInfo>;
+    ImageShow => "image/show", ImageDetails;
     ImageBuild => "image/build", ImageBuilding;
+    ImageRebuild => "image/rebuild", ImageRebuilding;
     ImageGet => "image/get", ImageFiles;
     ImageRemove => "image/remove", Empty;
     ImageDiff => "image/diff", ImageDifference;
@@ -77,6 +86,8 @@ methods! {
     ArchiveShow => "archive/show", ArchiveSnapshot;
     ArchiveDiff => "archive/diff", SnapshotDiff;
     ArchivePrune => "archive/prune", ArchivePruned;
+    ArchivePrefetch => "archive/prefetch", ArchivePrefetching;
+    ArchivePrefetched => "archive/prefetched", PrefetchResult;
     RepositoryList => "repository/list", Vec<Repository>;
     RepositoryShow => "repository/show", Generation;
     RepositoryDiff => "repository/diff", RepositoryChanges;
@@ -187,6 +198,9 @@ pub struct TicketCreate {
     /// Whose jobs go first; normal where it is missing.
     #[serde(default)]
     pub priority: Priority,
+    /// Reserve a repository of the PPA pool for it, in which its packages are published, too. It waits in the queue until one is free.
+    #[serde(default)]
+    pub pool: bool,
 }
 
 /// The ticket that was made.
@@ -312,11 +326,14 @@ pub struct ResultStreamFile {
     pub size: u64,
 }
 
-/// The locks of a ticket's jobs: each job's newest attempt.
+/// The locks of a ticket's jobs: each job's newest attempt, or that of one job.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct LockShow {
     /// The ticket.
     pub ticket: TicketId,
+    /// The job; all of them where it is missing.
+    #[serde(default)]
+    pub job: Option<JobId>,
 }
 
 /// All images.

@@ -18,7 +18,10 @@ use super::item::{Item, ItemId, Subject};
 use super::meter::{Measured, Meter, changed};
 use super::names::Names;
 use super::outlook::Outlook;
+use crate::executor::names_in;
 
+/// Tickets' images, below `cache`.
+pub(super) const TICKET_IMAGES: &str = "ticket-images";
 /// Beside the base images: which archive state each was built from.
 pub(super) const ARCHIVE_STATES: &str = ".archive-states";
 /// Who uses what a testbed runs on.
@@ -177,6 +180,7 @@ impl Walk<'_> {
             *ended = ticket.ended.max(*ended);
             *kept |= ticket.kept;
         }
+        let names = names_in(&self.survey.folders.cache.join(TICKET_IMAGES));
         for image in self.survey.images {
             // One that has been removed meanwhile is none.
             let Some(folder) = image.path.parent().filter(|folder| folder.is_dir()) else {
@@ -193,6 +197,10 @@ impl Walk<'_> {
                 .collect();
             match image.kind {
                 ImageKind::Ticket => {
+                    item.fixed = names
+                        .get(image.id.as_str())
+                        .and_then(|names| names.first())
+                        .map(|name| format!("its owner calls it {name}: `preflight image remove {name}`"));
                     if let Some((ended, kept)) = owners.get(&image.id) {
                         item.last_used = ended.or(item.last_used);
                         item.kept = *kept;

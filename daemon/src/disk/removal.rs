@@ -6,17 +6,18 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use preflight_core::{Command, ImageKind, TicketFiles};
+use preflight_core::{Command, ImageKind, ImageName, TicketFiles};
 use preflight_protocol::disk::DiskKind;
 use preflight_protocol::endpoint::Folders;
 use preflight_testbed::template::TemplateStore;
 
 use super::caretaker::DiskError;
-use super::census::{ARCHIVE_STATES, REMOVING};
+use super::census::{ARCHIVE_STATES, REMOVING, TICKET_IMAGES};
 use super::holds::Holds;
 use super::item::{Item, Subject};
 use super::outlook::Outlook;
 use crate::dispatcher::Handle;
+use crate::executor::names_in;
 
 /// Small files are taken away in turns of so many: the dispatcher waits meanwhile.
 const FILES_A_TURN: usize = 64;
@@ -183,9 +184,12 @@ impl Remover {
             if let Some(user) = outlook.user(&item.subject) {
                 return Err(format!("in use: {user}"));
             }
-            let moved = holds.unless_held(&item.paths, || move_all(&item.paths, &folders));
-            let moved = moved.map_err(|_| "a testbed runs on it".to_owned())?;
-            let moved = moved.map_err(|error| error.to_string())?;
+            // Who names an image holds it meanwhile: it may have been named since it was counted.
+            let moved = holds.unless_held(&item.paths, || match name_of(&item.subject, &folders) {
+                Some(name) => Err(format!("its owner calls it {name}")),
+                None => move_all(&item.paths, &folders).map_err(|error| error.to_string()),
+            });
+            let moved = moved.map_err(|_| "a testbed runs on it".to_owned())??;
             let tell = match item.subject {
                 Subject::Image(image) if outlook.images.contains(&image.id) => {
                     Some(Command::ForgetImage { id: image.id })
@@ -251,6 +255,13 @@ impl Remover {
         }
         Ok(())
     }
+}
+
+/// What the owner of an image calls it.
+fn name_of(subject: &Subject, folders: &Folders) -> Option<ImageName> {
+    let Subject::Image(image) = subject else { return None };
+    let names = names_in(&folders.cache.join(TICKET_IMAGES)).remove(image.id.as_str());
+    names.into_iter().flatten().next()
 }
 
 /// Which of a ticket's files they are, for those that the state tells of.

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use preflight_archive::SessionOptions;
-use preflight_guest::{GuestError, OutputStream};
+use preflight_guest::{Exec, GuestError, OutputStream};
 use preflight_testbed::Priority;
 
 use super::failure::StepFailure;
@@ -52,7 +52,7 @@ pub(crate) async fn manifest_of(workshop: &Arc<Workshop>, image: &BootImage) -> 
         findings: None,
     };
     let testbed = Testbed::lease(workshop, spec, &log, &leases).await?;
-    let answer = ask(&testbed).await?;
+    let answer = ask(&testbed, manifest::survey()).await?;
     let read = tokio::task::spawn_blocking(move || manifest::keep(&folder, &answer));
     let unusable = |error: &dyn std::fmt::Display| {
         StepFailure::Testbed(format!("what the guest says of its files cannot be used: {error}"))
@@ -61,9 +61,19 @@ pub(crate) async fn manifest_of(workshop: &Arc<Workshop>, image: &BootImage) -> 
     manifest.map_err(|error| unusable(&error))
 }
 
-async fn ask(testbed: &Testbed) -> Result<Vec<u8>, StepFailure> {
+/// The packages that a testbed has now, which takes it a moment; nothing is said of its files.
+///
+/// # Errors
+/// Its guest does not say.
+pub(crate) async fn packages_of(testbed: &Testbed) -> Result<Manifest, StepFailure> {
+    let answer = ask(testbed, manifest::packages()).await?;
+    manifest::read(&answer)
+        .map_err(|error| StepFailure::Testbed(format!("what the guest says of its packages cannot be used: {error}")))
+}
+
+async fn ask(testbed: &Testbed, question: Exec) -> Result<Vec<u8>, StepFailure> {
     let asking = async {
-        let mut running = testbed.guest.exec(manifest::survey()).await?;
+        let mut running = testbed.guest.exec(question).await?;
         let (mut answer, mut complaint, mut bounded) = (Vec::new(), Vec::new(), Bounded::default());
         while let Some(output) = running.output().await? {
             match output.stream {
@@ -85,5 +95,5 @@ async fn ask(testbed: &Testbed) -> Result<Vec<u8>, StepFailure> {
         let complaint = String::from_utf8_lossy(&complaint).into_owned();
         Err(GuestError::Unacceptable(format!("{}: {complaint}", describe(status))))
     };
-    testbed.attend("listing the image's files", asking).await
+    testbed.attend("listing what the image holds", asking).await
 }

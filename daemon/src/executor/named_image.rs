@@ -8,20 +8,29 @@ use super::ticket_image::TicketImage;
 use super::workshop::{BootImage, Workshop};
 
 impl Workshop {
-    /// The image of this name: a base image, a ticket's, or a series' newest base image for tests. None where there is none,
-    /// or the base image that it is made of is gone.
+    /// The image of this name: a base image, a ticket's, one that its owner calls so, or a series' newest base image for
+    /// tests. None where there is none, or the base image that it is made of is gone.
     #[must_use]
     pub fn image_named(&self, name: &str) -> Option<BootImage> {
         if let Ok(base) = self.images.get(name) {
             return Some(BootImage::of_base(base));
         }
-        match self.ticket_images.get(name) {
-            Ok(image) => self.on_its_base(image),
-            Err(_) => self.base(&Series(name.to_owned()), Variant::Test).ok(),
+        match self.ticket_image_named(name) {
+            Some(image) => self.on_its_base(image),
+            None => self.base(&Series(name.to_owned()), Variant::Test).ok(),
         }
     }
 
-    fn on_its_base(&self, image: TicketImage) -> Option<BootImage> {
+    /// The overlay of this name, by its own or its owner's word.
+    #[must_use]
+    pub fn ticket_image_named(&self, name: &str) -> Option<TicketImage> {
+        let images = &self.ticket_images;
+        let called = || images.get(&images.named(name)?).ok();
+        images.get(name).ok().or_else(called)
+    }
+
+    /// An overlay as a testbed boots it.
+    pub(crate) fn on_its_base(&self, image: TicketImage) -> Option<BootImage> {
         let base = self.images.get(&image.base).ok()?;
         Some(BootImage {
             id: Some(image.id),

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use preflight_core::{Attempt, Ending, JobId, JobKind, Outcome, Ticket};
+use preflight_core::{ArtifactRecord, Attempt, Ending, JobId, JobKind, JobLabel, Outcome, Ticket};
 use preflight_protocol::error::RpcError;
 use preflight_store::LogWriter;
 use tokio_util::task::AbortOnDropHandle;
@@ -14,6 +14,7 @@ use super::log::JobLog;
 use super::sweep;
 use super::workshop::Workshop;
 use crate::pipeline;
+use crate::replay::{JobReplay, ReplayRecord};
 use crate::services::{Executor, JobOrder, JobReport, Reports};
 
 /// Runs jobs by the pipeline's steps.
@@ -68,7 +69,15 @@ async fn attempt(workshop: Arc<Workshop>, order: JobOrder, reports: Reports) {
         }
     };
     let (kind, cancel) = (order.kind, order.cancel.clone());
-    let context = Arc::new(JobContext::new(order, log, workshop, reports));
+    let (order, replay) = match replayed(order) {
+        Ok(found) => found,
+        Err(reason) => {
+            log.say(&format!("preflight: {reason}"));
+            reports.send(JobReport::Finished(Ending::new(Outcome::TestbedBroken, Some(reason))));
+            return;
+        }
+    };
+    let context = Arc::new(JobContext::new(order, log, workshop, reports).replaying(replay));
     let stepping = Arc::clone(&context);
     let _host = AbortOnDropHandle::new(tokio::spawn(context.pulse.clone().beat_for_the_host()));
     // A task of its own, so that a panic in a step is one attempt's end and not the clearing's.
@@ -111,12 +120,40 @@ async fn attempt(workshop: Arc<Workshop>, order: JobOrder, reports: Reports) {
     context.report(JobReport::Finished(ending));
 }
 
+/// What a job of a replay goes by. A lone one finds the packages in its ticket that jobs before it had made.
+fn replayed(mut order: JobOrder) -> Result<(JobOrder, Option<JobReplay>), String> {
+    if order.ticket.options.replay_of.is_none() || order.rerun.is_some() {
+        return Ok((order, None));
+    }
+    let source = order.subticket.and_then(|id| order.ticket.subticket(id));
+    let label = JobLabel {
+        kind: order.kind,
+        source: source.map(|subticket| subticket.source.clone()),
+    };
+    let record = ReplayRecord::read(&order.folder)?;
+    let replay = record
+        .job(&label)
+        .ok_or_else(|| format!("the run that is replayed never came to the {label}: nothing says what it may fetch"))?;
+    let given = record.given(&order.folder);
+    if !given.is_empty() {
+        let given = given.into_iter().map(|artifact| ArtifactRecord {
+            job: JobId(0),
+            attempt: Attempt(0),
+            artifact,
+        });
+        Arc::make_mut(&mut order.ticket).artifacts.extend(given);
+    }
+    Ok((order, Some(replay)))
+}
+
 async fn run(kind: JobKind, context: &JobContext) -> Ending {
     let done = match kind {
         JobKind::Snapshot => pipeline::snapshot::run(context).await,
         JobKind::BaseImage => pipeline::base_image::run(context).await,
+        JobKind::Prefetch => pipeline::prefetch::run(context).await,
         JobKind::Source => pipeline::source::run(context).await,
         JobKind::Build => pipeline::build::run(context).await,
+        JobKind::Image if context.order.ticket.options.rebuild.is_some() => pipeline::rebuild::run(context).await,
         JobKind::Image => pipeline::image::run(context).await,
         JobKind::Test => pipeline::test::run(context).await,
     };

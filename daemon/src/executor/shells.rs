@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use preflight_core::{ImageId, JobId, Options, Series, Ticket};
+use preflight_core::{ImageId, JobId, Options, PackageSources, Series, Ticket};
 use preflight_guest::{Exec, ExitStatus, GuestError, OutputStream, Running, Stdin, Terminal};
 use preflight_protocol::error::{ErrorCode, RpcError};
 use preflight_store::{TicketFolder, TicketsFolder};
@@ -19,6 +19,7 @@ use super::answering::Answering;
 use super::failure::StepFailure;
 use super::kept::{KeptTestbed, Scene};
 use super::machine::{Ground, Launch, Launched};
+use super::rebuilt::Rebuilt;
 use super::remains::Leases;
 use super::testbed::{Testbed, TestbedSpec};
 use super::workshop::{BootImage, Workshop, repository};
@@ -67,21 +68,45 @@ impl TestbedShells {
 
     fn place(&self, target: &Target) -> Result<Place, RpcError> {
         match target {
-            Target::Series(series) => {
-                let unknown = |failure: StepFailure| RpcError::new(ErrorCode::InvalidParams, failure.to_string());
-                self.workshop.recipe(series).map_err(unknown)?;
-                Ok(Place {
-                    image: self.workshop.base(series, Variant::Test).map_err(refused)?,
-                    kept: None,
-                    series: series.clone(),
-                    folder: None,
-                    options: Options::default(),
-                    job: None,
-                    note: None,
-                })
-            }
+            Target::Series(series) => self.place_named(series),
             Target::Ticket { ticket, job } => self.place_in(ticket, *job),
         }
+    }
+
+    /// A series' newest base image for tests, or the image that is called so.
+    fn place_named(&self, series: &Series) -> Result<Place, RpcError> {
+        let unknown = |failure: StepFailure| RpcError::new(ErrorCode::InvalidParams, failure.to_string());
+        let overlay = self.workshop.ticket_image_named(series.as_str());
+        let (image, of, sources) = match overlay {
+            Some(overlay) => {
+                let own = Series(overlay.series.clone());
+                let unreadable = |why| refused(StepFailure::Testbed(format!("the image {series}: {why}")));
+                let sources = overlay.rebuilt.as_ref().map(Rebuilt::sources).transpose();
+                let gone = || refused(StepFailure::Testbed(format!("the base image of {series} is gone")));
+                (
+                    self.workshop.on_its_base(overlay).ok_or_else(gone)?,
+                    own,
+                    sources.map_err(unreadable)?.unwrap_or_default(),
+                )
+            }
+            None => {
+                self.workshop.recipe(series).map_err(unknown)?;
+                let base = self.workshop.base(series, Variant::Test).map_err(refused)?;
+                (base, series.clone(), PackageSources::default())
+            }
+        };
+        Ok(Place {
+            image,
+            kept: None,
+            series: of,
+            folder: None,
+            options: Options {
+                sources,
+                ..Options::default()
+            },
+            job: None,
+            note: None,
+        })
     }
 
     fn place_in(&self, ticket: &Ticket, job: Option<JobId>) -> Result<Place, RpcError> {

@@ -1,23 +1,38 @@
-//! Tickets' images: an overlay of a base image with the ticket's packages installed, read-only once it is published.
+//! Tickets' images: an overlay of a base image with the ticket's packages installed, read-only once it is published. One that
+//! was made for itself, of no sources, is kept with what was done to its base image.
 
+use std::collections::HashMap;
 use std::fs;
 use std::io;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use preflight_archive::Lock;
 use preflight_core::{ImageId, ImageKind, ImageRecord, Moment, Series};
 use preflight_testbed::template::TemplateId;
 use serde::{Deserialize, Serialize};
 
+use super::image_names;
+use super::rebuilt::Rebuilt;
+
 const METADATA: &str = "image.json";
 const DISK: &str = "root.qcow2";
 /// The version of the metadata file that this release writes and reads.
 const FORMAT: u32 = 1;
 
+/// The right to write an image.
+pub type Turn = tokio::sync::OwnedMutexGuard<()>;
+
+/// By image, while somebody has it or waits for it.
+type Turns = HashMap<String, Arc<tokio::sync::Mutex<()>>>;
+
 /// The folder of tickets' images.
 #[derive(Debug, Clone)]
-pub struct TicketImages(PathBuf);
+pub struct TicketImages {
+    folder: PathBuf,
+    turns: Arc<Mutex<Turns>>,
+}
 
 /// A published image of a ticket.
 #[derive(Debug, Clone)]
@@ -38,6 +53,25 @@ pub struct TicketImage {
     pub template: Option<TemplateId>,
     /// What was fetched for it.
     pub lock: Lock,
+    /// What makes it more than its base image, where it was made for itself.
+    pub rebuilt: Option<Rebuilt>,
+}
+
+/// An image that is to be published.
+#[derive(Debug)]
+pub struct NewImage<'a> {
+    /// Its name.
+    pub id: &'a str,
+    /// The series' recipe.
+    pub series: &'a str,
+    /// The base image that its disk is an overlay of.
+    pub base: &'a str,
+    /// The template that was frozen when its packages were installed, where machines can be frozen.
+    pub template: Option<TemplateId>,
+    /// What was fetched for it.
+    pub lock: &'a Lock,
+    /// What makes it more than its base image, where it was made for itself.
+    pub rebuilt: Option<Rebuilt>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -51,6 +85,8 @@ struct Metadata {
     template: Option<TemplateId>,
     #[serde(default)]
     lock: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    rebuilt: Option<Rebuilt>,
 }
 
 impl TicketImages {
@@ -62,11 +98,31 @@ impl TicketImages {
         fs::create_dir_all(&folder)?;
         for entry in fs::read_dir(&folder)? {
             let entry = entry?;
-            if !entry.path().join(METADATA).is_file() {
+            if !entry.file_name().to_string_lossy().starts_with('.') && !entry.path().join(METADATA).is_file() {
                 fs::remove_dir_all(entry.path())?;
             }
         }
-        Ok(Self(folder))
+        image_names::sweep(&folder)?;
+        Ok(Self {
+            folder,
+            turns: Arc::default(),
+        })
+    }
+
+    /// Where they are.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// The right to write an image, until it is published: two that are the same would write to one folder.
+    pub async fn turn(&self, id: &str) -> Turn {
+        let turn = {
+            let mut turns = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
+            turns.retain(|_, turn| Arc::strong_count(turn) > 1);
+            Arc::clone(turns.entry(id.to_owned()).or_default())
+        };
+        turn.lock_owned().await
     }
 
     /// Where the disk of an image is written before it is published: on the same file system as its last place.
@@ -74,7 +130,7 @@ impl TicketImages {
     /// # Errors
     /// The system's.
     pub fn begin(&self, id: &str) -> io::Result<Draft> {
-        let folder = self.0.join(id);
+        let folder = self.folder.join(id);
         if folder.exists() {
             fs::remove_dir_all(&folder)?;
         }
@@ -86,27 +142,21 @@ impl TicketImages {
     ///
     /// # Errors
     /// The system's.
-    pub fn publish(
-        &self,
-        id: &str,
-        series: &str,
-        base: &str,
-        created_at: i64,
-        template: Option<TemplateId>,
-        lock: &Lock,
-    ) -> io::Result<TicketImage> {
-        let folder = self.0.join(id);
+    pub fn publish(&self, image: NewImage<'_>, created_at: i64) -> io::Result<TicketImage> {
+        let NewImage { id, lock, .. } = image;
+        let folder = self.folder.join(id);
         let disk = folder.join(DISK);
         // libvirt gave the disk to QEMU's user while the machine ran; from here on all may read it and nobody write.
         std::os::unix::fs::chown(&disk, Some(nix::unistd::geteuid().as_raw()), None)?;
         fs::set_permissions(&disk, fs::Permissions::from_mode(0o444))?;
         let metadata = Metadata {
             format: FORMAT,
-            series: series.to_owned(),
-            base: base.to_owned(),
+            series: image.series.to_owned(),
+            base: image.base.to_owned(),
             created_at,
-            template,
+            template: image.template,
             lock: lock.to_json(),
+            rebuilt: image.rebuilt,
         };
         let json = serde_json::to_vec_pretty(&metadata)?;
         // The metadata makes it an image: it comes last, and whole.
@@ -126,7 +176,7 @@ impl TicketImages {
         if id.starts_with('.') || id.contains('/') {
             return Err(unknown());
         }
-        let folder = self.0.join(id);
+        let folder = self.folder.join(id);
         let json = fs::read(folder.join(METADATA)).map_err(|_| unknown())?;
         let metadata: Metadata = serde_json::from_slice(&json)?;
         if metadata.format > FORMAT {
@@ -147,6 +197,7 @@ impl TicketImages {
             size,
             template: metadata.template,
             lock: Lock::from_json(&metadata.lock).map_err(io::Error::other)?,
+            rebuilt: metadata.rebuilt,
         })
     }
 
@@ -155,7 +206,7 @@ impl TicketImages {
     /// # Errors
     /// The system's.
     pub fn list(&self) -> io::Result<Vec<TicketImage>> {
-        let mut names: Vec<String> = fs::read_dir(&self.0)?
+        let mut names: Vec<String> = fs::read_dir(&self.folder)?
             .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
             .collect();
         names.sort();
@@ -163,13 +214,14 @@ impl TicketImages {
         Ok(names.iter().filter_map(|name| self.get(name).ok()).collect())
     }
 
-    /// Removes an image.
+    /// Removes an image, and its names.
     ///
     /// # Errors
     /// There is none, or the system's.
     pub fn remove(&self, id: &str) -> io::Result<()> {
         self.get(id)?;
-        let folder = self.0.join(id);
+        self.take_names(id)?;
+        let folder = self.folder.join(id);
         fs::remove_file(folder.join(METADATA))?;
         fs::remove_dir_all(folder)
     }

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use preflight_protocol::ids::{ImageId, Sha256};
 use preflight_protocol::image::{FileChange, FileGroup, FileKind, FileState, ImageDifference, PackageChange};
+use preflight_vm_images::InstalledPackage;
 
 use super::entry::{Entry, Kind, Manifest};
 
@@ -23,6 +24,18 @@ pub(crate) fn difference(from: ImageId, before: &Manifest, to: ImageId, after: &
         files,
         more_files,
     }
+}
+
+/// Which packages are not as they were when the base image was made.
+pub(crate) fn since(base: Vec<InstalledPackage>, after: &Manifest) -> Vec<PackageChange> {
+    let before = base
+        .into_iter()
+        .map(|package| ((package.name, package.architecture), package.version));
+    let before = Manifest {
+        packages: before.collect(),
+        ..Manifest::default()
+    };
+    packages(&before, after)
 }
 
 fn packages(before: &Manifest, after: &Manifest) -> Vec<PackageChange> {

@@ -55,7 +55,7 @@ impl Bounded {
 ///
 /// # Errors
 /// It is not what was asked for.
-pub(super) fn read(answer: &[u8]) -> Result<Manifest, ListingError> {
+pub(crate) fn read(answer: &[u8]) -> Result<Manifest, ListingError> {
     let records = answer.strip_suffix(b"\0").ok_or(ListingError::Cut)?;
     let mut manifest = Manifest::default();
     let mut last_file = None;

@@ -7,8 +7,8 @@ mod kept;
 mod listing;
 mod survey;
 
-pub(crate) use difference::difference;
+pub(crate) use difference::{difference, since};
 pub(crate) use entry::Manifest;
 pub(crate) use kept::{keep, kept};
-pub(crate) use listing::Bounded;
-pub(crate) use survey::survey;
+pub(crate) use listing::{Bounded, read};
+pub(crate) use survey::{packages, survey};

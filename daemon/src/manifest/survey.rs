@@ -26,6 +26,19 @@ look -type f -size -1048576k -print0 | xargs -0 -r sha256sum -z -- | sed -z 's/^
 printf 'E\0'
 "#;
 
+/// Of these records those of packages alone.
+const PACKAGES: &str = r#"
+set -eu
+export LC_ALL=C
+dpkg-query --show --showformat 'P\t${db:Status-Status}\t${Package}\t${Version}\t${Architecture}\n' | tr '\n' '\0'
+printf 'E\0'
+"#;
+
+/// What asks a guest for its packages.
+pub(crate) fn packages() -> Exec {
+    Exec::new(["sh", "-c", PACKAGES])
+}
+
 /// What asks a guest; root asks.
 pub(crate) fn survey() -> Exec {
     Exec::new(["sh", "-c", SCRIPT]).kill_leftovers()

@@ -1,21 +1,14 @@
 //! Rebuilds the image: an overlay of the base image in which the ticket's packages are installed from its repository.
 //! The result is an image of its own that every test starts from.
 
-use std::os::unix::fs::PermissionsExt;
-use std::time::{SystemTime, UNIX_EPOCH};
-
 use async_trait::async_trait;
-use preflight_core::{Ending, Sha256};
+use preflight_core::Ending;
 use preflight_debian::BinaryPackage;
-use preflight_guest::Exec;
 use preflight_report::findings;
-use preflight_testbed::overlay::rebase;
-use preflight_testbed::template::Template;
-use preflight_testbed::{Disk, DiskFormat};
 use preflight_vm_images::Variant;
 
-use super::{apt, build, package_sources, results};
-use crate::executor::{Draft, JobContext, LayerSpec, Prepare, StepFailure, Testbed, repository};
+use super::{apt, build, image_disk, package_sources, results};
+use crate::executor::{JobContext, LayerSpec, NewImage, Prepare, StepFailure, Testbed, repository};
 use crate::services::JobReport;
 
 /// Changes with what [`Installation`] does to a testbed.
@@ -23,9 +16,15 @@ const GENERATION: &str = "ticket's image, generation 2";
 
 pub(crate) async fn run(context: &JobContext) -> Result<Ending, StepFailure> {
     let (workshop, ticket) = (&context.workshop, &context.order.ticket);
-    let image = workshop.base(&ticket.series, Variant::Test)?;
+    let image = context.base(Variant::Test)?;
+    context.lock_head(&image, None)?;
+    let repository = repository(&context.order.folder);
+    build::publish_given(context, &repository)?;
     let contents = contents(context);
-    let id = format!("ticket-{}", short_digest(&contents, image.base.id().as_str()));
+    let id = format!(
+        "ticket-{}",
+        image_disk::short_digest(&contents, image.base.id().as_str())
+    );
     if let Ok(there) = workshop.ticket_images.get(&id) {
         // Whose ticket it was made for does not matter: it is named by what is in it.
         context.lock_also(there.lock.clone());
@@ -33,10 +32,8 @@ pub(crate) async fn run(context: &JobContext) -> Result<Ending, StepFailure> {
         context.report(JobReport::Image(there.record()));
         return Ok(Ending::pass());
     }
-    let broken = |error: std::io::Error| StepFailure::Testbed(format!("the ticket's image: {error}"));
-
     context.phase("starting a testbed", None);
-    let session = context.session(&image, Some(&repository(&context.order.folder)))?;
+    let session = context.session(&image, Some(&repository))?;
     let layer = LayerSpec {
         title: format!("image {id}"),
         contents: [vec![GENERATION.to_owned()], contents].concat(),
@@ -46,71 +43,18 @@ pub(crate) async fn run(context: &JobContext) -> Result<Ending, StepFailure> {
     let prepared = context
         .prepared(&image, before, layer, session, &Installation(context))
         .await?;
-    let testbed = prepared.testbed;
     let lock = context.fetched();
-
-    context.phase("closing the image", Some(0.9));
-    let draft = workshop.ticket_images.begin(&id).map_err(broken)?;
-    let disk = close(context, testbed, prepared.layer.as_deref(), &draft).await?;
-    // An image of its own: the template that it came from may go.
-    rebase(&disk, &image.disk, image.format)
-        .await
-        .map_err(|error| StepFailure::Testbed(format!("the ticket's image: {error}")))?;
-    context.clear().await;
-    let now = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_or(0, |since| since.as_secs());
-    let published = workshop
-        .ticket_images
-        .publish(
-            &id,
-            ticket.series.as_str(),
-            image.base.id().as_str(),
-            i64::try_from(now).unwrap_or(i64::MAX),
-            prepared.layer.map(|layer| layer.id().clone()),
-            &lock,
-        )
-        .map_err(broken)?;
-    context.log.say(&format!(
-        "preflight: made {id} ({} MiB on {})",
-        published.size >> 20,
-        image.base.id()
-    ));
+    let new = NewImage {
+        id: &id,
+        series: ticket.series.as_str(),
+        base: image.base.id().as_str(),
+        template: None,
+        lock: &lock,
+        rebuilt: None,
+    };
+    let published = image_disk::publish(context, prepared, new).await?;
     context.report(JobReport::Image(published.record()));
     Ok(Ending::pass())
-}
-
-/// The image's disk, in its place, when no machine writes to it any more.
-async fn close(
-    context: &JobContext,
-    testbed: Testbed,
-    layer: Option<&Template>,
-    draft: &Draft,
-) -> Result<Disk, StepFailure> {
-    let broken = |error: std::io::Error| StepFailure::Testbed(format!("the ticket's image: {error}"));
-    let path = draft.disk();
-    let Some(layer) = layer else {
-        let disk = testbed.disk().clone();
-        testbed.power_off(context.workshop.limit(|limits| limits.boot)).await?;
-        std::fs::rename(&disk.path, &path)
-            .or_else(|_| std::fs::copy(&disk.path, &path).map(drop))
-            .map_err(broken)?;
-        return Ok(Disk { path, ..disk });
-    };
-    // What all tests start from is the image, to the byte: no machine has to be powered off, which would take longer than
-    // all else here. It was frozen at rest, with all that was written on its disk; who boots the disk finds a journal to
-    // replay, and nothing in it. That the testbed is here proves that it can be cloned.
-    testbed.release(context);
-    let (from, to) = (layer.disk(), path.clone());
-    tokio::fs::copy(from, &to).await.map_err(broken)?;
-    tokio::fs::set_permissions(&to, std::fs::Permissions::from_mode(0o600))
-        .await
-        .map_err(broken)?;
-    Ok(Disk {
-        path,
-        format: DiskFormat::Qcow2,
-        backing: layer.chain(),
-    })
 }
 
 /// The ticket's packages in a testbed.
@@ -124,12 +68,7 @@ impl Prepare for Installation<'_> {
         self.0.phase("installing the ticket's packages", None);
         apt::add_ticket_repository(self.0, testbed).await?;
         install(self.0, testbed).await?;
-        // Who boots this image is another machine: it gets an identity and a seed of its own. apt's caches stay, for the
-        // tests' apt.
-        let clean = "rm -f /var/cache/apt/archives/*.deb /var/lib/systemd/random-seed; : >/etc/machine-id; \
-                     if [ -e /var/lib/dbus/machine-id ]; then ln -sf /etc/machine-id /var/lib/dbus/machine-id; fi";
-        let clean = Exec::new(["sh", "-ec", clean]);
-        testbed.must("cleaning the image", clean).await.map(drop)
+        image_disk::clean(testbed).await
     }
 }
 
@@ -183,12 +122,7 @@ fn contents(context: &JobContext) -> Vec<String> {
     parts.extend(package_sources::words(&ticket.options.sources));
     parts.extend(ticket.options.add_packages.iter().map(|name| format!("+{name}")));
     parts.extend(ticket.options.remove_packages.iter().map(|name| format!("-{name}")));
+    // A replay that took an image which is there would prove nothing of it.
+    parts.extend(context.replay_word());
     parts
-}
-
-/// Names an image by what it is made of.
-fn short_digest(contents: &[String], base: &str) -> String {
-    let text = format!("{}\non {base}", contents.join("\n"));
-    let digest = Sha256(*preflight_debian::Sha256Digest::of(text.as_bytes()).as_bytes());
-    digest.to_string().chars().take(12).collect()
 }

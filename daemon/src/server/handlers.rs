@@ -2,6 +2,8 @@
 
 mod archive_diff;
 mod archive_list;
+mod archive_prefetch;
+mod archive_prefetched;
 mod archive_prune;
 mod archive_show;
 mod archive_update;
@@ -12,7 +14,9 @@ mod image_build;
 mod image_diff;
 mod image_get;
 mod image_list;
+mod image_rebuild;
 mod image_remove;
+mod image_show;
 mod lock_show;
 mod log_list;
 mod log_read;
@@ -33,16 +37,20 @@ mod repo_diff;
 mod repo_export;
 mod repo_list;
 mod repo_show;
+mod repo_state;
 mod result_stream;
+mod runs;
 pub(super) mod shell_open;
 pub(super) mod status;
 mod stop;
+mod ticket_agreement;
 mod ticket_cancel;
 mod ticket_create;
 mod ticket_export;
 mod ticket_import;
 mod ticket_list;
 mod ticket_remove;
+mod ticket_replay;
 mod ticket_rerun;
 mod ticket_show;
 mod ticket_update;
@@ -83,12 +91,16 @@ pub(super) async fn handle(context: &Context, method: &str, params: Value) -> Re
         TicketRemove => ticket_remove,
         TicketExport => ticket_export,
         TicketImport => ticket_import,
+        TicketReplay => ticket_replay,
+        TicketAgreement => ticket_agreement,
         LogList => log_list,
         LogRead => log_read,
         ResultStream => result_stream,
         LockShow => lock_show,
         ImageList => image_list,
+        ImageShow => image_show,
         ImageBuild => image_build,
+        ImageRebuild => image_rebuild,
         ImageGet => image_get,
         ImageRemove => image_remove,
         ImageDiff => image_diff,
@@ -97,6 +109,8 @@ pub(super) async fn handle(context: &Context, method: &str, params: Value) -> Re
         ArchiveShow => archive_show,
         ArchiveDiff => archive_diff,
         ArchivePrune => archive_prune,
+        ArchivePrefetch => archive_prefetch,
+        ArchivePrefetched => archive_prefetched,
         Promote => promotion_promote,
         RollBack => promotion_roll_back,
         PromotionList => promotion_list,

@@ -214,7 +214,8 @@ impl Lab {
                 signatures: SignaturePolicy::Warn,
                 keyrings: Vec::new(),
             }),
-            images: Arc::new(WorkshopImages::new(workshop)),
+            images: Arc::new(WorkshopImages::new(Arc::clone(&workshop))),
+            rebuilt_images: Arc::new(WorkshopImages::new(workshop)),
             doctor: Arc::new(ScriptedDoctor),
             demands: Demands {
                 usual: ONE,
@@ -320,7 +321,8 @@ impl Lab {
         let images = self.cache("ticket-images");
         let half = names_in(&images)
             .into_iter()
-            .filter(|name| !Path::new(name).join("image.json").is_file());
+            // Names of images stand beside them.
+            .filter(|name| !name.ends_with("/.names") && !Path::new(name).join("image.json").is_file());
         left.extend(half);
         left
     }

@@ -95,7 +95,11 @@ pub async fn watch(
     finish(context, &followed, json)
 }
 
-fn finish(context: &Context, followed: &Followed, json: bool) -> Result<u8, CliError> {
+/// Tells how a ticket that was followed has ended.
+///
+/// # Errors
+/// Where standard output is gone.
+pub(super) fn finish(context: &Context, followed: &Followed, json: bool) -> Result<u8, CliError> {
     let ticket: &Ticket = &followed.ticket;
     if json {
         output::json(&CheckReport::new(ticket))?;

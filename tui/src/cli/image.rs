@@ -4,15 +4,16 @@ use std::path::PathBuf;
 
 use jiff::Timestamp;
 use preflight_protocol::ids::{ImageId, Series, TicketId};
-use preflight_protocol::image::{ExportFormat, ImageKind};
+use preflight_protocol::image::ExportFormat;
 use preflight_protocol::method::{ImageBuild, ImageGet, ImageList, ImageRemove};
 
 use super::check;
 use super::context::{Context, ask};
 use super::error::CliError;
-use super::image_diff;
+use super::image_show::{self, kind};
 use super::output;
 use super::table::Table;
+use super::{image_diff, image_rebuild};
 use crate::{measure, safe};
 
 /// Arguments of `preflight image`.
@@ -26,9 +27,15 @@ pub struct Args {
 /// What to do with images.
 #[derive(Debug, clap::Subcommand)]
 pub enum Command {
-    /// List base images and tickets' images
+    /// List base images, tickets' images, and those that you have named
     #[command(after_help = "Example:\n  preflight image list --json")]
     List(ListArgs),
+    /// Show one image, and what makes it more than its base image
+    #[command(after_help = "Example:\n  preflight image show mine")]
+    Show(image_show::Args),
+    /// Make an image of another one, with packages and PPAs that it has not
+    #[command(after_help = image_rebuild::AFTER)]
+    Rebuild(image_rebuild::Args),
     /// Build a series' base images from the archive as it is now
     #[command(after_help = "Example:\n  preflight image build debian-bookworm")]
     Build(BuildArgs),
@@ -100,6 +107,8 @@ pub struct RemoveArgs {
 pub async fn run(context: &Context, args: Args) -> Result<u8, CliError> {
     match args.command {
         Command::List(args) => list(context, &args).await,
+        Command::Show(args) => image_show::run(context, args).await,
+        Command::Rebuild(args) => image_rebuild::run(context, args).await,
         Command::Build(args) => build(context, args).await,
         Command::Get(args) => get(context, args).await,
         Command::Diff(args) => image_diff::run(context, args).await,
@@ -125,24 +134,24 @@ async fn list(context: &Context, args: &ListArgs) -> Result<u8, CliError> {
         return Ok(0);
     }
     let now = Timestamp::now();
-    let mut table = Table::new(
-        context.output,
-        &["IMAGE", "KIND", "?SERIES", ">SIZE", ">AGE", "?TICKETS"],
-    );
+    let has_names = images.iter().any(|image| !image.names.is_empty());
+    let mut headings = vec!["IMAGE", "KIND", "?SERIES", ">SIZE", ">AGE", "?TICKETS"];
+    if has_names {
+        headings.insert(0, "NAME");
+    }
+    let mut table = Table::new(context.output, &headings);
     for image in &images {
-        let kind = match image.kind {
-            ImageKind::Base => "base",
-            ImageKind::BaseBuild => "base for builds",
-            ImageKind::Ticket => "ticket",
-        };
-        let row = vec![
+        let mut row = vec![
             table.text(&image.id.0),
-            table.text(kind),
+            table.text(kind(image.kind)),
             table.text(&image.series.0),
             table.text(&measure::bytes(image.size)),
             table.text(&measure::age(image.created_at, now)),
             table.text(&users(&image.users)),
         ];
+        if has_names {
+            row.insert(0, table.text(&image.names.join(" ")));
+        }
         table.row(row);
     }
     output::print(&table.to_string())?;

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use preflight_protocol::ids::ImageId;
-use preflight_protocol::image::{FileChange, FileGroup, FileKind, FileState, ImageChoice, ImageDifference};
+use preflight_protocol::image::{
+    FileChange, FileGroup, FileKind, FileState, ImageChoice, ImageDifference, PackageChange,
+};
 use preflight_protocol::method::ImageDiff;
 
 use super::context::Context;
@@ -56,22 +58,27 @@ pub(super) fn chosen(word: &str) -> ImageChoice {
     }
 }
 
+/// Packages that differ, a line each.
+pub(super) fn packages(context: &Context, changes: &[PackageChange]) -> String {
+    let mut table = Table::new(context.output, &["", "PACKAGE", "?ARCHITECTURE", "BEFORE", "AFTER"]);
+    for change in changes {
+        let row = vec![
+            sign(&table, change.before.is_some(), change.after.is_some()),
+            table.text(&change.name),
+            table.text(&change.architecture),
+            table.text(change.before.as_deref().unwrap_or("-")),
+            table.text(change.after.as_deref().unwrap_or("-")),
+        ];
+        table.row(row);
+    }
+    table.to_string()
+}
+
 fn told(context: &Context, found: &ImageDifference, all_files: bool) -> String {
     let heading = |text: &str| context.output.out.role(Role::Heading, text);
     let mut parts = Vec::new();
     if !found.packages.is_empty() {
-        let mut table = Table::new(context.output, &["", "PACKAGE", "?ARCHITECTURE", "BEFORE", "AFTER"]);
-        for change in &found.packages {
-            let row = vec![
-                sign(&table, change.before.is_some(), change.after.is_some()),
-                table.text(&change.name),
-                table.text(&change.architecture),
-                table.text(change.before.as_deref().unwrap_or("-")),
-                table.text(change.after.as_deref().unwrap_or("-")),
-            ];
-            table.row(row);
-        }
-        parts.push(table.to_string());
+        parts.push(packages(context, &found.packages));
     }
     for (group, title) in [
         (FileGroup::Unowned, "files that no package owns"),

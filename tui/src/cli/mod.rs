@@ -29,6 +29,7 @@ pub mod prefetch;
 pub mod progress;
 pub mod promote;
 pub mod promotions;
+pub mod replay;
 pub mod repo;
 pub mod report;
 pub mod rerun;

@@ -100,6 +100,7 @@ pub(crate) fn ticket(id: u64, source: &str, version: &str, now: Moment) -> Ticke
         add_packages: vec![],
         remove_packages: vec![],
         snapshot: None,
+        replay_of: None,
         keep_failed: KeepFailed::default(),
         priority: Priority::default(),
         subtickets: vec![Subticket {
@@ -414,6 +415,7 @@ pub(crate) fn images(now: Moment) -> Vec<ImageInfo> {
         created_at: before(now, 86_400 * 3),
         users: users.iter().copied().map(TicketId).collect(),
         path: PathBuf::from(format!("/home/jane/.cache/preflight/images/{id}/disk.qcow2")),
+        names: vec![],
     };
     vec![
         image(

@@ -1,5 +1,6 @@
 //! `image/list`: all images, with who uses them.
 
+use preflight_core::ImageName;
 use preflight_protocol::error::RpcError;
 use preflight_protocol::image::ImageInfo;
 use preflight_protocol::method::ImageList;
@@ -9,8 +10,16 @@ use crate::convert;
 
 pub(super) async fn handle(context: &Context, _: ImageList) -> Result<Vec<ImageInfo>, RpcError> {
     let images = context.services.images.list().await?;
-    let list = context
-        .dispatcher
-        .read(move |view| images.iter().map(|image| convert::image(image, view.state)).collect());
+    let mut names = Vec::new();
+    for image in &images {
+        names.push(context.services.rebuilt_images.about(&image.id).await?.names);
+    }
+    let list = context.dispatcher.read(move |view| {
+        let with_names = |(image, names): (&_, Vec<ImageName>)| ImageInfo {
+            names: names.iter().map(ToString::to_string).collect(),
+            ..convert::image(image, view.state)
+        };
+        images.iter().zip(names).map(with_names).collect()
+    });
     Ok(list.await?)
 }

@@ -8,7 +8,7 @@ use super::Context;
 use crate::convert;
 
 pub(super) async fn handle(context: &Context, request: ImageRemove) -> Result<Empty, RpcError> {
-    let id = ImageId(request.id.0);
+    let id = context.services.rebuilt_images.own_name(&ImageId(request.id.0)).await?;
     let images = context.services.images.list().await?;
     let image = images.into_iter().find(|image| image.id == id);
     let image = image.ok_or_else(|| RpcError::new(ErrorCode::NotFound, format!("there is no image {id}")))?;
