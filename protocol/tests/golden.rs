@@ -68,6 +68,11 @@ readers!(
     PoolList,
     PoolGrow,
     PoolRelease,
+    PpaAdd,
+    PpaList,
+    PpaShow,
+    PpaRefresh,
+    PpaRemove,
     ShellOpen,
     Status,
     Doctor,
@@ -176,6 +181,8 @@ fn recorded_messages_are_read_for_ever() {
         "image_removed",
         "link_moved",
         "pool_changed",
+        "ppa_changed",
+        "ppa_removed",
     ];
     for event in events {
         assert!(
