@@ -1,8 +1,10 @@
-//! Where packages come from beside a ticket's own: as it is asked for, in the words that people use. What becomes of it, with
-//! every name resolved, is the daemon's and stays with the ticket.
+//! Where packages come from beside a ticket's own: as it is asked for, in the words that people use, and as it was resolved,
+//! once, when the ticket was made.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+
+use crate::ids::Sha256;
 
 /// Package sources as they are asked for; by default the archive as the base image has it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -40,5 +42,33 @@ pub struct AskedPpa {
     pub priority: Option<i16>,
     /// Packages that come from it whatever their version, beside those that it was added with: `NAME` or `src:NAME`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub packages: Vec<String>,
+}
+
+/// A pocket that a ticket uses, as its snapshot has it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct UsedPocket {
+    /// Its name, such as `proposed`.
+    pub pocket: String,
+    /// Its suite, such as `bookworm-proposed-updates`.
+    pub suite: String,
+    /// The packages that come from it; where it is empty, all that it has may.
+    pub packages: Vec<String>,
+}
+
+/// A PPA that a ticket uses, as it was when the ticket was made.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct UsedPpa {
+    /// Its name.
+    pub name: String,
+    /// The repository's URL.
+    pub uri: String,
+    /// Its suite; one that ends in a slash is a flat repository's folder.
+    pub suite: String,
+    /// The digest of the set of its release files.
+    pub state: Sha256,
+    /// apt's priority of all its packages, where it is not apt's default.
+    pub priority: Option<i16>,
+    /// The packages that come from it whatever their version.
     pub packages: Vec<String>,
 }

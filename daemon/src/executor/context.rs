@@ -6,19 +6,23 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use preflight_archive::{Lock, Progress, Session};
-use preflight_core::{Finding, FirstError, LockEntry, LogName, Sha256, Subticket};
+use preflight_core::{Finding, FirstError, ImageId, LockEntry, LockHead, LogName, Sha256, SourceFile, Subticket};
+use preflight_debian::{Sha256Digest, SourcePackage};
 use preflight_testbed::template::Template;
 use preflight_testbed::{MachineId, Priority};
+use preflight_vm_images::Variant;
 use tokio_util::task::TaskTracker;
 
 use super::failure::StepFailure;
 use super::findings::FindingBook;
 use super::log::JobLog;
 use super::machine::Launched;
+use super::origins;
 use super::pulse::Pulse;
 use super::remains::Leases;
 use super::testbed::{Testbed, TestbedSpec};
 use super::workshop::{BootImage, Workshop};
+use crate::replay::JobReplay;
 use crate::services::{JobOrder, JobReport, Reports};
 
 /// One attempt of a job.
@@ -35,6 +39,8 @@ pub struct JobContext {
     lock: Arc<Mutex<Lock>>,
     pub(super) findings: FindingBook,
     has_kept: Arc<AtomicBool>,
+    /// What it goes by, where it is run again.
+    replay: Option<Arc<JobReplay>>,
     others: usize,
     /// Testbeds that are taken down while the job goes on.
     releasing: TaskTracker,
@@ -55,9 +61,58 @@ impl JobContext {
             lock: Arc::default(),
             findings: FindingBook::default(),
             has_kept: Arc::default(),
+            replay: None,
             others: 0,
             releasing: TaskTracker::new(),
         }
+    }
+
+    /// The same, where an earlier run is replayed: by that run's lock.
+    #[must_use]
+    pub(crate) fn replaying(self, replay: Option<JobReplay>) -> Self {
+        Self {
+            replay: replay.map(Arc::new),
+            ..self
+        }
+    }
+
+    /// The lock that is replayed, where one is.
+    pub(super) fn replayed_lock(&self) -> Option<&Lock> {
+        self.replay.as_ref().map(|replay| &replay.lock)
+    }
+
+    /// What tells a replay's layers and images from others', since they are made anew; none for a run of its own.
+    #[must_use]
+    pub fn replay_word(&self) -> Option<String> {
+        let ticket = self.order.ticket.id;
+        self.replay
+            .as_ref()
+            .map(|_| format!("replay, made anew by ticket {ticket}"))
+    }
+
+    /// The base image that the job's testbeds start from: the newest of the series, or in a replay the one of then.
+    ///
+    /// # Errors
+    /// There is none, or it is no longer there.
+    pub fn base(&self, variant: Variant) -> Result<BootImage, StepFailure> {
+        match &self.replay {
+            Some(replay) => self.workshop.base_named(&replay.base),
+            None => self.workshop.base(&self.order.ticket.series, variant),
+        }
+    }
+
+    /// Writes down with the lock what the job's testbeds start from, and the source that it is done for.
+    pub fn lock_head(&self, image: &BootImage, source: Option<&SourcePackage>) -> Result<(), StepFailure> {
+        let sources = source.map_or_else(|| Ok(vec![]), source_files);
+        let sources = sources.map_err(|error| StepFailure::Testbed(format!("the staged source: {error}")))?;
+        let state = super::image_state::read(image.base.folder(), &self.workshop.images);
+        self.report(JobReport::LockHead(Box::new(LockHead {
+            base: ImageId(image.base.id().to_string()),
+            archive_state: state.map(|state| Sha256(*state.digest().as_bytes())),
+            image: image.id.clone().map(ImageId),
+            sources,
+        })));
+        Ok(())
     }
 
     /// The same attempt with another log: a part of the job whose lines must not mix with those of parts beside it. What it
@@ -74,6 +129,7 @@ impl JobContext {
             lock: Arc::clone(&self.lock),
             findings: FindingBook::default(),
             has_kept: Arc::clone(&self.has_kept),
+            replay: self.replay.clone(),
             others: self.others,
             releasing: self.releasing.clone(),
         }
@@ -195,8 +251,10 @@ impl JobContext {
                 });
             }
         };
+        let options = &self.order.ticket.options;
+        let replay = self.replay.as_ref().map(|replay| replay.lock.clone());
         self.workshop
-            .session(&image.base, &self.order.ticket.options, repository, Arc::new(progress))
+            .session_by(&image.base, options, repository, Arc::new(progress), replay)
     }
 
     /// Adds what a session has fetched to the job's lock, and reports the lock. The ticket's own repository is left out:
@@ -205,13 +263,19 @@ impl JobContext {
         self.lock_also(session.lock());
     }
 
-    /// Adds what was fetched for a layer that the job starts from.
+    /// Adds what was fetched for a layer that the job starts from, and says what of it came from a pocket or a PPA.
     pub fn lock_also(&self, fetched: Lock) {
-        let lock = {
+        let sources = &self.order.ticket.options.sources;
+        let (lock, lines) = {
             let mut lock = self.lock.lock().unwrap_or_else(PoisonError::into_inner);
+            let new = fetched.entries().filter(|entry| lock.get(&entry.url).is_none());
+            let lines = origins::lines(sources, new);
             *lock = std::mem::take(&mut *lock).merged(fetched.from_archives());
-            lock.clone()
+            (lock.clone(), lines)
         };
+        for line in lines {
+            self.log.say(&line);
+        }
         let entry = |entry: &preflight_archive::LockEntry| LockEntry {
             url: entry.url.to_string(),
             sha256: Sha256(*entry.sha256.as_bytes()),
@@ -297,4 +361,29 @@ fn words_of(fetch: &Progress) -> String {
         Some(total) => format!("fetching {name} ({} %)", fetch.bytes.saturating_mul(100) / total),
         None => format!("fetching {name} ({} KiB)", fetch.bytes >> 10),
     }
+}
+
+/// The files of a source package: its `.dsc`, then what that names, all of them verified.
+fn source_files(source: &SourcePackage) -> std::io::Result<Vec<SourceFile>> {
+    let file = |name: String, sha256: Sha256Digest, size: u64| SourceFile {
+        name,
+        sha256: Sha256(*sha256.as_bytes()),
+        size,
+    };
+    let dsc = source
+        .dsc_path
+        .file_name()
+        .unwrap_or_default()
+        .to_string_lossy()
+        .into_owned();
+    let size = std::fs::metadata(&source.dsc_path)?.len();
+    let mut files = vec![file(dsc, source.dsc_sha256, size)];
+    files.extend(
+        source
+            .dsc
+            .files
+            .iter()
+            .map(|listed| file(listed.name.clone(), listed.sha256, listed.size)),
+    );
+    Ok(files)
 }

@@ -3,6 +3,7 @@
 use std::str::FromStr;
 
 use preflight_protocol::package_sources::{AskedPocket, AskedPpa, AskedSources};
+use preflight_protocol::ticket::Ticket;
 
 /// Where packages come from.
 #[derive(Debug, Clone, Default, clap::Args)]
@@ -36,6 +37,27 @@ impl PackageSources {
             ppas: self.ppas.into_iter().map(ppa).collect(),
         }
     }
+}
+
+/// The pockets and PPAs of a ticket, one a line: what it is, and the line.
+pub(super) fn used(ticket: &Ticket) -> Vec<(&'static str, String)> {
+    let line = |name: String, packages: &[String]| match packages {
+        [] => name,
+        packages => format!("{name}: {}", packages.join(", ")),
+    };
+    let pocket = ticket.pockets.iter().map(|used| {
+        let name = format!("{} ({})", used.pocket, used.suite);
+        ("pocket", line(name, &used.packages))
+    });
+    let ppa = ticket.ppas.iter().map(|used| {
+        let priority = used
+            .priority
+            .map_or_else(String::new, |priority| format!(", priority {priority}"));
+        let state: String = used.state.to_string().chars().take(8).collect();
+        let name = format!("{} ({} {}, state {state}{priority})", used.name, used.uri, used.suite);
+        ("PPA", line(name, &used.packages))
+    });
+    pocket.chain(ppa).collect()
 }
 
 /// A source of packages and packages that come from it, as autopkgtest has it: `NAME`, or `NAME=PACKAGE,src:SOURCE`.

@@ -11,6 +11,7 @@ use super::context::Context;
 use super::error::CliError;
 use super::keep::{self, KeepArgs, RemoveArgs};
 use super::output::{self, Paint};
+use super::package_sources;
 use super::report;
 use super::table::Table;
 use crate::measure;
@@ -258,7 +259,17 @@ fn text(context: &Context, ticket: &Ticket) -> String {
     field("kept", if summary.kept { "yes" } else { "" });
     field("added", &ticket.add_packages.join(", "));
     field("removed", &ticket.remove_packages.join(", "));
+    if let Some(replay) = &ticket.replay_of {
+        let job = replay.job.as_ref().map_or_else(String::new, |job| match &job.source {
+            Some(source) => format!(", its {} of {source}", job.kind),
+            None => format!(", its {}", job.kind),
+        });
+        field("replays", &format!("ticket #{}{job}", replay.ticket));
+    }
     field("snapshot", ticket.snapshot.as_deref().unwrap_or_default());
+    for line in package_sources::used(ticket) {
+        field(line.0, &line.1);
+    }
     for source in &ticket.subtickets {
         field(
             "source",

@@ -100,6 +100,8 @@ pub(crate) fn ticket(id: u64, source: &str, version: &str, now: Moment) -> Ticke
         add_packages: vec![],
         remove_packages: vec![],
         snapshot: None,
+        pockets: vec![],
+        ppas: vec![],
         replay_of: None,
         keep_failed: KeepFailed::default(),
         priority: Priority::default(),

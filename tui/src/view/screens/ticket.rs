@@ -13,7 +13,7 @@ use crate::model::state::Model;
 use crate::model::tickets::scrolled;
 use crate::theme::{Role, Theme};
 use crate::view::widgets::row::{Row, paint};
-use crate::view::widgets::steps;
+use crate::view::widgets::{sources, steps};
 
 /// One line below the ticket's head.
 enum Line<'a> {
@@ -88,6 +88,10 @@ fn head(model: &Model, ticket: &Ticket, theme: Theme, buffer: &mut Buffer, area:
         Role::Dim,
     );
     y += 1;
+    if let Some(words) = sources::words(ticket) {
+        Row::new(buffer, theme, area, y).space(1).role(&words, Role::Dim);
+        y += 1;
+    }
     steps::way(ticket, theme, Row::new(buffer, theme, area, y).space(1));
     y += 1;
     if let Some(reason) = &summary.reason {

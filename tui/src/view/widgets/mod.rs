@@ -3,4 +3,5 @@
 pub mod bar;
 pub mod overlay;
 pub mod row;
+pub mod sources;
 pub mod steps;
