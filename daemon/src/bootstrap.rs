@@ -110,11 +110,13 @@ impl Daemon {
         let (store, loaded) = Store::open(&folders.state.join("preflight.db"))?;
         let ppas: Vec<_> = loaded.state.ppas().cloned().collect();
         services.ppas.begin(&ppas).await;
+        let pool = PoolFolder::below(&folders.state);
         let stop = CancellationToken::new();
         let parts = Parts {
             store,
             loaded,
             tickets: tickets.clone(),
+            pool: pool.clone(),
             executor: Arc::clone(&services.executor),
             doctor: Arc::clone(&services.doctor),
             room: Room::new(capacity(&config.scheduler, services.demands.usual)),
@@ -141,6 +143,7 @@ impl Daemon {
             dispatcher: handle.clone(),
             services,
             tickets,
+            pool: pool.clone(),
             promotions: CriteriaFolder::below(&folders.config),
             started_at: Moment(jiff::Timestamp::now().as_microsecond()),
             instance: uuid::Uuid::new_v4().to_string(),
@@ -148,7 +151,7 @@ impl Daemon {
             close: close.clone(),
         });
         let caretaking = context.services.disk.begin(handle.clone(), stop.clone());
-        let pool_keeping = ppa_pool::begin(handle.clone(), PoolFolder::below(&folders.state), stop.clone());
+        let pool_keeping = ppa_pool::begin(handle.clone(), pool, stop.clone());
         let dispatching = tokio::spawn(dispatcher.run());
         let serving = tokio::spawn(server::serve(listener, socket.clone(), context));
         tracing::info!(

@@ -28,6 +28,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::beats::{Beats, Live};
 use crate::convert;
+use crate::ppa_pool::PoolFolder;
 use crate::reports::{Addressed, Reports};
 use crate::room::Room;
 use crate::services::{Executor, HostDoctor, JobOrder};
@@ -52,6 +53,8 @@ pub struct Parts {
     pub loaded: Loaded,
     /// Where tickets' files are.
     pub tickets: TicketsFolder,
+    /// Where the repositories of the PPA pool are.
+    pub pool: PoolFolder,
     /// Who runs jobs.
     pub executor: Arc<dyn Executor>,
     /// Who knows how often a running attempt gives a sign of life on this host.
@@ -72,6 +75,7 @@ pub struct Dispatcher {
     now: Moment,
     store: Store,
     tickets: TicketsFolder,
+    pool: PoolFolder,
     executor: Arc<dyn Executor>,
     doctor: Arc<dyn HostDoctor>,
     room: Room,
@@ -118,6 +122,7 @@ impl Dispatcher {
             now: Moment::default(),
             store: parts.store.clone(),
             tickets: parts.tickets,
+            pool: parts.pool,
             executor: parts.executor,
             doctor: parts.doctor,
             room: parts.room,
@@ -347,6 +352,11 @@ impl Dispatcher {
             subticket: found.subticket,
             rerun: found.rerun.clone(),
             priority,
+            pool: self
+                .state
+                .pool_of(ticket)
+                .map(|number| self.pool.repository(number))
+                .collect(),
             log: folder.log(log),
             index: folder.index(log),
             folder,

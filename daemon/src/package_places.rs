@@ -116,7 +116,9 @@ impl PackagePlaces {
         let services = self.services.iter();
         Places {
             host_caches: archives.chain(proxy).collect(),
-            snapshot_services: services.map(|(url, service)| (url.0.clone(), service.0.clone())).collect(),
+            snapshot_services: services
+                .map(|(url, service)| (url.0.clone(), service.0.clone()))
+                .collect(),
         }
     }
 
@@ -320,10 +322,8 @@ mod tests {
         drop(closed);
         let states = async |places: PackagePlaces| {
             let checks = places.checks().await;
-            let states: Vec<(CheckState, bool)> = checks
-                .iter()
-                .map(|check| (check.state, check.hint.is_some()))
-                .collect();
+            let states: Vec<(CheckState, bool)> =
+                checks.iter().map(|check| (check.state, check.hint.is_some())).collect();
             (states, checks.into_iter().map(|check| check.detail).collect::<String>())
         };
         let fine = PackagePlaces {

@@ -1,4 +1,4 @@
-//! Tickets' repositories as clients see them: found in the tickets' folders, told in the wire's words, exported. It reads
+//! Tickets' repositories as clients see them: found in the tickets' folders, or in those of the PPA pool, told in the wire's words, exported. It reads
 //! what the builds have published and never publishes.
 
 use std::io;
@@ -9,22 +9,25 @@ use preflight_archive::{
     ArchiveError, GenerationId, HistoryEntry, PackageChanges, RepositoryPackage, TicketRepository, VersionChange,
 };
 use preflight_core::TicketId;
+use preflight_core::pool::{PoolNumber, PoolNumberError};
 use preflight_protocol::error::{ErrorCode, RpcError};
 use preflight_protocol::ids::{self, Moment, Sha256};
 use preflight_protocol::repository as wire;
 use preflight_store::TicketsFolder;
 
 use crate::executor::repository;
+use crate::ppa_pool::PoolFolder;
 
 /// The repositories below the tickets' folders.
 #[derive(Debug, Clone)]
 pub(crate) struct Repositories {
     tickets: TicketsFolder,
+    pool: PoolFolder,
 }
 
 impl Repositories {
-    pub(crate) fn new(tickets: TicketsFolder) -> Self {
-        Self { tickets }
+    pub(crate) fn new(tickets: TicketsFolder, pool: PoolFolder) -> Self {
+        Self { tickets, pool }
     }
 
     /// Those of these tickets that have one, in the same order. A ticket is told by its number and its title.
@@ -129,10 +132,23 @@ impl Repositories {
     }
 
     fn find(&self, state: &wire::RepositoryState) -> Result<(TicketRepository, HistoryEntry), RpcError> {
-        let repository = self.of(TicketId(state.ticket.0));
+        let pooled: Option<PoolNumber> = match &state.pool {
+            Some(name) => Some(
+                name.parse()
+                    .map_err(|error: PoolNumberError| RpcError::new(ErrorCode::InvalidParams, error.to_string()))?,
+            ),
+            None => None,
+        };
+        let repository = match pooled {
+            Some(number) => TicketRepository::at(self.pool.repository(number)),
+            None => self.of(TicketId(state.ticket.0)),
+        };
         let entry = match (&state.generation, repository.current().map_err(told)?) {
             (_, None) => {
-                let message = format!("ticket {} has no repository", state.ticket);
+                let message = match pooled {
+                    Some(number) => format!("{number} is empty"),
+                    None => format!("ticket {} has no repository", state.ticket),
+                };
                 let hint = "it has one once a build of it has passed, until its artifacts are freed";
                 return Err(RpcError::new(ErrorCode::Conflict, message).with_hint(hint));
             }
@@ -222,7 +238,7 @@ mod tests {
     #[tokio::test]
     async fn states_are_found_by_ticket_and_beginning() {
         let state = tempfile::tempdir().unwrap();
-        let all = Repositories::new(TicketsFolder::below(state.path()));
+        let all = Repositories::new(TicketsFolder::below(state.path()), PoolFolder::below(state.path()));
         let there = all.of(TicketId(12));
         let key = state.path().join("keys");
         let (first, second) = (publish(&there, &key, "one"), publish(&there, &key, "two"));
@@ -240,6 +256,7 @@ mod tests {
         let named = |ticket, generation: Option<&str>| wire::RepositoryState {
             ticket: ids::TicketId(ticket),
             generation: generation.map(str::to_owned),
+            pool: None,
         };
         let old = all.show(named(12, Some(&first.to_string()[..12]))).await.unwrap();
         assert_eq!(
@@ -260,6 +277,21 @@ mod tests {
             let error = all.show(wanted).await.unwrap_err();
             assert!(error.code == code && error.hint().is_some(), "{error:?}");
         }
+        // The pool has repositories of its own.
+        let seventh = TicketRepository::at(PoolFolder::below(state.path()).repository(PoolNumber(7)));
+        let pooled = wire::RepositoryState {
+            pool: Some("pool/07".to_owned()),
+            ..named(12, None)
+        };
+        let empty = all.show(pooled.clone()).await.unwrap_err();
+        assert_eq!(
+            (empty.code, empty.message.as_str()),
+            (ErrorCode::Conflict, "pool/07 is empty")
+        );
+        let third = publish(&seventh, &key, "three");
+        let shown = all.show(pooled).await.unwrap();
+        assert_eq!((shown.ticket.0, shown.summary.generation.0), (12, third.to_string()));
+
         let relative = all
             .export(named(12, None), PathBuf::from("here"), None)
             .await

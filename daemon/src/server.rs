@@ -21,6 +21,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::dispatcher::Handle;
+use crate::ppa_pool::PoolFolder;
 use crate::promotions::CriteriaFolder;
 use crate::services::Services;
 
@@ -37,6 +38,8 @@ pub struct Context {
     pub services: Services,
     /// Where tickets' files are.
     pub tickets: TicketsFolder,
+    /// Where the repositories of the PPA pool are.
+    pub pool: PoolFolder,
     /// Where owners write down what links want.
     pub promotions: CriteriaFolder,
     /// When the daemon started.

@@ -12,6 +12,7 @@ use preflight_core::{
 use preflight_protocol::error::RpcError;
 use preflight_store::{Store, TicketsFolder};
 use preflightd::dispatcher::{Dispatcher, Handle, Parts};
+use preflightd::ppa_pool::PoolFolder;
 use preflightd::room::Room;
 use preflightd::services::{Executor, HEARTBEAT, JobOrder, JobReport, Reports};
 use preflightd::testing::{ONE, ScriptedDoctor};
@@ -108,6 +109,7 @@ impl Seat {
             store,
             loaded,
             tickets: TicketsFolder::below(folder.path()),
+            pool: PoolFolder::below(folder.path()),
             executor: Arc::new(Player(acts.to_vec())),
             doctor: Arc::new(ScriptedDoctor),
             room: Room::new(Capacity {
@@ -254,6 +256,7 @@ async fn what_a_job_widens_by_is_given_back_to_those_who_wait() {
         store,
         loaded,
         tickets: TicketsFolder::below(folder.path()),
+        pool: PoolFolder::below(folder.path()),
         executor: Arc::new(Widening {
             widths: Arc::clone(&widths),
             second: Arc::default(),

@@ -49,6 +49,10 @@ pub struct RepositoryState {
     pub ticket: TicketId,
     /// The generation's digest, or as much of its beginning as is of no other; the current one where it is missing.
     pub generation: Option<String>,
+    /// The repository of the PPA pool that is meant in the place of the ticket's own, such as `pool/07`: the ticket must
+    /// hold it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pool: Option<String>,
 }
 
 /// A ticket's repository.

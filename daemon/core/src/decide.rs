@@ -46,6 +46,7 @@ pub fn decide(state: &State, command: Command, now: Moment) -> Result<Vec<Event>
         Command::ForgetImage { id } => draft.push(Event::ImageRemoved { id }),
     }
     draft.release_of_ended();
+    draft.reserve_for_queued();
     draft.place_queue();
     Ok(draft.events)
 }

@@ -144,13 +144,6 @@ pub enum PoolCommand {
         /// How many.
         by: u32,
     },
-    /// Give an open ticket so many: all of them or none.
-    Reserve {
-        /// The ticket.
-        ticket: TicketId,
-        /// How many, 0 to [`MOST_PER_TICKET`]; with those that it holds already.
-        count: u8,
-    },
     /// Take one from a ticket none of whose jobs run. A ticket's end does the same by itself.
     Release {
         /// The repository.
@@ -182,15 +175,11 @@ pub enum PoolRefusal {
         /// The step that it cannot take.
         source: IllegalStep,
     },
-    /// Too few are free.
-    #[error("ticket {ticket} wants {wanted} of the pool's repositories, and {free} of {all} are free")]
-    Exhausted {
-        /// For which ticket.
-        ticket: TicketId,
-        /// How many more it wants.
+    /// A ticket could wait for ever.
+    #[error("{wanted} of the pool's repositories are wanted, and the pool has {all}")]
+    TooSmall {
+        /// How many are wanted.
         wanted: u8,
-        /// How many are free.
-        free: usize,
         /// How many there are.
         all: usize,
     },

@@ -111,7 +111,7 @@ pub fn next(state: &State, load: &Load<'_>) -> Turn {
     }
     let ready = state.active_tickets().flat_map(|ticket| {
         let taken = running.get(&ticket.id).copied().unwrap_or_default();
-        let jobs = ticket.jobs.iter().filter(|job| is_ready(ticket, job));
+        let jobs = ticket.jobs.iter().filter(|job| is_ready(state, ticket, job));
         jobs.map(move |job| {
             let rank = (
                 priority(ticket, job),
@@ -144,8 +144,9 @@ pub fn priority(ticket: &Ticket, job: &Job) -> Priority {
 }
 
 /// Whether a job of a ticket could start now, if there is room.
-pub(crate) fn is_ready(ticket: &Ticket, job: &Job) -> bool {
+pub(crate) fn is_ready(state: &State, ticket: &Ticket, job: &Job) -> bool {
     let passed = |id: &JobId| ticket.job(*id).is_some_and(|needed| needed.state == JobState::Passed);
     let has_turns = job.rerun.is_some() || matches!(ticket.status, TicketStatus::Queued | TicketStatus::Running);
-    has_turns && job.state == JobState::Queued && !job.is_open() && job.needs.iter().all(passed)
+    let waits = job.rerun.is_none() && ticket.status == TicketStatus::Queued && state.awaits_pool(ticket);
+    has_turns && job.state == JobState::Queued && !job.is_open() && job.needs.iter().all(passed) && !waits
 }

@@ -193,6 +193,20 @@ impl State {
         self.links().find(|(_, link)| points_here(link)).map(|(name, _)| name)
     }
 
+    /// The repositories of the PPA pool that a ticket holds.
+    pub fn pool_of(&self, ticket: TicketId) -> impl Iterator<Item = PoolNumber> {
+        let held = self.pool.values();
+        let held = held.filter(move |repository| repository.state.holder() == Some(ticket));
+        held.map(|repository| repository.number)
+    }
+
+    /// Whether a ticket lacks repositories of the PPA pool that it wants.
+    #[must_use]
+    pub fn awaits_pool(&self, ticket: &Ticket) -> bool {
+        let wanted = usize::from(ticket.options.pool_repositories);
+        wanted > 0 && self.pool_of(ticket.id).count() < wanted
+    }
+
     /// The repositories of the PPA pool, by number.
     pub fn pool(&self) -> impl DoubleEndedIterator<Item = &PoolRepository> {
         self.pool.values()

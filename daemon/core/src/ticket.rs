@@ -143,6 +143,8 @@ pub struct Options {
     pub keep_failed: KeepFailed,
     /// Whose jobs go first.
     pub priority: Priority,
+    /// How many repositories of the PPA pool it holds while it runs; it waits for them in the queue.
+    pub pool_repositories: u8,
     /// What is run again, from its locks alone.
     pub replay_of: Option<ReplayOf>,
 }

@@ -24,36 +24,40 @@ fn held(state: &State) -> BTreeMap<TicketId, usize> {
     held
 }
 
-fn reserve(ticket: TicketId, count: u8) -> Command {
-    Command::Pool(PoolCommand::Reserve { ticket, count })
+fn grow(by: u32) -> Command {
+    Command::Pool(PoolCommand::Grow { by })
+}
+
+fn wanting(count: u8) -> NewTicket {
+    let mut new = ticket(vec![source("hello", false, &[])]);
+    new.options.pool_repositories = count;
+    new
 }
 
 #[test]
 fn a_ticket_gets_all_or_none_and_gives_them_back_at_its_end() {
     use PoolState::{Cleaning, Dirty, Free, Reserved};
     let mut house = House::new();
-    let [one, other] = [(), ()].map(|()| house.create(ticket(vec![source("hello", false, &[])])));
-    let short = house.send(reserve(one, 1)).unwrap_err();
+    let never = house.send(Command::Create(Box::new(wanting(1)))).unwrap_err();
     assert_eq!(
-        short.to_string(),
-        "ticket 1 wants 1 of the pool's repositories, and 0 of 0 are free"
+        never.to_string(),
+        "1 of the pool's repositories are wanted, and the pool has 0"
     );
-    house.send(Command::Pool(PoolCommand::Grow { by: 3 })).unwrap();
-    house.send(reserve(one, 2)).unwrap();
-    assert_eq!(house.send(reserve(one, 2)), Ok(vec![]), "asked twice it gets no more");
-    assert!(matches!(
-        house.send(reserve(other, 2)),
-        Err(Refusal::Pool(PoolRefusal::Exhausted {
-            wanted: 2,
-            free: 1,
-            all: 3,
-            ..
-        }))
-    ));
-    house.send(reserve(other, 1)).unwrap();
-    assert_eq!(pool(&house.state), [Reserved(one), Reserved(one), Reserved(other)]);
+    house.send(grow(3)).unwrap();
+    assert_eq!(
+        house.send(Command::Create(Box::new(wanting(3)))),
+        Err(PoolRefusal::TooManyForOne(3).into())
+    );
+    let one = house.create(wanting(2));
+    let two = house.create(wanting(2));
+    let three = house.create(wanting(1));
+    let none = house.create(wanting(0));
+    // The second lacks one, and nobody who came later gets the one that is free.
+    assert_eq!(pool(&house.state), [Reserved(one), Reserved(one), Free]);
+    assert!(house.state.awaits_pool(house.state.ticket(two).unwrap()));
 
     let job = house.start().unwrap();
+    assert_eq!(house.state.job(job).unwrap().ticket, one);
     let number = PoolNumber(1);
     let release = || Command::Pool(PoolCommand::Release { number });
     assert_eq!(
@@ -64,34 +68,53 @@ fn a_ticket_gets_all_or_none_and_gives_them_back_at_its_end() {
     house.send(Command::Cancel { ticket: one }).unwrap();
     assert_eq!(held(&house.state).get(&one), Some(&2), "its attempt winds down");
     house.finish(job, Ending::new(Outcome::Cancelled, None));
-    assert_eq!(pool(&house.state), [Dirty, Dirty, Reserved(other)]);
+    assert_eq!(pool(&house.state), [Dirty, Dirty, Free]);
     assert!(matches!(
         house.send(release()),
         Err(Refusal::Pool(PoolRefusal::Illegal { .. }))
     ));
-    assert_eq!(house.send(reserve(one, 1)), Err(Refusal::Ended(one)));
+    // Who wants none waits for none.
+    let job = house.start().unwrap();
+    assert_eq!(house.state.job(job).unwrap().ticket, none);
 
     house
         .send(Command::Pool(PoolCommand::BeginCleaning { number }))
         .unwrap();
-    assert_eq!(pool(&house.state), [Cleaning, Dirty, Reserved(other)]);
+    assert_eq!(pool(&house.state), [Cleaning, Dirty, Free]);
     house.send(Command::Pool(PoolCommand::NoteCleaned { number })).unwrap();
-    assert_eq!(pool(&house.state), [Free, Dirty, Reserved(other)]);
+    assert_eq!(pool(&house.state), [Reserved(two), Dirty, Reserved(two)]);
+    house.finish(job, Ending::pass());
+    house.send(grow(1)).unwrap();
+    assert_eq!(
+        pool(&house.state),
+        [Reserved(two), Dirty, Reserved(two), Reserved(three)]
+    );
 
     house.run(&BTreeMap::new());
-    assert_eq!(pool(&house.state), [Free, Dirty, Dirty], "the other has ended, too");
-    assert_eq!(
-        house.send(Command::Pool(PoolCommand::Grow { by: 1000 })),
-        Err(PoolRefusal::TooMany(1003).into())
-    );
-    assert_eq!(house.send(reserve(TicketId(9), 1)), Err(Refusal::NoTicket(TicketId(9))));
+    assert_eq!(pool(&house.state), [Dirty; 4], "all have ended");
+    assert_eq!(house.send(grow(1000)), Err(PoolRefusal::TooMany(1004).into()));
+}
+
+#[test]
+fn what_is_taken_from_a_running_ticket_is_not_replaced() {
+    let mut house = House::new();
+    house.send(grow(2)).unwrap();
+    let one = house.create(wanting(1));
+    let job = house.start().unwrap();
+    house.finish(job, Ending::pass());
+    let number = PoolNumber(1);
+    house.send(Command::Pool(PoolCommand::Release { number })).unwrap();
+    assert_eq!(pool(&house.state), [PoolState::Dirty, PoolState::Free]);
+    house.run(&BTreeMap::new());
+    assert!(!house.state.ticket(one).unwrap().is_active());
 }
 
 #[derive(Debug, Clone)]
 enum Act {
-    Create,
+    Create(u8),
+    Wait(u8),
+    Queue(u64),
     Grow(u32),
-    Reserve(u64, u8),
     Release(u32),
     BeginCleaning(u32),
     NoteCleaned(u32),
@@ -105,9 +128,10 @@ enum Act {
 fn act() -> impl Strategy<Value = Act> {
     let number = 1..8u32;
     prop_oneof![
-        2 => Just(Act::Create),
+        4 => (0..4u8).prop_map(Act::Create),
+        1 => (0..4u8).prop_map(Act::Wait),
+        1 => (1..6u64).prop_map(Act::Queue),
         1 => (0..3u32).prop_map(Act::Grow),
-        6 => (1..6u64, 0..4u8).prop_map(|(ticket, count)| Act::Reserve(ticket, count)),
         1 => number.clone().prop_map(Act::Release),
         2 => number.clone().prop_map(Act::BeginCleaning),
         2 => number.prop_map(Act::NoteCleaned),
@@ -121,9 +145,17 @@ fn act() -> impl Strategy<Value = Act> {
 
 fn command(house: &House, act: &Act) -> Option<Command> {
     Some(match *act {
-        Act::Create => Command::Create(Box::new(ticket(vec![source("hello", false, &[])]))),
-        Act::Grow(by) => Command::Pool(PoolCommand::Grow { by }),
-        Act::Reserve(ticket, count) => reserve(TicketId(ticket), count),
+        Act::Create(count) => Command::Create(Box::new(wanting(count))),
+        Act::Wait(count) => Command::Create(Box::new(NewTicket {
+            wait: true,
+            ..wanting(count)
+        })),
+        Act::Queue(ticket) => Command::Update {
+            ticket: TicketId(ticket),
+            edit: Edit::default(),
+            queue: true,
+        },
+        Act::Grow(by) => grow(by),
         Act::Release(number) => Command::Pool(PoolCommand::Release {
             number: PoolNumber(number),
         }),
@@ -171,7 +203,9 @@ fn is_legal(before: PoolState, after: PoolState) -> bool {
         PoolStep::BeginCleaning,
         PoolStep::Cleaned,
     ];
-    before == after || steps.into_iter().any(|step| before.after(step) == Ok(after))
+    // What is given free may be a waiting ticket's in the same turn.
+    let given_on = before.after(PoolStep::Cleaned).and_then(|free| free.after(steps[0]));
+    before == after || given_on == Ok(after) || steps.into_iter().any(|step| before.after(step) == Ok(after))
 }
 
 proptest! {
@@ -181,19 +215,23 @@ proptest! {
         for act in acts {
             let Some(command) = command(&house, &act) else { continue };
             let before = house.state.clone();
-            let reserves = match &command {
-                Command::Pool(PoolCommand::Reserve { ticket, .. }) => Some(*ticket),
-                _ => None,
-            };
             let _ = house.send(command);
             let after = &house.state;
             prop_assert!(before.pool().count() <= after.pool().count(), "none is lost");
             for (old, new) in before.pool().zip(after.pool()) {
                 prop_assert_eq!(old.number, new.number);
                 prop_assert!(is_legal(old.state, new.state), "{:?} {:?} {:?}", act, old, new);
-                if old.state == PoolState::Free && new.state != PoolState::Free {
-                    prop_assert_eq!(new.state.holder(), reserves, "nobody gets what was not asked for it");
-                }
+            }
+            for ticket in after.tickets() {
+                let holds = after.pool_of(ticket.id).count();
+                let wanted = usize::from(ticket.options.pool_repositories);
+                prop_assert!(holds == 0 || holds <= wanted, "nobody gets what was not asked for it: {:?}", act);
+                let before_status = before.ticket(ticket.id).map(|before| before.status);
+                let starts = ticket.status == TicketStatus::Running && before_status == Some(TicketStatus::Queued);
+                prop_assert!(!starts || holds == wanted, "what starts holds all that it wants: {:?}", act);
+                let ran_before = before_status == Some(TicketStatus::Running);
+                let held_before = before.pool_of(ticket.id).count();
+                prop_assert!(!ran_before || holds <= held_before, "what runs gets nothing new: {:?}", act);
             }
             for (holder, count) in held(after) {
                 prop_assert!(count <= usize::from(MOST_PER_TICKET));

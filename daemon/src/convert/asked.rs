@@ -29,6 +29,7 @@ pub(crate) fn options(request: &wire::method::TicketCreate) -> core::Options {
             wire::ticket::Priority::Normal => core::Priority::Normal,
             wire::ticket::Priority::Background => core::Priority::Background,
         },
+        pool_repositories: request.pool.into(),
         replay_of: None,
     }
 }

@@ -103,16 +103,14 @@ pub(super) fn pool_refusal(refusal: &PoolRefusal) -> RpcError {
     let code = match refusal {
         PoolRefusal::NoRepository(_) => ErrorCode::NotFound,
         PoolRefusal::TooManyForOne(_) | PoolRefusal::TooMany(_) => ErrorCode::InvalidParams,
-        PoolRefusal::Illegal { .. } | PoolRefusal::Exhausted { .. } | PoolRefusal::Running { .. } => {
-            ErrorCode::Conflict
-        }
+        PoolRefusal::Illegal { .. } | PoolRefusal::TooSmall { .. } | PoolRefusal::Running { .. } => ErrorCode::Conflict,
     };
     let error = RpcError::new(code, refusal.to_string());
     match refusal {
         PoolRefusal::NoRepository(_) | PoolRefusal::Illegal { .. } => {
             error.with_hint("`preflight ppa pool list` shows what there is")
         }
-        PoolRefusal::Exhausted { .. } => error.with_hint("`preflight ppa pool grow 1` adds one"),
+        PoolRefusal::TooSmall { .. } => error.with_hint("`preflight ppa pool grow 1` adds one"),
         PoolRefusal::Running { ticket, .. } => error.with_hint(format!("`preflight ticket cancel {ticket}` ends it")),
         PoolRefusal::TooManyForOne(_) | PoolRefusal::TooMany(_) => error,
     }

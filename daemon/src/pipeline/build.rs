@@ -6,7 +6,7 @@ use std::time::SystemTime;
 
 use async_trait::async_trait;
 use preflight_archive::{ArchiveError, Publication, TicketRepository};
-use preflight_core::{Artifact, Ending, Sha256, Ticket};
+use preflight_core::{Artifact, ArtifactRecord, Ending, Sha256, Ticket};
 use preflight_debian::{BinaryPackage, Keyring, PackageName, Sha256Digest, SignaturePolicy, SourcePackage};
 use preflight_guest::{Exec, ExitStatus};
 use preflight_report::findings;
@@ -26,14 +26,16 @@ const MOST_ARTIFACTS: usize = 2000;
 /// How a ticket's repository is laid out: another layout is another layer.
 const LAYOUT: &str = "a pool by digest";
 pub(crate) async fn run(context: &JobContext) -> Result<Ending, StepFailure> {
-    let (workshop, ticket) = (&context.workshop, &context.order.ticket);
-    let image = workshop.base(&ticket.series, Variant::Build)?;
+    let ticket = &context.order.ticket;
+    let image = context.base(Variant::Build)?;
     let repository = repository(&context.order.folder);
+    publish_given(context, &repository)?;
     let earlier = !ticket.artifacts.is_empty();
     let session = context.session(&image, earlier.then_some(repository.as_path()))?;
     let user = image.user();
     let staged = context.staged()?;
     let dsc = source_package(&staged)?;
+    context.lock_head(&image, Some(&dsc))?;
 
     context.phase("starting a testbed", None);
     let layer = LayerSpec {
@@ -74,10 +76,13 @@ pub(crate) async fn run(context: &JobContext) -> Result<Ending, StepFailure> {
     // It goes while its packages are published.
     testbed.release(context);
     publish(context, &repository)?;
+    for pool in &context.order.pool {
+        publish(context, pool)?;
+    }
     Ok(Ending::pass())
 }
 
-fn source_package(staged: &Path) -> Result<SourcePackage, StepFailure> {
+pub(super) fn source_package(staged: &Path) -> Result<SourcePackage, StepFailure> {
     let broken = |error: &dyn std::fmt::Display| StepFailure::Testbed(format!("the staged source: {error}"));
     let dsc = stage::dsc(&staged.join(stage::PACKAGE)).map_err(|error| broken(&error))?;
     SourcePackage::open(&dsc, &Keyring::default(), SignaturePolicy::Ignore).map_err(|error| broken(&error))
@@ -277,9 +282,21 @@ fn is_artifact(name: &str) -> bool {
             .all(|byte| byte.is_ascii_alphanumeric() || b"+-.~_:".contains(&byte))
 }
 
-/// Publishes all packages of the ticket so far.
+/// Publishes the packages that a lone job of a replay is given in the place of what jobs before it would have made.
+pub(super) fn publish_given(context: &JobContext, repository: &Path) -> Result<(), StepFailure> {
+    let ticket = &context.order.ticket;
+    let is_given = |record: &ArtifactRecord| ticket.job(record.job).is_none();
+    match ticket.artifacts.iter().any(is_given) {
+        true => publish(context, repository),
+        false => Ok(()),
+    }
+}
+
+/// Publishes all packages of the ticket so far in a repository.
 fn publish(context: &JobContext, repository: &Path) -> Result<(), StepFailure> {
-    let cannot = |error: &dyn std::fmt::Display| StepFailure::Testbed(format!("the ticket's repository: {error}"));
+    let cannot = |error: &dyn std::fmt::Display| {
+        StepFailure::Testbed(format!("the ticket's repository {}: {error}", repository.display()))
+    };
     let repository = TicketRepository::at(repository);
     // Another source's build may publish at the same time: who comes second finds the packages of both.
     let writer = repository.writer().map_err(|error| cannot(&error))?;

@@ -240,6 +240,7 @@ fn ticket(row: &Row<'_>) -> Result<Ticket> {
             keep_going: row.get("keep_going")?,
             keep_failed: word(row, "keep_failed")?,
             priority: word(row, "priority")?,
+            pool_repositories: row.get("pool_repositories")?,
             replay_of: replays::of_ticket(row)?,
         },
         step: Word::read(&row.get::<_, i64>("step")?.to_string())?,

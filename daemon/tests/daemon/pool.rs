@@ -1,14 +1,10 @@
 //! The PPA pool over the socket: what a ticket's end gives back is emptied, whatever became of the daemon meanwhile.
 
-use preflight_core as core;
-use preflight_core::Command;
-use preflight_core::pool::PoolCommand;
 use preflight_protocol::client::ClientError;
 use preflight_protocol::error::ErrorCode;
 use preflight_protocol::event::EventKind;
 use preflight_protocol::method::*;
 use preflight_protocol::pool::PoolState;
-use preflightd::bootstrap::Daemon;
 use preflightd::testing::Step;
 
 use crate::support::{Client, House, within};
@@ -20,21 +16,24 @@ async fn pool(client: &Client) -> Vec<(String, PoolState)> {
         .collect()
 }
 
-/// A ticket that waits at a gate and holds so many repositories, each with a file in it.
-async fn holder(house: &House, daemon: &Daemon, client: &Client, count: u8) -> preflight_protocol::ids::TicketId {
-    let id = client.create(vec![house.source("hello.dsc", false)]).await.id;
-    let ticket = core::TicketId(id.0);
-    daemon
-        .handle
-        .command(Command::Pool(PoolCommand::Reserve { ticket, count }))
-        .await
-        .unwrap();
-    for number in 1..=count {
-        let folder = house.folders().state.join(format!("pool/0{number}/pool"));
-        std::fs::create_dir_all(&folder).unwrap();
-        std::fs::write(folder.join("hello.deb"), "").unwrap();
-    }
-    id
+/// A ticket that wants a repository.
+async fn wanting(house: &House, client: &Client) -> TicketCreated {
+    let request = TicketCreate {
+        sources: vec![house.source("hello.dsc", false)],
+        pool: true,
+        ..TicketCreate::default()
+    };
+    within(client.connection.request(&request)).await.unwrap()
+}
+
+/// The same with a file in each of so many repositories.
+async fn holder(house: &House, client: &Client, number: u8) -> preflight_protocol::ids::TicketId {
+    let made = wanting(house, client).await;
+    assert_eq!(made.warnings, Vec::<String>::new());
+    let folder = house.folders().state.join(format!("pool/0{number}/pool"));
+    std::fs::create_dir_all(&folder).unwrap();
+    std::fs::write(folder.join("hello.deb"), "").unwrap();
+    made.id
 }
 
 async fn until_free(client: &mut Client, name: &str) {
@@ -45,11 +44,23 @@ async fn until_free(client: &mut Client, name: &str) {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_ticket_gives_back_is_emptied_before_the_next_gets_it() {
     let house = House::new(|_, _| vec![Step::Wait("never")]);
-    let daemon = house.start().await;
+    let _daemon = house.start().await;
     let mut client = house.client().await;
+    let wanting = TicketCreate {
+        sources: vec![house.source("hello.dsc", false)],
+        pool: true,
+        ..TicketCreate::default()
+    };
+    match within(client.connection.request(&wanting)).await {
+        Err(ClientError::Rpc(error)) => {
+            assert_eq!(error.code, ErrorCode::Conflict);
+            assert!(error.hint().is_some_and(|hint| hint.contains("pool grow")), "{error:?}");
+        }
+        other => panic!("{other:?}"),
+    }
     let grown = within(client.connection.request(&PoolGrow { by: 2 })).await.unwrap();
     assert_eq!(grown.len(), 2);
-    let id = holder(&house, &daemon, &client, 2).await;
+    let ids = [holder(&house, &client, 1).await, holder(&house, &client, 2).await];
     let names = ["pool/01", "pool/02"].map(str::to_owned);
     assert_eq!(
         pool(&client).await,
@@ -58,7 +69,9 @@ async fn what_a_ticket_gives_back_is_emptied_before_the_next_gets_it() {
 
     // From here on: they were free before.
     client.subscribe(None).await;
-    within(client.connection.request(&TicketCancel { id })).await.unwrap();
+    for id in ids {
+        within(client.connection.request(&TicketCancel { id })).await.unwrap();
+    }
     for name in &names {
         until_free(&mut client, name).await;
     }
@@ -87,7 +100,7 @@ async fn a_dead_daemons_cleaning_is_done_by_the_next() {
     let daemon = house.start().await;
     let client = house.client().await;
     within(client.connection.request(&PoolGrow { by: 1 })).await.unwrap();
-    holder(&house, &daemon, &client, 1).await;
+    holder(&house, &client, 1).await;
     drop((client, daemon));
     // As the daemon leaves it that has stored that it begins, and dies.
     let database = rusqlite::Connection::open(house.folders().state.join("preflight.db")).unwrap();
@@ -104,4 +117,27 @@ async fn a_dead_daemons_cleaning_is_done_by_the_next() {
         until_free(&mut client, "pool/01").await;
     }
     assert!(!house.folders().state.join("pool/01").exists());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_holds_one_holds_it_after_a_restart_and_who_waits_waits_on() {
+    let house = House::new(|_, _| vec![Step::Wait("never")]);
+    let daemon = house.start().await;
+    let client = house.client().await;
+    within(client.connection.request(&PoolGrow { by: 1 })).await.unwrap();
+    let first = holder(&house, &client, 1).await;
+    let second = wanting(&house, &client).await;
+    assert!(second.warnings[0].contains("PPA pool"), "{:?}", second.warnings);
+    drop((client, daemon));
+
+    let _daemon = house.start().await;
+    let client = house.client().await;
+    let holder = async || within(client.connection.request(&PoolList {})).await.unwrap()[0].ticket;
+    assert_eq!(holder().await, Some(first));
+    let waits = client.show(second.id).await;
+    assert_eq!(
+        waits.summary.status,
+        preflight_protocol::ticket::TicketStatus::Queued,
+        "{waits:#?}"
+    );
 }

@@ -57,6 +57,9 @@ pub struct Change {
     /// Whose jobs go first
     #[arg(long, value_name = "PRIORITY", default_value = "normal")]
     pub priority: Urgency,
+    /// Publish what is built in a repository of the PPA pool, too; where none is free, wait for one
+    #[arg(long)]
+    pub pool: bool,
 }
 
 /// Which testbeds of failed jobs are kept.
@@ -150,11 +153,12 @@ impl Change {
                 Urgency::Normal => Priority::Normal,
                 Urgency::Background => Priority::Background,
             },
+            pool: self.pool,
         })
     }
 }
 
-fn resolve(path: &Path) -> Result<PathBuf, CliError> {
+pub(super) fn resolve(path: &Path) -> Result<PathBuf, CliError> {
     let resolved = std::fs::canonicalize(path).map_err(CliError::file(path.display().to_string()))?;
     if resolved.is_dir() && !resolved.join("debian").is_dir() {
         return Err(CliError::usage(

@@ -16,7 +16,7 @@ use preflight_protocol::repository::{
     RepositoryShow, VersionChange,
 };
 
-use super::context::Context;
+use super::context::{Context, ask};
 use super::error::CliError;
 use super::output;
 use super::table::Table;
@@ -38,7 +38,8 @@ Examples:
   preflight repo serve 12 --listen 192.0.2.7:8000
 
 Each build of a ticket publishes its repository anew, and no state of it is ever changed. TICKET
-is the newest one, TICKET@GENERATION any, by the beginning of its digest as `repo list TICKET` has it.";
+is the newest one, TICKET@GENERATION any, by the beginning of its digest as `repo list TICKET` has it.
+POOL is a repository of the PPA pool, such as pool/07: what the ticket has built that holds it now.";
 
 const EXPORT_AFTER: &str = "\
 Example:
@@ -53,9 +54,11 @@ const SERVE_AFTER: &str = "\
 Examples:
   preflight repo serve 12
   preflight repo serve 12@1f2e3d4c --listen 192.0.2.7:8000
+  preflight repo serve pool/07 --listen 192.0.2.7:8000
 
 Without @GENERATION it goes with the ticket: what a build publishes is served from then on, and
-who reads meanwhile sees the old state or the new one. Nobody but this machine is served unless
+who reads meanwhile sees the old state or the new one. A repository of the pool goes from ticket
+to ticket: while it is no ticket's, what the last one has built is served on. Nobody but this machine is served unless
 --listen says so. The tree is copied below TMPDIR, and goes when Ctrl-C ends the command.
 
 Exit codes:
@@ -107,7 +110,7 @@ pub struct ListArgs {
 #[derive(Debug, clap::Args)]
 pub struct ShowArgs {
     /// The ticket, or a state of its repository
-    #[arg(value_name = "TICKET[@GENERATION]")]
+    #[arg(value_name = "TICKET|POOL[@GENERATION]")]
     state: State,
     /// Print JSON
     #[arg(long)]
@@ -118,10 +121,10 @@ pub struct ShowArgs {
 #[derive(Debug, clap::Args)]
 pub struct DiffArgs {
     /// What to compare with
-    #[arg(value_name = "TICKET[@GENERATION]")]
+    #[arg(value_name = "TICKET|POOL[@GENERATION]")]
     from: State,
     /// What to compare
-    #[arg(value_name = "TICKET[@GENERATION]")]
+    #[arg(value_name = "TICKET|POOL[@GENERATION]")]
     to: State,
     /// Print JSON
     #[arg(long)]
@@ -132,7 +135,7 @@ pub struct DiffArgs {
 #[derive(Debug, clap::Args)]
 pub struct ExportArgs {
     /// The ticket, or a state of its repository
-    #[arg(value_name = "TICKET[@GENERATION]")]
+    #[arg(value_name = "TICKET|POOL[@GENERATION]")]
     state: State,
     /// Where to
     #[arg(value_name = "DIR")]
@@ -231,10 +234,11 @@ fn states(context: &Context, repository: &Repository) -> String {
 }
 
 async fn show(context: &Context, args: ShowArgs) -> Result<u8, CliError> {
+    let (connection, _notifications) = context.attach().await?;
     let request = RepositoryShow {
-        state: args.state.into(),
+        state: args.state.resolve(&connection).await?,
     };
-    let shown = context.ask(&request).await?;
+    let shown = ask(&connection, &request).await?;
     if args.json {
         output::json(&shown)?;
         return Ok(0);
@@ -282,11 +286,12 @@ async fn show(context: &Context, args: ShowArgs) -> Result<u8, CliError> {
 }
 
 async fn diff(context: &Context, args: DiffArgs) -> Result<u8, CliError> {
+    let (connection, _notifications) = context.attach().await?;
     let request = RepositoryDiff {
-        from: args.from.into(),
-        to: args.to.into(),
+        from: args.from.resolve(&connection).await?,
+        to: args.to.resolve(&connection).await?,
     };
-    let changes = context.ask(&request).await?;
+    let changes = ask(&connection, &request).await?;
     if args.json {
         output::json(&changes)?;
     } else {
@@ -346,8 +351,9 @@ fn grown(from: u64, to: u64) -> String {
 
 async fn export(context: &Context, args: ExportArgs) -> Result<u8, CliError> {
     let folder = std::path::absolute(&args.folder).map_err(CliError::file(args.folder.display().to_string()))?;
+    let (connection, _notifications) = context.attach().await?;
     let request = RepositoryExport {
-        state: args.state.into(),
+        state: args.state.resolve(&connection).await?,
         folder,
         uri: args.uri,
     };

@@ -22,7 +22,7 @@ const MOST_FETCHES: usize = 100_000;
 impl Draft<'_> {
     pub(super) fn start(&mut self, id: JobId) -> Result<(), Refusal> {
         let (ticket, job) = self.job(id)?;
-        if !is_ready(ticket, job) || job.is_open() {
+        if !is_ready(self.state, ticket, job) || job.is_open() {
             return Err(Refusal::NotReady(id, job.state));
         }
         let attempt = job.attempt().next();

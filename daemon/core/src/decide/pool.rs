@@ -1,5 +1,8 @@
-//! Who gets and gives back which repository of the pool. A ticket's end gives back what it holds, once nothing of it
-//! runs any more that could still write there.
+//! Who gets and gives back which repository of the pool. A queued ticket gets all that it wants at once, when as many are
+//! free, and nobody who came later gets them before. A ticket's end gives back what it holds, once nothing of it runs any
+//! more that could still write there.
+
+use std::collections::BTreeMap;
 
 use super::Draft;
 use crate::command::Refusal;
@@ -7,12 +10,12 @@ use crate::event::Event;
 use crate::ids::TicketId;
 use crate::job::Job;
 use crate::pool::{MOST, MOST_PER_TICKET, PoolCommand, PoolNumber, PoolRefusal, PoolRepository, PoolState, PoolStep};
+use crate::ticket::{Ticket, TicketStatus};
 
 impl Draft<'_> {
     pub(super) fn pool(&mut self, command: PoolCommand) -> Result<(), Refusal> {
         match command {
             PoolCommand::Grow { by } => self.grow_pool(by),
-            PoolCommand::Reserve { ticket, count } => self.reserve(ticket, count),
             PoolCommand::Release { number } => {
                 let holder = self.pool_repository(number)?.state.holder();
                 if let Some(ticket) = holder
@@ -66,48 +69,77 @@ impl Draft<'_> {
         Ok(())
     }
 
-    fn reserve(&mut self, id: TicketId, count: u8) -> Result<(), Refusal> {
-        if self.ticket(id)?.status.is_final() {
-            return Err(Refusal::Ended(id));
+    /// Whether a new ticket that wants so many could ever get them.
+    pub(super) fn can_ever_hold(&self, wanted: u8) -> Result<(), PoolRefusal> {
+        if wanted > MOST_PER_TICKET {
+            return Err(PoolRefusal::TooManyForOne(wanted));
         }
-        if count > MOST_PER_TICKET {
-            return Err(PoolRefusal::TooManyForOne(count).into());
-        }
-        // Asked twice, an executor that was interrupted say, it gets no more.
-        let held = self.held_by(id).len();
-        let wanted = usize::from(count).saturating_sub(held);
-        let free = self
-            .state
-            .pool()
-            .filter(|repository| repository.state == PoolState::Free);
-        let free: Vec<PoolNumber> = free.map(|repository| repository.number).collect();
-        if free.len() < wanted {
-            return Err(PoolRefusal::Exhausted {
-                ticket: id,
-                wanted: u8::try_from(wanted).unwrap_or(count),
-                free: free.len(),
-                all: self.state.pool().count(),
-            }
-            .into());
-        }
-        for number in free.into_iter().take(wanted) {
-            self.step(number, PoolStep::Reserve(id))?;
+        let all = self.state.pool().count();
+        if all < usize::from(wanted) {
+            return Err(PoolRefusal::TooSmall { wanted, all });
         }
         Ok(())
     }
 
-    fn held_by(&self, ticket: TicketId) -> Vec<PoolNumber> {
-        let held = self
-            .state
-            .pool()
-            .filter(|repository| repository.state.holder() == Some(ticket));
-        held.map(|repository| repository.number).collect()
+    /// The pool as it stands after the events so far.
+    fn pool_now(&self) -> BTreeMap<PoolNumber, PoolState> {
+        let before = self.state.pool();
+        let since = self.events.iter().filter_map(|event| match event {
+            Event::PoolChanged(repository) => Some(repository),
+            _ => None,
+        });
+        before
+            .chain(since)
+            .map(|repository| (repository.number, repository.state))
+            .collect()
+    }
+
+    /// Gives queued tickets what they wait for, the first in the queue first.
+    pub(super) fn reserve_for_queued(&mut self) {
+        let pool = self.pool_now();
+        let mut free: Vec<PoolNumber> = pool
+            .iter()
+            .filter(|(_, state)| **state == PoolState::Free)
+            .map(|(number, _)| *number)
+            .collect();
+        if free.is_empty() {
+            return;
+        }
+        let mut waiting: Vec<(_, TicketId, usize)> = self
+            .queued()
+            .filter_map(|ticket| {
+                let held = pool.values().filter(|state| state.holder() == Some(ticket.id)).count();
+                let wanted = usize::from(ticket.options.pool_repositories).checked_sub(held)?;
+                let rank = (ticket.options.priority, ticket.queued_at);
+                (wanted > 0).then_some((rank, ticket.id, wanted))
+            })
+            .collect();
+        waiting.sort_unstable();
+        for (_, ticket, wanted) in waiting {
+            if free.len() < wanted {
+                return;
+            }
+            for number in free.drain(..wanted).collect::<Vec<_>>() {
+                self.change_pool(number, PoolState::Reserved(ticket));
+            }
+        }
+    }
+
+    fn queued(&self) -> impl Iterator<Item = &Ticket> {
+        let others = self.state.open_tickets();
+        let others = others.filter(|ticket| !self.tickets.contains_key(&ticket.id));
+        let all = others.chain(self.tickets.values());
+        all.filter(|ticket| ticket.status == TicketStatus::Queued)
     }
 
     /// Gives back what those tickets hold that have just ended, and of which nothing runs.
     pub(super) fn release_of_ended(&mut self) {
-        let ended = self.tickets.values().filter(|ticket| !ticket.is_active());
-        let held: Vec<PoolNumber> = ended.flat_map(|ticket| self.held_by(ticket.id)).collect();
+        let ended = |ticket: &TicketId| self.tickets.get(ticket).is_some_and(|ticket| !ticket.is_active());
+        let pool = self.pool_now();
+        let held = pool
+            .iter()
+            .filter(|(_, state)| state.holder().as_ref().is_some_and(ended));
+        let held: Vec<PoolNumber> = held.map(|(number, _)| *number).collect();
         for number in held {
             self.change_pool(number, PoolState::Dirty);
         }

@@ -22,6 +22,7 @@ impl Draft<'_> {
                 return Err(Refusal::BadOrder { place, after });
             }
         }
+        self.can_ever_hold(new.options.pool_repositories)?;
         let id = self.state.numbers().ticket.next();
         let first = self.state.numbers().subticket.0 + 1;
         let subtickets: Vec<Subticket> = new

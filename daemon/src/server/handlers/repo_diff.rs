@@ -3,12 +3,10 @@
 use preflight_protocol::error::RpcError;
 use preflight_protocol::repository::{RepositoryChanges, RepositoryDiff};
 
-use super::{Context, of_ticket};
-use crate::repositories::Repositories;
+use super::Context;
+use super::repo_state::repositories;
 
 pub(super) async fn handle(context: &Context, request: RepositoryDiff) -> Result<RepositoryChanges, RpcError> {
-    of_ticket(context, request.from.ticket, |_, _| ()).await?;
-    of_ticket(context, request.to.ticket, |_, _| ()).await?;
-    let repositories = Repositories::new(context.tickets.clone());
+    let repositories = repositories(context, &[&request.from, &request.to]).await?;
     repositories.diff(request.from, request.to).await
 }

@@ -3,11 +3,10 @@
 use preflight_protocol::error::RpcError;
 use preflight_protocol::repository::{ExportedRepository, RepositoryExport};
 
-use super::{Context, of_ticket};
-use crate::repositories::Repositories;
+use super::Context;
+use super::repo_state::repositories;
 
 pub(super) async fn handle(context: &Context, request: RepositoryExport) -> Result<ExportedRepository, RpcError> {
-    of_ticket(context, request.state.ticket, |_, _| ()).await?;
-    let repositories = Repositories::new(context.tickets.clone());
+    let repositories = repositories(context, &[&request.state]).await?;
     repositories.export(request.state, request.folder, request.uri).await
 }

@@ -3,8 +3,8 @@
 use preflight_protocol::error::RpcError;
 use preflight_protocol::repository::{Repository, RepositoryList};
 
+use super::repo_state::repositories;
 use super::{Context, of_ticket};
-use crate::repositories::Repositories;
 
 pub(super) async fn handle(context: &Context, request: RepositoryList) -> Result<Vec<Repository>, RpcError> {
     let tickets = match request.ticket {
@@ -17,5 +17,5 @@ pub(super) async fn handle(context: &Context, request: RepositoryList) -> Result
             read.await?
         }
     };
-    Repositories::new(context.tickets.clone()).list(tickets).await
+    repositories(context, &[]).await?.list(tickets).await
 }

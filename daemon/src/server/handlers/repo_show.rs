@@ -3,10 +3,10 @@
 use preflight_protocol::error::RpcError;
 use preflight_protocol::repository::{Generation, RepositoryShow};
 
-use super::{Context, of_ticket};
-use crate::repositories::Repositories;
+use super::Context;
+use super::repo_state::repositories;
 
 pub(super) async fn handle(context: &Context, request: RepositoryShow) -> Result<Generation, RpcError> {
-    of_ticket(context, request.state.ticket, |_, _| ()).await?;
-    Repositories::new(context.tickets.clone()).show(request.state).await
+    let repositories = repositories(context, &[&request.state]).await?;
+    repositories.show(request.state).await
 }

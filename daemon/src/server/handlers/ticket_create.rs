@@ -1,6 +1,6 @@
 //! `ticket/create`: have the sources examined, then make a ticket of them. Nothing is stored before all is in order.
 
-use preflight_core::{NewSubticket, NewTicket, Preparation};
+use preflight_core::{NewSubticket, NewTicket, Preparation, TicketId, TicketStatus};
 use preflight_protocol::error::{ErrorCode, RpcError};
 use preflight_protocol::method::{TicketCreate, TicketCreated};
 
@@ -39,10 +39,22 @@ pub(super) async fn handle(context: &Context, request: TicketCreate) -> Result<T
         warnings: examined.warnings.clone(),
     };
     let id = context.dispatcher.create(new, Some(examined.staging)).await?;
+    let mut warnings = examined.warnings;
+    if awaits_pool(context, id).await? {
+        warnings.push("no repository of the PPA pool is free: the ticket waits in the queue for one".to_owned());
+    }
     Ok(TicketCreated {
         id: convert::ticket_id(id),
-        warnings: examined.warnings,
+        warnings,
     })
+}
+
+async fn awaits_pool(context: &Context, id: TicketId) -> Result<bool, RpcError> {
+    let awaits = context.dispatcher.read(move |view| {
+        let ticket = view.state.ticket(id);
+        ticket.is_some_and(|ticket| ticket.status == TicketStatus::Queued && view.state.awaits_pool(ticket))
+    });
+    Ok(awaits.await?)
 }
 
 fn subticket(source: ExaminedSource) -> NewSubticket {

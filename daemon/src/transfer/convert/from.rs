@@ -131,6 +131,8 @@ fn options(options: &bundle::Options) -> Result<core::Options, String> {
         keep_going: options.keep_going,
         keep_failed: words::from_keep_failed(options.keep_failed),
         priority: words::from_priority(options.priority),
+        // Those of the host that it comes from.
+        pool_repositories: 0,
         replay_of: options.replay_of.as_ref().map(replay_of).transpose()?,
     })
 }

@@ -26,8 +26,8 @@ pub(super) fn create(db: &Connection, ticket: &Ticket) -> Result<()> {
         db,
         "INSERT INTO tickets (id, title, description, bug, owner, series, offline, test_timeout, build_timeout, step,
          status, created_at, queued_at, queue_position, keep_going, keep_failed, priority, kept,
-         package_sources)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19)",
+         package_sources, pool_repositories)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20)",
         params![
             id,
             ticket.title,
@@ -48,6 +48,7 @@ pub(super) fn create(db: &Connection, ticket: &Ticket) -> Result<()> {
             options.priority.word(),
             ticket.kept,
             package_sources::write(&options.sources),
+            options.pool_repositories,
         ],
     )?;
     replays::write(db, ticket)?;

@@ -125,3 +125,6 @@ CREATE TABLE image_rebuilds (
     base TEXT,
     name TEXT NOT NULL
 ) STRICT;
+
+-- How many repositories of the PPA pool a ticket holds while it runs.
+ALTER TABLE tickets ADD COLUMN pool_repositories INTEGER NOT NULL DEFAULT 0;

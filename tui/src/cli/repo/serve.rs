@@ -44,7 +44,7 @@ const LONGEST_CONNECTION: Duration = Duration::from_secs(3600);
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// The ticket, or a state of its repository
-    #[arg(value_name = "TICKET[@GENERATION]")]
+    #[arg(value_name = "TICKET|POOL[@GENERATION]")]
     state: State,
     /// Where to listen; port 0 is any that is free
     #[arg(long, value_name = "ADDR:PORT", default_value = "127.0.0.1:0")]
@@ -94,10 +94,9 @@ pub(super) async fn run(context: &Context, args: Args) -> Result<u8, CliError> {
     let mut termination = signal(SignalKind::terminate())?;
     let tree = tempfile::Builder::new().prefix("preflight-repo-").tempdir();
     let tree = tree.map_err(CliError::file("a folder for the tree"))?;
-    let state = RepositoryState::from(args.state);
     let source = Source {
         context,
-        state: &state,
+        state: &args.state,
         tree: tree.path(),
         url: &url,
     };
@@ -113,7 +112,7 @@ pub(super) async fn run(context: &Context, args: Args) -> Result<u8, CliError> {
     let desk = Arc::new(Desk {
         files: Files::new(tree.path().to_owned(), told),
         // Only what has no name of its own can change.
-        asks: state.generation.is_none().then_some(asks),
+        asks: args.state.generation.is_none().then_some(asks),
         json: args.json,
     });
     let following = source.follow(exported.state.generation.0, asked);
@@ -164,22 +163,26 @@ fn announce(context: &Context, exported: &ExportedRepository, url: &str, told: &
 /// Where the tree comes from.
 struct Source<'a> {
     context: &'a Context,
-    state: &'a RepositoryState,
+    state: &'a State,
     tree: &'a Path,
     url: &'a str,
 }
 
 impl Source<'_> {
-    fn request(&self) -> RepositoryExport {
+    fn request(&self, state: RepositoryState) -> RepositoryExport {
         RepositoryExport {
-            state: self.state.clone(),
+            state,
             folder: self.tree.to_owned(),
             uri: Some(self.url.to_owned()),
         }
     }
 
     async fn export(&self) -> Result<ExportedRepository, CliError> {
-        self.context.ask_patiently(&self.request(), "writing the tree").await
+        let (connection, _notifications) = self.context.attach().await?;
+        let state = self.state.resolve(&connection).await?;
+        self.context
+            .ask_patiently(&self.request(state), "writing the tree")
+            .await
     }
 
     /// Whenever somebody asks for the newest state, has the tree show it. Where that cannot be, the tree stays as it is.
@@ -217,12 +220,12 @@ impl Source<'_> {
     async fn renew(&self, shown: &str) -> Result<String, CliError> {
         // A daemon that was stopped is not started for this.
         let (connection, _notifications) = self.context.endpoint.connect().await?;
-        let state = self.state.clone();
-        let current = ask(&connection, &RepositoryShow { state }).await?;
+        let state = self.state.resolve(&connection).await?;
+        let current = ask(&connection, &RepositoryShow { state: state.clone() }).await?;
         if current.summary.generation.0 == shown {
             return Ok(shown.to_owned());
         }
-        let exported = ask(&connection, &self.request()).await?;
+        let exported = ask(&connection, &self.request(state)).await?;
         Ok(exported.state.generation.0)
     }
 }

@@ -1,9 +1,15 @@
-//! How a state of a repository is written on the command line: `12`, `#12`, `12@1f2e3d4c`.
+//! How a state of a repository is written on the command line: `12`, `#12`, `12@1f2e3d4c`, `pool/07`.
 
 use std::str::FromStr;
 
+use preflight_protocol::client::Connection;
 use preflight_protocol::ids::TicketId;
+use preflight_protocol::method::PoolList;
+use preflight_protocol::pool::PoolRepository;
 use preflight_protocol::repository::RepositoryState;
+
+use crate::cli::context::ask;
+use crate::cli::error::CliError;
 
 /// A ticket's number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,11 +24,20 @@ impl FromStr for TicketNumber {
     }
 }
 
-/// A ticket, or a state of its repository.
+/// Whose repository is meant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Owner {
+    /// This ticket's own.
+    Ticket(TicketId),
+    /// This one of the PPA pool, of whichever ticket holds it.
+    Pool(String),
+}
+
+/// A state of a repository.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct State {
-    /// The ticket.
-    pub(super) ticket: TicketId,
+    /// Whose repository.
+    pub(super) owner: Owner,
     /// The beginning of the generation's digest; the current one where it is missing.
     pub(super) generation: Option<String>,
 }
@@ -41,18 +56,50 @@ impl FromStr for State {
             return Err("after the @ four or more digits of a generation are wanted, as `repo list TICKET` shows them");
         }
         Ok(Self {
-            ticket: TicketNumber::from_str(ticket)?.0,
+            owner: match ticket.strip_prefix("pool/") {
+                Some(number) if number.bytes().all(|byte| byte.is_ascii_digit()) && !number.is_empty() => {
+                    Owner::Pool(ticket.to_owned())
+                }
+                Some(_) => return Err("a repository of the pool is pool/ and a number, such as pool/07"),
+                None => Owner::Ticket(TicketNumber::from_str(ticket)?.0),
+            },
             generation: generation.map(str::to_ascii_lowercase),
         })
     }
 }
 
-impl From<State> for RepositoryState {
-    fn from(state: State) -> Self {
-        Self {
-            ticket: state.ticket,
-            generation: state.generation,
-        }
+impl State {
+    /// As the daemon knows it: the pool's repositories by who holds them now.
+    pub(super) async fn resolve(&self, connection: &Connection) -> Result<RepositoryState, CliError> {
+        let (ticket, pool) = match &self.owner {
+            Owner::Ticket(ticket) => (*ticket, None),
+            Owner::Pool(name) => {
+                let held = ask(connection, &PoolList {}).await?;
+                let (name, holder) = held_by(name, &held)?;
+                (holder, Some(name))
+            }
+        };
+        Ok(RepositoryState {
+            ticket,
+            generation: self.generation.clone(),
+            pool,
+        })
+    }
+}
+
+/// The repository as the daemon names it, and who holds it.
+fn held_by(name: &str, pool: &[PoolRepository]) -> Result<(String, TicketId), CliError> {
+    let number = |name: &str| name.strip_prefix("pool/").and_then(|digits| digits.parse::<u32>().ok());
+    let hint = "`preflight ppa pool list` shows who holds which; `preflight check --pool` takes one";
+    let found = pool
+        .iter()
+        .find(|repository| number(&repository.name).is_some() && number(&repository.name) == number(name));
+    match found {
+        Some(repository) => match repository.ticket {
+            Some(holder) => Ok((repository.name.clone(), holder)),
+            None => Err(CliError::usage(format!("{} is no ticket's now", repository.name), hint)),
+        },
+        None => Err(CliError::usage(format!("there is no repository {name}"), hint)),
     }
 }
 
@@ -70,13 +117,47 @@ mod tests {
         ] {
             let state: State = text.parse().unwrap();
             assert_eq!(
-                (state.ticket.0, state.generation.as_deref()),
-                (ticket, generation),
+                (&state.owner, state.generation.as_deref()),
+                (&Owner::Ticket(TicketId(ticket)), generation),
                 "{text}"
             );
         }
-        for wrong in ["", "x", "12@", "12@1f2", "12@xyzw", "12@1f2e@1f2e", "@1f2e", "-1"] {
+        let pooled: State = "pool/07@1f2e".parse().unwrap();
+        assert_eq!(pooled.owner, Owner::Pool("pool/07".to_owned()));
+        for wrong in [
+            "pool/",
+            "pool/x",
+            "pool/../1",
+            "",
+            "x",
+            "12@",
+            "12@1f2",
+            "12@xyzw",
+            "12@1f2e@1f2e",
+            "@1f2e",
+            "-1",
+        ] {
             assert!(wrong.parse::<State>().is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn the_pools_repositories_are_found_by_number() {
+        use preflight_protocol::pool::PoolState;
+        let of = |name: &str, ticket| PoolRepository {
+            name: name.to_owned(),
+            state: if ticket == 0 {
+                PoolState::Free
+            } else {
+                PoolState::Reserved
+            },
+            ticket: (ticket > 0).then_some(TicketId(ticket)),
+            since: preflight_protocol::ids::Moment(jiff::Timestamp::UNIX_EPOCH),
+        };
+        let pool = [of("pool/01", 0), of("pool/02", 12)];
+        assert_eq!(held_by("pool/2", &pool).unwrap(), ("pool/02".to_owned(), TicketId(12)));
+        for name in ["pool/1", "pool/3"] {
+            assert!(held_by(name, &pool).is_err(), "{name}");
         }
     }
 }
