@@ -50,8 +50,8 @@ pub use initrd::{InitrdError, compose_initrd};
 pub use mirrors::{ArchiveSource, MirrorChoice, MirrorError, Mirrors, SourceSet};
 pub use progress::{Phase, Progress};
 pub use recipe::{
-    MirrorKind, RECIPE_FORMAT, Recipe, RecipeArchive, RecipeError, RecipeName, RecipePackages, RecipePockets,
-    RecipeUnits, RecipeUser, Variant,
+    MirrorKind, RECIPE_FORMAT, Recipe, RecipeArchive, RecipeError, RecipeName, RecipePackages, RecipePocket,
+    RecipePockets, RecipeUnits, RecipeUser, Variant,
 };
 pub use store::{ImageStore, StoreError};
 pub use uefi::{Extent, Frame, Layout, UefiError, write_frame};

@@ -118,25 +118,31 @@ impl SourceSet {
         Self::bind(recipe, configured, host, keyring.clone())
     }
 
-    /// The recipe's pockets that no image has, as a source beside the others: they are read from where the release is. None
-    /// where there are none.
+    /// The recipe's pockets that no image has, as sources beside the others. Those for whose mirror no host is known are left
+    /// out.
     #[must_use]
-    pub fn pockets(&self, recipe: &Recipe) -> Option<ArchiveSource> {
-        let release = self
-            .sources
-            .iter()
-            .find(|source| source.suites.contains(&recipe.series))?;
+    pub fn pockets(&self, recipe: &Recipe) -> Vec<ArchiveSource> {
         let usual = |suite: &SuiteName| recipe.archives.iter().any(|archive| archive.suites.contains(suite));
-        let suites: Vec<SuiteName> = recipe
+        let place = |kind: MirrorKind| {
+            let mut archives = recipe.archives.iter().filter(|archive| archive.mirror == kind);
+            archives.find_map(|archive| self.sources.iter().find(|source| source.suites == archive.suites))
+        };
+        recipe
             .pockets
             .iter()
-            .map(|(_, suite)| suite.clone())
-            .filter(|suite| !usual(suite))
-            .collect();
-        (!suites.is_empty()).then(|| ArchiveSource {
-            suites,
-            ..release.clone()
-        })
+            .filter(|(_, pocket)| !usual(&pocket.suite))
+            .filter_map(|(_, pocket)| {
+                let place = place(pocket.mirror)?;
+                Some(ArchiveSource {
+                    suites: vec![pocket.suite.clone()],
+                    components: match pocket.components.is_empty() {
+                        true => place.components.clone(),
+                        false => pocket.components.clone(),
+                    },
+                    ..place.clone()
+                })
+            })
+            .collect()
     }
 
     fn bind(recipe: &Recipe, configured: &Mirrors, host: &[HostSource], keyring: PathBuf) -> Result<Self, MirrorError> {
@@ -312,7 +318,7 @@ mod tests {
     }
 
     #[test]
-    fn pockets_that_no_image_has_are_read_from_where_the_release_is() {
+    fn pockets_that_no_image_has_are_sources_beside_the_others() {
         let mirrors = Mirrors {
             archive: Some(Url::parse("https://mirror.example/debian").unwrap()),
             security: Some(Url::parse("http://security.example/debian").unwrap()),
@@ -326,16 +332,36 @@ mod tests {
                     .iter()
                     .all(|source| source.suites.iter().all(|suite| !suite.as_str().contains("backports")))
             );
-            let found = set.pockets(recipe).unwrap();
-            assert_eq!(found.origin.as_str(), "https://mirror.example/debian");
-            assert_eq!(found.uri.as_str(), "http://mirror.example/debian");
-            found.suites.iter().map(ToString::to_string).collect::<Vec<_>>()
+            let pockets = set.pockets(recipe).into_iter();
+            pockets
+                .map(|source| {
+                    assert_eq!(source.components, recipe.archives[0].components);
+                    format!("{} from {}", source.suites[0], source.uri)
+                })
+                .collect::<Vec<_>>()
         };
-        assert_eq!(pockets("bookworm"), ["bookworm-proposed-updates", "bookworm-backports"]);
-        assert_eq!(pockets("noble"), ["noble-proposed", "noble-backports"]);
-        assert_eq!(pockets("sid"), ["experimental"]);
-        let nowhere = SourceSet::bind(catalogue.find("sid").unwrap(), &Mirrors::default(), &[], PathBuf::new());
-        assert_eq!(nowhere.unwrap().pockets(catalogue.find("sid").unwrap()), None);
+        let from = |suite: &str| format!("{suite} from http://mirror.example/debian");
+        assert_eq!(
+            pockets("bookworm"),
+            [from("bookworm-proposed-updates"), from("bookworm-backports")]
+        );
+        assert_eq!(pockets("noble"), [from("noble-proposed"), from("noble-backports")]);
+        assert_eq!(pockets("sid"), [from("experimental")]);
+        let sid = catalogue.find("sid").unwrap();
+        let nowhere = SourceSet::bind(sid, &Mirrors::default(), &[], PathBuf::new());
+        assert_eq!(nowhere.unwrap().pockets(sid), []);
+        // A recipe may say otherwise.
+        let mut recipe = catalogue.find("bookworm").unwrap().clone();
+        let proposed = recipe.pockets.proposed.as_mut().unwrap();
+        proposed.mirror = MirrorKind::Security;
+        proposed.components = vec!["contrib".to_owned().try_into().unwrap()];
+        let set = SourceSet::bind(&recipe, &mirrors, &[], PathBuf::new()).unwrap();
+        let found = set.pockets(&recipe);
+        assert_eq!(found[0].uri.as_str(), "http://security.example/debian");
+        assert_eq!(
+            found[0].components,
+            recipe.pockets.proposed.as_ref().unwrap().components
+        );
     }
 
     #[test]

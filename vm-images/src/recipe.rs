@@ -66,26 +66,39 @@ pub struct RecipeArchive {
     pub components: Vec<Word>,
 }
 
-/// The suites beside the release: those of `archive`, which every image has, and those that one asks for. What `archive`
-/// does not have is read from where the release is, with the release's components.
+/// The suites beside the release: those of `archive`, which every image has, and those that one asks for.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RecipePockets {
     /// Updates of the release.
-    pub updates: Option<SuiteName>,
+    pub updates: Option<RecipePocket>,
     /// Security updates.
-    pub security: Option<SuiteName>,
+    pub security: Option<RecipePocket>,
     /// What is to become an update.
-    pub proposed: Option<SuiteName>,
+    pub proposed: Option<RecipePocket>,
     /// Newer versions, built for the release.
-    pub backports: Option<SuiteName>,
+    pub backports: Option<RecipePocket>,
     /// What is not meant for a release yet.
-    pub experimental: Option<SuiteName>,
+    pub experimental: Option<RecipePocket>,
+}
+
+/// A suite beside the release. Where `archive` has it, too, that says where it is read.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RecipePocket {
+    /// Its name in the archive's `dists/`.
+    pub suite: SuiteName,
+    /// Which mirror serves it.
+    #[serde(default)]
+    pub mirror: MirrorKind,
+    /// Its components; where there are none, those that are read from that mirror anyway.
+    #[serde(default)]
+    pub components: Vec<Word>,
 }
 
 impl RecipePockets {
-    /// Those that there are: name and suite.
-    pub fn iter(&self) -> impl Iterator<Item = (&'static str, &SuiteName)> {
+    /// Those that there are, by name.
+    pub fn iter(&self) -> impl Iterator<Item = (&'static str, &RecipePocket)> {
         let all = [
             ("updates", &self.updates),
             ("security", &self.security),
@@ -94,21 +107,22 @@ impl RecipePockets {
             ("experimental", &self.experimental),
         ];
         all.into_iter()
-            .filter_map(|(name, suite)| Some((name, suite.as_ref()?)))
+            .filter_map(|(name, pocket)| Some((name, pocket.as_ref()?)))
     }
 
-    /// The suite of a pocket.
+    /// A pocket.
     #[must_use]
-    pub fn get(&self, name: &str) -> Option<&SuiteName> {
-        self.iter().find(|(known, _)| *known == name).map(|(_, suite)| suite)
+    pub fn get(&self, name: &str) -> Option<&RecipePocket> {
+        self.iter().find(|(known, _)| *known == name).map(|(_, pocket)| pocket)
     }
 }
 
 /// The kinds of mirrors; hosts are bound to them at run time.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum MirrorKind {
     /// The distribution's main archive.
+    #[default]
     Archive,
     /// Its security archive.
     Security,
@@ -347,8 +361,14 @@ impl Recipe {
                 return Err(("suites", format!("`{twice}` is named twice")));
             }
         }
-        if let Some((_, suite)) = self.pockets.iter().find(|(_, suite)| **suite == self.series) {
-            return Err(("pockets", format!("`{suite}` is the release, no pocket of it")));
+        for (name, pocket) in self.pockets.iter() {
+            if pocket.suite == self.series {
+                return Err((name, format!("`{}` is the release, no pocket of it", pocket.suite)));
+            }
+            if !self.archives.iter().any(|archive| archive.mirror == pocket.mirror) {
+                let reason = format!("no [[archive]] is read from the {} mirror", pocket.mirror);
+                return Err((name, reason));
+            }
         }
         if !seen.contains(self.series.as_str()) {
             return Err(("suites", format!("the series `{}` itself is in none", self.series)));
@@ -415,14 +435,19 @@ mod tests {
             ("mirror = \"security\"", "mirror = \"moon\"", &["mine.toml", "moon"]),
             ("\"bookworm-updates\"", "\"bookworm\"", &["mine.toml", "twice"]),
             (
-                "proposed = \"bookworm-proposed-updates\"",
-                "propsed = \"bookworm-proposed-updates\"",
+                "proposed = { suite",
+                "propsed = { suite",
                 &["mine.toml", "line 26", "propsed", "backports"],
             ),
             (
-                "backports = \"bookworm-backports\"",
-                "backports = \"bookworm\"",
-                &["mine.toml", "line 23", "pockets", "is the release"],
+                "suite = \"bookworm-backports\"",
+                "suite = \"bookworm\"",
+                &["mine.toml", "line 27", "backports", "is the release"],
+            ),
+            (
+                "proposed-updates\" }",
+                "proposed-updates\", mirror = \"moon\" }",
+                &["mine.toml", "line 26", "moon"],
             ),
         ] {
             assert!(GOOD.contains(from), "{from}");
@@ -438,7 +463,7 @@ mod tests {
         let recipe = |text: &str| Recipe::parse(Path::new("mine.toml"), text).unwrap();
         let pockets = recipe(GOOD).pockets;
         assert_eq!(
-            pockets.get("proposed").map(SuiteName::as_str),
+            pockets.get("proposed").map(|pocket| pocket.suite.as_str()),
             Some("bookworm-proposed-updates")
         );
         assert_eq!(pockets.get("experimental"), None);
@@ -448,7 +473,7 @@ mod tests {
         );
         let without: String = GOOD
             .split_inclusive('\n')
-            .filter(|line| !line.contains("[pockets]") && !line.contains(" = \"bookworm-"))
+            .filter(|line| !line.contains("[pockets]") && !line.contains(" = { suite"))
             .collect();
         assert_eq!(recipe(&without).pockets, RecipePockets::default());
     }

@@ -23,7 +23,7 @@ pub(crate) async fn run(context: &JobContext) -> Result<Ending, StepFailure> {
     }
     let mut suites = Vec::new();
     let usual = sources.sources.iter().map(|source| (source.clone(), false));
-    let pockets = sources.pockets(&recipe).map(|source| (source, true));
+    let pockets = sources.pockets(&recipe).into_iter().map(|source| (source, true));
     for (source, optional) in usual.chain(pockets) {
         let mirror = mirrors(
             std::slice::from_ref(&source),

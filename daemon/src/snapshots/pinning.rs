@@ -34,7 +34,7 @@ pub(super) fn wanted<'a>(recipe: &'a Recipe, asked: &[AskedPocket]) -> Result<Ve
     let mut wanted = Vec::new();
     for AskedPocket { pocket, packages } in asked {
         let pocket: Pocket = pocket.parse().map_err(|error: UnknownPocket| bad(error.to_string()))?;
-        let Some(suite) = recipe.pockets.get(pocket.name()) else {
+        let Some(known) = recipe.pockets.get(pocket.name()) else {
             let known: Vec<&str> = recipe.pockets.iter().map(|(name, _)| name).collect();
             let known = match known.is_empty() {
                 true => "none at all".to_owned(),
@@ -57,7 +57,7 @@ pub(super) fn wanted<'a>(recipe: &'a Recipe, asked: &[AskedPocket]) -> Result<Ve
         }
         wanted.push(WantedPocket {
             pocket,
-            suite,
+            suite: &known.suite,
             packages: packages.clone(),
         });
     }
