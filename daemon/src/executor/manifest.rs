@@ -67,7 +67,7 @@ pub(crate) async fn manifest_of(workshop: &Arc<Workshop>, image: &BootImage) -> 
 /// Its guest does not say.
 pub(crate) async fn packages_of(testbed: &Testbed) -> Result<Manifest, StepFailure> {
     let answer = ask(testbed, manifest::packages()).await?;
-    manifest::read(&answer)
+    manifest::read_packages(&answer)
         .map_err(|error| StepFailure::Testbed(format!("what the guest says of its packages cannot be used: {error}")))
 }
 

@@ -51,11 +51,31 @@ impl Bounded {
     }
 }
 
-/// Reads an answer.
+/// Reads an answer that names files.
 ///
 /// # Errors
 /// It is not what was asked for.
-pub(crate) fn read(answer: &[u8]) -> Result<Manifest, ListingError> {
+pub(super) fn read(answer: &[u8]) -> Result<Manifest, ListingError> {
+    let manifest = records(answer)?;
+    match manifest.files.is_empty() {
+        true => Err(ListingError::Cut),
+        false => Ok(manifest),
+    }
+}
+
+/// Reads an answer that names packages alone.
+///
+/// # Errors
+/// It is not what was asked for.
+pub(crate) fn read_packages(answer: &[u8]) -> Result<Manifest, ListingError> {
+    let Manifest { packages, .. } = records(answer)?;
+    Ok(Manifest {
+        packages,
+        ..Manifest::default()
+    })
+}
+
+fn records(answer: &[u8]) -> Result<Manifest, ListingError> {
     let records = answer.strip_suffix(b"\0").ok_or(ListingError::Cut)?;
     let mut manifest = Manifest::default();
     let mut last_file = None;
@@ -92,8 +112,8 @@ pub(crate) fn read(answer: &[u8]) -> Result<Manifest, ListingError> {
             return Err(ListingError::TooMuch);
         }
     }
-    // A listing without a single file or package is that of a script that has found nothing that it could ask.
-    if !is_whole || manifest.files.is_empty() || manifest.packages.is_empty() {
+    // A listing without a single package is that of a script that has found nothing that it could ask.
+    if !is_whole || manifest.packages.is_empty() {
         return Err(ListingError::Cut);
     }
     Ok(manifest)
@@ -228,6 +248,21 @@ mod tests {
         assert_eq!(manifest.owner(b"/usr/bin/hello"), Some("hello"));
         assert_eq!(manifest.owner(b"/usr/bin/other"), None);
         assert!(manifest.conffiles.contains(&b"/etc/hello.conf"[..]));
+    }
+
+    #[test]
+    fn packages_are_read_without_files() {
+        let answer = b"P\tinstalled\thello\t2.10-3\tamd64\0E\0";
+        assert_eq!(read_packages(answer).unwrap().packages.len(), 1);
+        assert!(read(answer).is_err());
+        for bad in [
+            &b"E\0"[..],
+            b"",
+            b"P\tinstalled\thello\t1\tall\0",
+            b"P\tinstalled\thello\t1\0E\0",
+        ] {
+            assert!(read_packages(bad).is_err(), "{bad:?}");
+        }
     }
 
     #[test]

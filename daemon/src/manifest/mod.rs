@@ -10,5 +10,5 @@ mod survey;
 pub(crate) use difference::{difference, since};
 pub(crate) use entry::Manifest;
 pub(crate) use kept::{keep, kept};
-pub(crate) use listing::{Bounded, read};
+pub(crate) use listing::{Bounded, read_packages};
 pub(crate) use survey::{packages, survey};

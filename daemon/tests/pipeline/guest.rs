@@ -1,5 +1,6 @@
 //! A guest that does what a healthy one would, in memory, unless the test says otherwise for a stage.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard};
 
@@ -83,6 +84,8 @@ impl GuestState {
 #[derive(Clone, Default)]
 struct State {
     source: Option<Source>,
+    /// What was installed by name, and what was removed.
+    changed: BTreeMap<String, bool>,
 }
 
 const BUILD: &str = "/build";
@@ -180,7 +183,23 @@ impl ScriptedGuest {
                 }
                 0
             }
-            Stage::Install => Self::install(command, shell).await,
+            Stage::Install => self.install(command, shell).await,
+            Stage::Packages => {
+                let mut there = BTreeMap::from([("base-files".to_owned(), "12.4"), ("nano".to_owned(), "7.2-1")]);
+                for (name, is_there) in self.state.lock().changed.clone() {
+                    if is_there {
+                        there.insert(name, "1");
+                    } else {
+                        there.remove(&name);
+                    }
+                }
+                for (name, version) in there {
+                    let record = format!("P\tinstalled\t{name}\t{version}\tamd64\0");
+                    shell.stdout(record.as_bytes()).await;
+                }
+                shell.stdout(b"E\0").await;
+                0
+            }
             Stage::PowerOff => {
                 self.machines.end(&self.machine, EndReason::Shutdown);
                 std::future::pending().await
@@ -254,7 +273,7 @@ impl ScriptedGuest {
         0
     }
 
-    async fn install(command: &FakeCommand, shell: &FakeShell) -> i32 {
+    async fn install(&self, command: &FakeCommand, shell: &FakeShell) -> i32 {
         for (name, _) in command.argv.iter().filter_map(|word| word.split_once('=')) {
             let is_package = !name.contains("::");
             if is_package && !Self::repository_has(name, shell).await {
@@ -262,6 +281,14 @@ impl ScriptedGuest {
                 shell.stderr(message.as_bytes()).await;
                 return 100;
             }
+        }
+        let after = command.argv.iter().skip_while(|word| *word != "--allow-downgrades");
+        for word in after.skip(1) {
+            let (name, is_there) = match word.strip_suffix('-') {
+                Some(name) => (name, false),
+                None => (word.as_str(), true),
+            };
+            self.state.lock().changed.insert(name.to_owned(), is_there);
         }
         0
     }

@@ -372,6 +372,7 @@ fn fabricate_image(store: &Path, variant: Variant) {
     fs::write(folder.join("modules/virtio.ko"), module).unwrap();
     fs::write(folder.join("vmlinuz"), "a kernel").unwrap();
     fs::write(folder.join("root.raw"), vec![0; 1 << 20]).unwrap();
-    fs::write(folder.join("packages"), "").unwrap();
+    let packages = "base-files\t12.4\tamd64\nnano\t7.2-1\tamd64\n";
+    fs::write(folder.join("packages"), packages).unwrap();
     fs::write(folder.join("image.json"), serde_json::to_vec(&metadata).unwrap()).unwrap();
 }

@@ -22,6 +22,8 @@ mod intake;
 mod lab;
 mod machines;
 mod passing;
+mod pooled;
+mod rebuild;
 mod side_by_side;
 mod source;
 mod stage;

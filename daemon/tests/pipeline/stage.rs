@@ -24,6 +24,8 @@ pub(crate) enum Stage {
     /// The ticket's packages become part of the image.
     Install,
     Clean,
+    /// What the image holds is asked for.
+    Packages,
     PowerOff,
     UnpackTree,
     /// A test's dependencies.
@@ -53,6 +55,7 @@ impl Stage {
             ["find", ..] => Self::List,
             ["dpkg-buildpackage", ..] => Self::Build,
             ["dpkg-query", ..] => Self::Query,
+            ["sh", "-c", script] if script.contains("dpkg-query") => Self::Packages,
             ["sh", "-c", _, "apt-get", ..] if words.contains(&"build-dep") => Self::BuildDepends,
             ["sh", "-c", _, "apt-get", ..] if words.contains(&"install") => Self::Install,
             ["sh", "-c", _, "sh", "satisfy" | "install", ..] => Self::Satisfy,
