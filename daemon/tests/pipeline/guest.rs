@@ -128,6 +128,8 @@ impl ScriptedGuest {
             | Stage::MakeFolder
             | Stage::Remove
             | Stage::Clean
+            | Stage::Ask
+            | Stage::Policy
             | Stage::Satisfy
             | Stage::Prepare => 0,
             Stage::Pack => {

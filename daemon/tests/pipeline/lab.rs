@@ -150,6 +150,19 @@ impl Lab {
         TicketImages::open(self.cache("ticket-images")).unwrap()
     }
 
+    /// Removes the base image for builds, and makes another one; the id of that which is no more.
+    pub(crate) fn forget_base_image(&self) -> String {
+        let images = self.cache("images");
+        let old = names_in(&images).into_iter().find(|name| name.contains("-build-")).unwrap();
+        let new = format!("{}-build-{}", old.split("-build-").next().unwrap(), "0".repeat(16));
+        fs::rename(&old, &new).unwrap();
+        let metadata = Path::new(&new).join("image.json");
+        let id = |path: &str| Path::new(path).file_name().unwrap().to_str().unwrap().to_owned();
+        let text = fs::read_to_string(&metadata).unwrap();
+        fs::write(&metadata, text.replace(&id(&old), &id(&new))).unwrap();
+        id(&old)
+    }
+
     pub(crate) fn agent(&self) -> &Path {
         &self.settings.agent
     }

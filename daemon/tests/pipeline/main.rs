@@ -23,6 +23,7 @@ mod lab;
 mod machines;
 mod passing;
 mod pooled;
+mod prefetching;
 mod rebuild;
 mod side_by_side;
 mod source;

@@ -28,6 +28,10 @@ pub(crate) enum Stage {
     Packages,
     PowerOff,
     UnpackTree,
+    /// What apt would fetch, …
+    Ask,
+    /// … and what it knows of.
+    Policy,
     /// A test's dependencies.
     Satisfy,
     Query,
@@ -56,6 +60,8 @@ impl Stage {
             ["dpkg-buildpackage", ..] => Self::Build,
             ["dpkg-query", ..] => Self::Query,
             ["sh", "-c", script] if script.contains("dpkg-query") => Self::Packages,
+            ["sh", "-c", _, "apt-get", ..] if words.contains(&"--print-uris") => Self::Ask,
+            ["apt-cache", "policy", ..] => Self::Policy,
             ["sh", "-c", _, "apt-get", ..] if words.contains(&"build-dep") => Self::BuildDepends,
             ["sh", "-c", _, "apt-get", ..] if words.contains(&"install") => Self::Install,
             ["sh", "-c", _, "sh", "satisfy" | "install", ..] => Self::Satisfy,
