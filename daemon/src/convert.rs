@@ -2,6 +2,7 @@
 
 mod asked;
 mod finding;
+mod package_sources;
 mod ppas;
 mod promotions;
 mod replays;
@@ -318,6 +319,14 @@ pub(crate) fn ticket(ticket: &core::Ticket, live: &LiveJobs) -> wire::ticket::Ti
             .snapshot
             .as_ref()
             .map(|snapshot| snapshot.name.clone()),
+        pockets: ticket
+            .options
+            .sources
+            .pockets
+            .iter()
+            .map(package_sources::pocket)
+            .collect(),
+        ppas: ticket.options.sources.ppas.iter().map(package_sources::ppa).collect(),
         replay_of: ticket.options.replay_of.as_ref().map(replays::replay_of),
         keep_failed: match ticket.options.keep_failed {
             core::KeepFailed::Never => wire::ticket::KeepFailed::Never,

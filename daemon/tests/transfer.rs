@@ -138,7 +138,7 @@ async fn evidence(client: &Client, id: TicketId, root: &Path) -> Vec<(String, Ve
     for stream in ask(client, &ResultStream { ticket: id }).await.unwrap() {
         found.push(("stream".into(), std::fs::read(&stream.path).unwrap()));
     }
-    for lock in ask(client, &LockShow { ticket: id }).await.unwrap() {
+    for lock in ask(client, &LockShow { ticket: id, job: None }).await.unwrap() {
         found.push(("lock".into(), serde_json::to_vec(&lock.entries).unwrap()));
     }
     for artifact in &ticket.artifacts {

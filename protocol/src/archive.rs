@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::ids::{JobId, Moment, Series, Sha256, TicketId};
+use crate::ids::{ImageId, JobId, Moment, Series, Sha256, TicketId};
 
 /// One fetch of a job: an entry of its lock.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
@@ -24,8 +24,49 @@ pub struct LockEntry {
 pub struct Lock {
     /// The job.
     pub job: JobId,
+    /// What it started from, and what it was done for; missing before that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub head: Option<LockHead>,
     /// All that it fetched, sorted by URL.
     pub entries: Vec<LockEntry>,
+}
+
+/// What a job's lock says beside the fetched files.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct LockHead {
+    /// The base image that its testbeds started from.
+    pub base: ImageId,
+    /// The archive state that the base image was made of, where that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub archive_state: Option<Sha256>,
+    /// The ticket's image on top of it, where the testbeds started from that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image: Option<ImageId>,
+    /// The states that packages came from in the place of the base image's, or beside it: the snapshot's and the PPAs'.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub states: Vec<NamedState>,
+    /// The source package: its `.dsc`, then the files that this names.
+    pub sources: Vec<SourceFile>,
+}
+
+/// A state of an archive by its name.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct NamedState {
+    /// The snapshot's name, or the PPA's.
+    pub name: String,
+    /// The digest of the set of its release files.
+    pub state: Sha256,
+}
+
+/// A file of a source package.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct SourceFile {
+    /// Its name.
+    pub name: String,
+    /// Its digest.
+    pub sha256: Sha256,
+    /// Its size in bytes.
+    pub size: u64,
 }
 
 /// A series' archive at one moment: release files and indices, all by digest.

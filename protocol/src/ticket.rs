@@ -8,6 +8,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::ids::{ImageId, JobId, Moment, Series, SubticketId, TicketId};
 use crate::job::{Job, Progress};
+use crate::package_sources::{UsedPocket, UsedPpa};
+use crate::replay::ReplayOf;
 use crate::result::{Artifact, Finding, Outcome, TestResult};
 use crate::transfer::Origin;
 
@@ -313,6 +315,15 @@ pub struct Ticket {
     /// The snapshot that its packages come from; the archive as the base image has it where it is missing.
     #[serde(default)]
     pub snapshot: Option<String>,
+    /// The pockets that it uses, of that snapshot.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub pockets: Vec<UsedPocket>,
+    /// The PPAs that it uses.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ppas: Vec<UsedPpa>,
+    /// What it runs again, from that ticket's locks alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replay_of: Option<ReplayOf>,
     /// Whether testbeds of failed attempts are kept.
     #[serde(default)]
     pub keep_failed: KeepFailed,

@@ -22,6 +22,19 @@ pub enum LockKind {
     Ticket,
 }
 
+impl LockKind {
+    /// What a file of an archive is, by its URL.
+    #[must_use]
+    pub fn of(url: &CanonicalUrl) -> Self {
+        let (url, name) = (url.as_str(), url.as_str().rsplit('/').next().unwrap_or_default());
+        match name {
+            "InRelease" | "Release" | "Release.gpg" => Self::Release,
+            _ if url.contains("/dists/") || name.starts_with("Packages") || name.starts_with("Sources") => Self::Index,
+            _ => Self::Package,
+        }
+    }
+}
+
 /// One fetched file.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct LockEntry {
@@ -174,6 +187,19 @@ mod tests {
     use pretty_assertions::assert_eq;
 
     use super::*;
+
+    #[test]
+    fn a_url_tells_what_a_file_is() {
+        for (path, kind) in [
+            ("dists/bookworm/InRelease", LockKind::Release),
+            ("dists/bookworm/main/binary-amd64/by-hash/SHA256/00", LockKind::Index),
+            ("flat/Packages.xz", LockKind::Index),
+            ("pool/main/r/releases/Releases_1_all.deb", LockKind::Package),
+        ] {
+            let url = format!("http://mirror.example/debian/{path}").parse().unwrap();
+            assert_eq!(LockKind::of(&url), kind, "{path}");
+        }
+    }
 
     #[test]
     fn text_form_round_trips_in_order() {

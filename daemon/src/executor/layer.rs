@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use preflight_archive::{Lock, Session};
+use preflight_archive::{Lock, LockEntry, Session};
 use preflight_testbed::template::{Template, TemplateIdentity};
 use serde_json::{Value, json};
 
@@ -61,7 +61,8 @@ enum Laid {
 impl JobContext {
     /// Leases a testbed in which a preparation has been made, and another one before it where there is one: a clone of the
     /// layer that it left, or, the first time, one in which it is done now. The job's lock names what was fetched for all that
-    /// in either case.
+    /// in either case. A replay makes its layers anew; what comes before them (apt's lists) it takes where it is there, and
+    /// nothing but what the replayed lock names was fetched for it.
     ///
     /// # Errors
     /// Those of the preparation, and of leasing a testbed.
@@ -88,13 +89,13 @@ impl JobContext {
             .await?
         {
             if let Some(before) = &before {
-                match self.lay(&below, &before.layer, before.preparation, &spec).await? {
+                match self.lay(&below, &before.layer, before.preparation, &spec, true).await? {
                     Laid::Here(template) => below = template,
                     Laid::Again => continue,
                     Laid::Nowhere => break,
                 }
             }
-            let template = match self.lay(&below, &layer, preparation, &spec).await? {
+            let template = match self.lay(&below, &layer, preparation, &spec, false).await? {
                 Laid::Here(template) => template,
                 Laid::Again => continue,
                 Laid::Nowhere => break,
@@ -123,9 +124,13 @@ impl JobContext {
         layer: &LayerSpec,
         preparation: &P,
         spec: &TestbedSpec<'_>,
+        shared: bool,
     ) -> Result<Laid, P::Error> {
         let templates = &self.workshop.templates;
-        let identity = self.identity(below, spec.image, layer);
+        if shared && let Some(found) = self.found_within_lock(below, spec.image, layer).await {
+            return Ok(Laid::Here(found));
+        }
+        let identity = self.identity(below, spec.image, layer, self.replay_word());
         let id = identity.id();
         // Who comes while it is made waits, and then takes what was made.
         let _making = templates.lock(&id).await;
@@ -169,7 +174,31 @@ impl JobContext {
         }
     }
 
-    fn identity(&self, below: &Template, image: &BootImage, layer: &LayerSpec) -> TemplateIdentity {
+    /// In a replay: a layer that another ticket has left, if nothing was fetched for it that the lock does not name.
+    async fn found_within_lock(&self, below: &Template, image: &BootImage, layer: &LayerSpec) -> Option<Arc<Template>> {
+        let replayed = self.replayed_lock()?;
+        let id = self.identity(below, image, layer, None).id();
+        let found = self.workshop.templates.find(&id).await?;
+        let lock = lock_of(&found)?;
+        let is_named = |entry: &LockEntry| {
+            replayed
+                .get(&entry.url)
+                .is_some_and(|named| named.sha256 == entry.sha256)
+        };
+        if !lock.entries().all(is_named) {
+            return None;
+        }
+        self.lock_also(lock);
+        Some(found)
+    }
+
+    fn identity(
+        &self,
+        below: &Template,
+        image: &BootImage,
+        layer: &LayerSpec,
+        word: Option<String>,
+    ) -> TemplateIdentity {
         let mut contents = vec![
             match super::image_state::read(image.base.folder(), &self.workshop.images) {
                 // apt in the testbed answers by what the archive was then: another state is another layer.
@@ -178,6 +207,7 @@ impl JobContext {
             },
         ];
         contents.extend(layer.contents.iter().cloned());
+        contents.extend(word);
         below.record().identity.with(contents)
     }
 }

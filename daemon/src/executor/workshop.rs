@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use async_trait::async_trait;
 use preflight_archive::{Archive, Network, SigningKey};
-use preflight_core::{Series, Ticket};
+use preflight_core::{ImageId, Series, Ticket};
 use preflight_store::{LogWriter, TicketFolder};
 use preflight_testbed::template::{TemplateId, TemplateStore};
 use preflight_testbed::{DiskFormat, Hypervisor, InstallationId, MachineId, MiB};
@@ -294,6 +294,19 @@ impl Workshop {
                 "there is no base image of {series} ({variant}): run `preflight image build {series}`"
             ))),
             Err(error) => Err(StepFailure::Testbed(error.to_string())),
+        }
+    }
+
+    /// A base image by its name.
+    ///
+    /// # Errors
+    /// It is gone.
+    pub fn base_named(&self, id: &ImageId) -> Result<BootImage, StepFailure> {
+        match self.images.get(id.as_str()) {
+            Ok(image) => Ok(BootImage::of_base(image)),
+            Err(error) => Err(StepFailure::Testbed(format!(
+                "the base image {id} cannot be used: {error}"
+            ))),
         }
     }
 

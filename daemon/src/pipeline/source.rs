@@ -17,10 +17,11 @@ const LARGEST_PACKAGE: TreeLimits = TreeLimits {
 };
 
 pub(crate) async fn run(context: &JobContext) -> Result<Ending, StepFailure> {
-    let (workshop, ticket) = (&context.workshop, &context.order.ticket);
+    let workshop = &context.workshop;
     let subticket = context.subticket()?;
     let staged = context.staged()?;
-    let image = workshop.base(&ticket.series, Variant::Build)?;
+    let image = context.base(Variant::Build)?;
+    context.lock_head(&image, None)?;
     let session = context.session(&image, None)?;
     // Packing a source needs no package.
     session.seal();

@@ -15,19 +15,22 @@ use preflight_dep8::restriction::Restriction;
 use preflight_report::subunit::{RouteCode, TestId};
 use tokio::sync::mpsc;
 
+use super::build;
 use super::results::Part;
 use super::test_log::{Section, error_in_log, line_in_log};
 use super::test_order::{GroupIndex, Order, TestIndex};
 use super::test_plan;
 use super::test_record::{Record, Stream};
 use super::test_run::{self, Ended, Grounds, Health, Stop};
-use crate::executor::{FindingBook, JobContext, JobLog, StepFailure};
+use crate::executor::{FindingBook, JobContext, JobLog, StepFailure, repository};
 use crate::services::{JobReport, Wider};
 
 pub(crate) async fn run(context: &JobContext) -> Result<Ending, StepFailure> {
     let (workshop, ticket) = (&context.workshop, &context.order.ticket);
     let image = workshop.ticket_image(ticket)?;
     let source = context.subticket()?.source.clone();
+    context.lock_head(&image, Some(&build::source_package(&context.staged()?)?))?;
+    build::publish_given(context, &repository(&context.order.folder))?;
     let route = RouteCode::new(ticket.id.0, ticket.series.as_str(), image.architecture());
     let stream = Stream::open(context, route)?;
     let mut record = Record::new(context, &stream, &source);

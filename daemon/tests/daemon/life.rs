@@ -135,9 +135,12 @@ async fn the_life_of_a_ticket() {
     };
     let refused = within(client.connection.request(&outside)).await;
     assert!(matches!(refused, Err(ClientError::Rpc(error)) if error.code == ErrorCode::NotFound));
-    let locks = within(client.connection.request(&LockShow { ticket: created.id }))
-        .await
-        .unwrap();
+    let locks = within(client.connection.request(&LockShow {
+        ticket: created.id,
+        job: None,
+    }))
+    .await
+    .unwrap();
     assert_eq!((locks.len(), locks[0].job, locks[0].entries[0].size), (1, JobId(2), 3));
     let streams = within(client.connection.request(&ResultStream { ticket: created.id }))
         .await

@@ -241,7 +241,7 @@ async fn the_lock_and_the_stream_tell_of_what_happened() {
     let ticket = client.until_ended(id).await;
     assert_eq!(ticket.summary.exit_code, Some(6), "a failure and a skip");
     // Nothing was fetched from an archive; the ticket's own repository is none.
-    let lock = within(client.connection.request(&LockShow { ticket: id }))
+    let lock = within(client.connection.request(&LockShow { ticket: id, job: None }))
         .await
         .unwrap();
     assert!(!serde_json::to_string(&lock).unwrap().contains("http"), "{lock:?}");

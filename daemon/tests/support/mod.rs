@@ -12,7 +12,7 @@ use preflight_protocol::method::{Snapshot, Subscribe, TicketCreate, TicketCreate
 use preflight_protocol::ticket::Ticket;
 use preflightd::bootstrap::{Daemon, Home};
 use preflightd::config::Config;
-use preflightd::testing::{self, LocalShells, ScriptedExecutor, Step};
+use preflightd::testing::{self, LocalShells, ScriptedExecutor, ScriptedImages, Step};
 use tokio::sync::mpsc;
 
 /// How long anything here may take: only a broken daemon gets there.
@@ -22,6 +22,7 @@ pub(crate) struct House {
     folder: tempfile::TempDir,
     pub(crate) executor: ScriptedExecutor,
     pub(crate) shells: LocalShells,
+    pub(crate) images: ScriptedImages,
 }
 
 impl House {
@@ -30,6 +31,7 @@ impl House {
             folder: tempfile::tempdir().unwrap(),
             executor: ScriptedExecutor::new(script),
             shells: LocalShells::default(),
+            images: ScriptedImages::default(),
         }
     }
 
@@ -48,6 +50,7 @@ impl House {
     pub(crate) async fn start(&self) -> Daemon {
         let home = Home::enter(self.folders()).unwrap();
         let mut services = testing::services(&self.executor, &home.folders().state);
+        services.images = std::sync::Arc::new(self.images.clone());
         services.shells = std::sync::Arc::new(self.shells.clone());
         let mut config = Config::default();
         // One job at a time.

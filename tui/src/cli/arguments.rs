@@ -4,7 +4,7 @@ use clap::{Parser, Subcommand, ValueEnum};
 
 use super::{
     archive, change, check, daemon, doctor, du, export, gc, generate, image, import, lock, logs, ppa, promote,
-    promotions, repo, rerun, results, shell, status, ticket,
+    promotions, replay, repo, rerun, results, shell, status, ticket,
 };
 
 /// Check Debian and Ubuntu packages before you submit them: build, rebuild the image, run the dep8 tests, offline.
@@ -128,8 +128,11 @@ pub enum Command {
     /// Free disk: what can be made again first, what is in use never
     #[command(after_help = GC_AFTER)]
     Gc(gc::Args),
-    /// List what a ticket's jobs have fetched from the archive, by digest
-    #[command(after_help = "Example:\n  preflight lock 12 --json")]
+    /// Run a ticket again from its locks alone, and say whether the results agree
+    #[command(after_help = replay::AFTER)]
+    Replay(replay::Args),
+    /// List what a ticket's jobs have started from, and what they have fetched, by digest
+    #[command(after_help = lock::AFTER)]
     Lock(lock::Args),
     /// List, show, compare, export and serve what tickets have built
     #[command(after_help = repo::AFTER)]

@@ -16,6 +16,8 @@ pub mod code {
     pub const HOST: u8 = 16;
     /// Everything else, wrong usage included: autopkgtest's "other unexpected failures".
     pub const OTHER: u8 = 20;
+    /// A replay does not agree with the ticket that it runs again, as diff(1) has it.
+    pub const DIFFERS: u8 = 1;
     /// `daemon status` where none runs, as systemctl and the LSB have it.
     pub const NOT_RUNNING: u8 = 3;
     /// Ended by Ctrl-C, or the ticket was cancelled.

@@ -11,7 +11,7 @@ use super::error::{CliError, code};
 use super::output::Output;
 use super::{
     archive, check, daemon, doctor, du, export, gc, generate, image, import, lock, logs, ppa, promote, promotions,
-    repo, rerun, results, screen, shell, status, ticket,
+    replay, repo, rerun, results, screen, shell, status, ticket,
 };
 use crate::conn::attach::Endpoint;
 use crate::theme::Role;
@@ -106,6 +106,7 @@ async fn dispatch(context: &Context, command: Command) -> Result<u8, CliError> {
         Command::Archive(args) => archive::run(context, args).await,
         Command::Du(args) => du::run(context, args).await,
         Command::Gc(args) => gc::run(context, args).await,
+        Command::Replay(args) => replay::run(context, args).await,
         Command::Lock(args) => lock::run(context, args).await,
         Command::Repo(args) => repo::run(context, args).await,
         Command::Promote(args) => promote::run(context, args).await,

@@ -1,6 +1,8 @@
-//! `lock/show`: what a ticket's jobs have fetched.
+//! `lock/show`: what a ticket's jobs have started from, and what they have fetched.
 
-use preflight_core::TicketId;
+use std::collections::BTreeMap;
+
+use preflight_core::{JobId, LockEntry, LockHead, TicketId};
 use preflight_protocol::archive::Lock;
 use preflight_protocol::error::{ErrorCode, RpcError};
 use preflight_protocol::method::LockShow;
@@ -9,8 +11,18 @@ use super::{Context, of_ticket};
 use crate::convert;
 
 pub(super) async fn handle(context: &Context, request: LockShow) -> Result<Vec<Lock>, RpcError> {
-    of_ticket(context, request.ticket, |_, _| ()).await?;
-    let locks = context.dispatcher.store().locks(TicketId(request.ticket.0)).await;
-    let locks = locks.map_err(|error| RpcError::new(ErrorCode::Internal, error.to_string()))?;
-    Ok(locks.into_iter().map(convert::lock).collect())
+    let sources = of_ticket(context, request.ticket, |ticket, _| ticket.options.sources.clone()).await?;
+    let (id, store) = (TicketId(request.ticket.0), context.dispatcher.store());
+    let internal = |error: preflight_store::StoreError| RpcError::new(ErrorCode::Internal, error.to_string());
+    let mut locks: BTreeMap<JobId, (Option<LockHead>, Vec<LockEntry>)> = BTreeMap::new();
+    for (job, entries) in store.locks(id).await.map_err(internal)? {
+        locks.entry(job).or_default().1 = entries;
+    }
+    for (job, head) in store.lock_heads(id).await.map_err(internal)? {
+        locks.entry(job).or_default().0 = Some(head);
+    }
+    let lock =
+        |(job, (head, entries)): (JobId, (Option<LockHead>, _))| convert::lock(job, head.as_ref(), entries, &sources);
+    let wanted = |job: &JobId| request.job.is_none_or(|wanted| wanted.0 == job.0);
+    Ok(locks.into_iter().filter(|(job, _)| wanted(job)).map(lock).collect())
 }
