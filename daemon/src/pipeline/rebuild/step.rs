@@ -125,8 +125,8 @@ mod tests {
                 "{add} -{remove}: {refused:?}"
             );
         }
-        let step = asked(vec![], &words("b a b"), &words("c c")).unwrap();
-        assert_eq!(step.add.into_iter().collect::<Vec<_>>(), ["a", "b"]);
+        let step = asked(vec![], &words("bb aa bb"), &words("cc cc")).unwrap();
+        assert_eq!(step.add.into_iter().collect::<Vec<_>>(), ["aa", "bb"]);
         let many: Vec<String> = (0..=MOST).map(|number| format!("a{number}")).collect();
         assert_eq!(asked(vec![], &many, &[]), Err(Refused::TooMany));
     }
