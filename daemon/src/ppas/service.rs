@@ -3,8 +3,8 @@
 
 use futures_util::StreamExt as _;
 use preflight_archive::{
-    Archive, ArchiveStateId, Credentials, LaunchpadClient, LaunchpadError, Network, PpaRefusal, PpaRefusalKind,
-    PpaSpec, SecretStore, SpecOptions,
+    Archive, ArchiveStateId, Credentials, LaunchpadClient, Network, PpaRefusal, PpaRefusalKind, PpaSpec, SecretStore,
+    SpecOptions,
 };
 use preflight_core::ppa::{self as core_ppa, NewPpa, PpaCommand, PpaName, PpaRecord, PpaState};
 use preflight_core::{Command, Moment, PpaUse, Series};
@@ -78,11 +78,11 @@ impl ArchivePpas {
         // Key files and lists of sources are read.
         let parsed = tokio::task::spawn_blocking(move || PpaSpec::parse(&words, &options)).await;
         let parsed = parsed.map_err(|error| RpcError::new(ErrorCode::Internal, error.to_string()))?;
-        match parsed.map_err(|error| RpcError::new(ErrorCode::InvalidParams, error.to_string()))? {
+        match parsed.map_err(|error| wrong(&error, error.hint()))? {
             PpaSpec::Repositories(new) => Ok(new),
             PpaSpec::Launchpad(spec) => {
                 let completed = self.launchpad.complete(&spec).await;
-                Ok(vec![completed.map_err(|error| of_launchpad(&error))?])
+                Ok(vec![completed.map_err(|error| wrong(&error, error.hint()))?])
             }
         }
     }
@@ -100,10 +100,9 @@ impl ArchivePpas {
 
     async fn take(&self, ppa: &preflight_archive::Ppa, series: &Series) -> Result<PpaState, RpcError> {
         self.may_fetch()?;
-        let wrong = |message: String| RpcError::new(ErrorCode::InvalidParams, message);
         let recipe = self.catalogue.find(series.as_str());
-        let recipe = recipe.map_err(|error| wrong(error.to_string()))?;
-        let architecture = preflight_vm_images::host_architecture().map_err(wrong)?;
+        let recipe = recipe.map_err(|error| wrong(&error, None))?;
+        let architecture = preflight_vm_images::host_architecture().map_err(|error| wrong(&error, None))?;
         let taking = self
             .desk
             .archive
@@ -285,23 +284,23 @@ impl Ppas for ArchivePpas {
 }
 
 fn options(request: &PpaAdd) -> Result<SpecOptions, RpcError> {
-    let wrong = |error: &dyn std::fmt::Display| RpcError::new(ErrorCode::InvalidParams, error.to_string());
     let credentials = request.token.as_ref().map(|Token(text)| text.parse());
     let priority = request.priority.map(TryInto::try_into).transpose();
+    let token = "the file of --token-file has one line, USER:TOKEN";
     Ok(SpecOptions {
         name: request
             .name
             .as_deref()
             .map(str::parse)
             .transpose()
-            .map_err(|error| wrong(&error))?,
+            .map_err(|error| wrong(&error, None))?,
         key: request.key.clone(),
         fingerprints: vec![],
         credentials: credentials
             .transpose()
-            .map_err(|error: preflight_archive::CredentialsError| wrong(&error))?,
-        priority: priority.map_err(|error: preflight_archive::PinError| wrong(&error))?,
-        packages: definition::pinned(&request.packages).map_err(|error| wrong(&error))?,
+            .map_err(|error: preflight_archive::CredentialsError| wrong(&error, Some(token)))?,
+        priority: priority.map_err(|error: preflight_archive::PinError| wrong(&error, None))?,
+        packages: definition::pinned(&request.packages).map_err(|error| wrong(&error, None))?,
     })
 }
 
@@ -322,10 +321,7 @@ fn no_ppa(name: &PpaName) -> RpcError {
 /// What a client calls a PPA.
 pub(crate) fn name(text: &str) -> Result<PpaName, RpcError> {
     let parsed = text.parse::<PpaName>();
-    parsed.map_err(|error| {
-        RpcError::new(ErrorCode::InvalidParams, error.to_string())
-            .with_hint("`preflight ppa list` shows those that there are")
-    })
+    parsed.map_err(|error| wrong(&error, Some("`preflight ppa list` shows those that there are")))
 }
 
 fn of_refusal(refusal: &PpaRefusal) -> RpcError {
@@ -340,8 +336,13 @@ fn of_refusal(refusal: &PpaRefusal) -> RpcError {
     }
 }
 
-fn of_launchpad(error: &LaunchpadError) -> RpcError {
-    RpcError::new(ErrorCode::InvalidParams, error.to_string())
+/// What was said cannot be, with what to do about it where that is known.
+fn wrong(error: &dyn std::fmt::Display, hint: Option<&str>) -> RpcError {
+    let error = RpcError::new(ErrorCode::InvalidParams, error.to_string());
+    match hint {
+        Some(hint) => error.with_hint(hint),
+        None => error,
+    }
 }
 
 fn now() -> Moment {

@@ -106,14 +106,15 @@ async fn a_name_of_launchpads_is_resolved_and_what_cannot_be_is_refused() {
     assert_eq!(added[0].name, "jane/tools");
     assert_eq!(added[0].uri, format!("{}/jane/tools/ubuntu", world.server.url));
 
-    for (source, words) in [
-        ("ppa:joe/none", "Launchpad has no ppa:joe/none"),
-        ("ppa:Jane", "write ppa:OWNER/NAME"),
-        ("nonsense", "is no PPA"),
-        ("https://ppa.example/x", "followed by a suite"),
+    for (source, words, hint) in [
+        ("ppa:joe/none", "Launchpad has no ppa:joe/none", "check the owner"),
+        ("ppa:Jane", "is no PPA of Launchpad's", "write ppa:OWNER/NAME"),
+        ("nonsense", "is no PPA", "write ppa:OWNER/NAME"),
+        ("https://ppa.example/x", "followed by a suite", "./ for a flat"),
     ] {
         let error = refused(&client, &asked(source)).await;
         assert!(error.message.contains(words), "{source}: {error}");
+        assert!(error.hint().unwrap().contains(hint), "{source}: {error:?}");
         assert_eq!(error.code, ErrorCode::InvalidParams);
     }
     stand_in.archive(json!({"private": true}));
@@ -122,7 +123,7 @@ async fn a_name_of_launchpads_is_resolved_and_what_cannot_be_is_refused() {
         ..asked("ppa:jane/tools")
     };
     let error = refused(&client, &again).await;
-    assert!(error.message.contains("--token-file"), "{error}");
+    assert!(error.hint().unwrap().contains("--token-file"), "{error}");
     assert_eq!(list(&client).await.len(), 1);
 }
 

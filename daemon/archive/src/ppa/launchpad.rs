@@ -129,15 +129,13 @@ pub struct PpaArchive {
 #[non_exhaustive]
 pub enum LaunchpadError {
     /// There is no such PPA.
-    #[error("Launchpad has no {name}; check the owner and the name on the PPA's page")]
+    #[error("Launchpad has no {name}")]
     NoSuchPpa {
         /// What was asked for.
         name: LaunchpadName,
     },
     /// It is not shown to everybody.
-    #[error(
-        "Launchpad does not show {name} without a login: it is private or disabled; for a private one give --token-file FILE with USER:TOKEN from your archive subscriptions, and --key FILE"
-    )]
+    #[error("Launchpad does not show {name} without a login: it is private or disabled")]
     Private {
         /// What was asked for.
         name: LaunchpadName,
@@ -172,7 +170,7 @@ pub enum LaunchpadError {
         reason: String,
     },
     /// Launchpad or the key server can't be reached, or answers with an error.
-    #[error("{url}: {reason}; try again later, or name the repository by its URL, with --key FILE")]
+    #[error("{url}: {reason}")]
     Unreachable {
         /// What was asked.
         url: String,
@@ -180,7 +178,7 @@ pub enum LaunchpadError {
         reason: String,
     },
     /// Private, and the subscription is missing.
-    #[error("{name} is private: give --token-file FILE with USER:TOKEN from your archive subscriptions on Launchpad")]
+    #[error("{name} is private")]
     NoToken {
         /// What was asked for.
         name: LaunchpadName,
@@ -188,6 +186,24 @@ pub enum LaunchpadError {
     /// The configured addresses make no URL.
     #[error(transparent)]
     Configuration(#[from] PpaFieldError),
+}
+
+impl LaunchpadError {
+    /// What the user can do about it.
+    #[must_use]
+    pub fn hint(&self) -> Option<&'static str> {
+        match self {
+            Self::NoSuchPpa { .. } => Some("check the owner and the name on the PPA's page"),
+            Self::Private { .. } => Some(
+                "for a private one give --token-file FILE with USER:TOKEN from your archive subscriptions, and --key FILE",
+            ),
+            Self::NoToken { .. } => {
+                Some("give --token-file FILE with USER:TOKEN from your archive subscriptions on Launchpad")
+            }
+            Self::Unreachable { .. } => Some("try again later, or name the repository by its URL, with --key FILE"),
+            _ => None,
+        }
+    }
 }
 
 /// An `archive` entry, as far as it is used.

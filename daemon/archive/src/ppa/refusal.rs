@@ -65,9 +65,7 @@ impl PpaRefusalKind {
                 "try again later; if it stays so, tell who publishes it"
             }
             Self::RolledBack => "a stale mirror, or somebody withholds updates: try again later, or use another mirror",
-            Self::NoSuchSuite => {
-                "it may have nothing for this series: name another one with --series"
-            }
+            Self::NoSuchSuite => "it may have nothing for this series: name another one with --series",
             Self::NoSuchComponent => "add it again with the components that it has",
             Self::NoSuchArchitecture => "use it for other architectures only",
             Self::Unauthorised => "give the subscription's user and token with --token-file FILE",

@@ -73,25 +73,25 @@ pub enum PpaSpec {
 #[non_exhaustive]
 pub enum PpaSpecError {
     /// Nothing that is known.
-    #[error("{0:?} is no PPA; write ppa:OWNER/NAME, the path of a .sources file, or URL SUITE COMPONENT… --key FILE")]
+    #[error("{0:?} is no PPA")]
     Unknown(String),
     /// Launchpad's short form.
-    #[error("{0:?} is no PPA of Launchpad's; write ppa:OWNER/NAME, or ppa:OWNER/DISTRIBUTION/NAME")]
+    #[error("{0:?} is no PPA of Launchpad's")]
     Launchpad(String),
     /// The old one-line format.
-    #[error("{}: one-line sources are not read; convert it with apt modernize-sources, or write URL SUITE COMPONENT… --key FILE", .0.display())]
+    #[error("{}: one-line sources are not read", .0.display())]
     OneLine(PathBuf),
     /// More words than the form has.
     #[error("after {0:?} nothing more is expected")]
     TooManyWords(String),
     /// A URL without a suite.
-    #[error("the URL is to be followed by a suite, or by ./ for a flat repository")]
+    #[error("the URL is not followed by a suite")]
     NoSuite,
     /// Suite and components do not fit together.
     #[error("the suite {0} wants {1}")]
     Components(SuiteTemplate, &'static str),
     /// No key.
-    #[error("{0}: it says not who may sign it; add --key FILE with the publisher's OpenPGP key")]
+    #[error("{0}: it says not who may sign it")]
     NoKey(String),
     /// A key file can't be used.
     #[error("the key file {}: {error}", .path.display())]
@@ -103,7 +103,7 @@ pub enum PpaSpecError {
         error: CertificateError,
     },
     /// The `.sources` file, or a key file, can't be read or parsed.
-    #[error("{error}{}", .error.hint().map(|hint| format!("; {hint}")).unwrap_or_default())]
+    #[error("{error}")]
     File {
         /// Where and what.
         #[source]
@@ -123,6 +123,26 @@ pub enum PpaSpecError {
     /// The credentials.
     #[error(transparent)]
     Credentials(#[from] CredentialsError),
+}
+
+impl PpaSpecError {
+    /// What the user can do about it.
+    #[must_use]
+    pub fn hint(&self) -> Option<&str> {
+        match self {
+            Self::Unknown(_) => {
+                Some("write ppa:OWNER/NAME, the path of a .sources file, or URL SUITE COMPONENT… --key FILE")
+            }
+            Self::Launchpad(_) => Some("write ppa:OWNER/NAME, or ppa:OWNER/DISTRIBUTION/NAME"),
+            Self::OneLine(_) => {
+                Some("convert it with `apt modernize-sources`, or write URL SUITE COMPONENT… --key FILE")
+            }
+            Self::NoSuite => Some("write URL SUITE COMPONENT…, or URL ./ for a flat repository"),
+            Self::NoKey(_) => Some("add --key FILE with the publisher's OpenPGP key"),
+            Self::File { error } => error.hint(),
+            _ => None,
+        }
+    }
 }
 
 impl From<preflight_debian::Error> for PpaSpecError {

@@ -145,11 +145,8 @@ async fn what_launchpad_says_is_not_taken_for_granted() {
         (200, "something else"),
     ] {
         launchpad.stand_in.server.give(ENTRY, status, "<html>");
-        let told = launchpad
-            .complete(&SpecOptions::default())
-            .await
-            .unwrap_err()
-            .to_string();
+        let error = launchpad.complete(&SpecOptions::default()).await.unwrap_err();
+        let told = format!("{error}; {}", error.hint().unwrap_or_default());
         assert!(told.contains(wanted), "{told}");
     }
     // Series are only shown: a PPA is added although they can't be told.

@@ -190,12 +190,16 @@ fn what_is_wrong_is_told_without_secrets() {
         (
             vec!["jane:hush@mirror.example"],
             &plain,
-            "is no PPA; write ppa:OWNER/NAME",
+            "is no PPA write ppa:OWNER/NAME",
         ),
         (vec!["ppa:jane"], &plain, "write ppa:OWNER/NAME, or"),
         (vec!["ppa:jane/tools", "noble"], &plain, "nothing more is expected"),
         (vec!["/etc/apt/sources.list"], &plain, "one-line sources are not read"),
-        (vec!["https://mirror.example/a"], &with, "followed by a suite"),
+        (
+            vec!["https://mirror.example/a"],
+            &with,
+            "write URL SUITE COMPONENT…, or URL ./ for a flat",
+        ),
         (
             vec!["https://mirror.example/a", "noble"],
             &with,
@@ -287,7 +291,7 @@ fn what_is_wrong_is_told_without_secrets() {
     ] {
         let told = match parse(&words, options) {
             Ok(found) => panic!("{words:?} gives {found:?}"),
-            Err(error) => format!("{error} {error:?}"),
+            Err(error) => format!("{error} {} {error:?}", error.hint().unwrap_or_default()),
         };
         assert!(told.contains(wanted), "{told:?} for {words:?}");
         assert!(!told.contains("hush"), "{told:?}");
