@@ -225,7 +225,9 @@ pub fn compare(earlier: Run<'_>, later: Run<'_>, only: Option<&JobLabel>) -> Agr
     let mut same = Counts::default();
     let mut files = BTreeSet::new();
     let labels: BTreeSet<&JobLabel> = before.keys().chain(after.keys()).collect();
-    let labels = labels.into_iter().filter(|label| only.is_none_or(|only| only == *label));
+    let labels = labels
+        .into_iter()
+        .filter(|label| only.is_none_or(|only| only == *label));
     let nothing = Compared::default();
     for label in labels {
         let earlier = before.get(label).unwrap_or(&nothing);
