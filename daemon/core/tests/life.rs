@@ -193,6 +193,22 @@ fn base_images_alone_make_a_ticket() {
 }
 
 #[test]
+fn what_is_prefetched_is_asked_of_base_images_that_are_there() {
+    let mut house = House::new();
+    let prefetch = || NewTicket {
+        preparation: Some(Preparation::Prefetch),
+        ..ticket(vec![])
+    };
+    let id = house.create(prefetch());
+    assert_eq!(house.run(&BTreeMap::new()), [1, 2]);
+    let kinds: Vec<JobKind> = house.state.ticket(id).unwrap().jobs.iter().map(|job| job.kind).collect();
+    assert_eq!(kinds, [JobKind::BaseImage, JobKind::Prefetch]);
+    house.create(prefetch());
+    let failed = BTreeMap::from([(3, (Outcome::TestbedBroken, 16))]);
+    assert_eq!(house.run(&failed), [3]);
+}
+
+#[test]
 fn the_queue_is_first_come_first_served_and_waiting_tickets_are_not_in_it() {
     let mut house = House::new();
     let one = || ticket(vec![source("a", false, &[])]);

@@ -164,11 +164,14 @@ fn text(report: &PrefetchReport) -> String {
         let files = measure::plural(usize::try_from(count.files).unwrap_or(usize::MAX), "file");
         format!("{files} {verb} ({})", measure::bytes(count.bytes))
     };
-    let mut lines = vec![format!(
-        "{}, {}",
-        count(result.fetched, "fetched"),
-        count(result.there, "there before")
-    )];
+    let mut lines = match result.fetched.files + result.there.files {
+        0 if result.missing.is_empty() => vec!["nothing is needed that the base images lack".to_owned()],
+        _ => vec![format!(
+            "{}, {}",
+            count(result.fetched, "fetched"),
+            count(result.there, "there before")
+        )],
+    };
     lines.extend(result.notes.iter().map(|note| format!("note: {}", safe::text(note))));
     if result.missing.is_empty() {
         lines.push(format!(

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use preflight_core::{ImageId, NewTicket, Options, Preparation, Series, TicketFiles, TicketId};
+use preflight_core::{ImageId, Job, JobId, JobKind, NewTicket, Options, Preparation, Series, TicketFiles, TicketId};
 use preflight_debian::PackageName;
 use preflight_protocol::error::{ErrorCode, RpcError};
 use preflight_protocol::method::TicketCreate;
@@ -120,14 +120,17 @@ async fn of_lock(context: &Context, request: &ArchivePrefetch, id: TicketId) -> 
         return Err(refused(message.to_owned()));
     }
     let about = of_ticket(context, convert::ticket_id(id), |ticket, _| {
+        // What a run starts from is there as a whole, or not at all; its making is not run again.
+        let starts = |job: &&Job| matches!(job.kind, JobKind::BaseImage | JobKind::Snapshot);
         (
             ticket.series.clone(),
             ticket.options.sources.clone(),
             ticket.is_active(),
             ticket.gone.contains(&TicketFiles::Sources),
+            ticket.jobs.iter().filter(starts).map(|job| job.id).collect::<Vec<JobId>>(),
         )
     });
-    let (series, sources, is_active, is_gone) = about.await?;
+    let (series, sources, is_active, is_gone, starts) = about.await?;
     if is_active {
         let message = format!("ticket #{id} still runs: what it fetches is known when it has ended");
         return Err(RpcError::new(ErrorCode::Conflict, message));
@@ -135,7 +138,8 @@ async fn of_lock(context: &Context, request: &ArchivePrefetch, id: TicketId) -> 
     let store = context.dispatcher.store();
     let failed = |error: preflight_store::StoreError| RpcError::new(ErrorCode::Internal, error.to_string());
     let locks = store.locks(id).await.map_err(failed)?;
-    let files: BTreeSet<_> = locks.into_iter().flat_map(|(_, entries)| entries).collect();
+    let locks = locks.into_iter().filter(|(job, _)| !starts.contains(job));
+    let files: BTreeSet<_> = locks.flat_map(|(_, entries)| entries).collect();
     let heads = store.lock_heads(id).await.map_err(failed)?;
     let images: BTreeSet<ImageId> = heads.into_iter().map(|(_, head)| head.base).collect();
     Ok(Draft {
