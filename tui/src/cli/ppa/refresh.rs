@@ -58,21 +58,19 @@ fn words(context: &Context, one: &PpaRefreshed) -> String {
     let now = Timestamp::now();
     let name = context.output.out.role(Role::Heading, &safe::text(&one.name));
     if let Some(refused) = &one.refused {
-        let word = context.output.out.role(Role::Bad, "refused");
-        let mut lines = vec![format!("{name}: {word}: {}", safe::text(&refused.message))];
+        // It names the PPA.
+        let message = context.output.out.role(Role::Bad, &safe::text(&refused.message));
+        let mut lines = vec![message];
         lines.extend(
             refused
                 .hint
                 .as_ref()
                 .map(|hint| format!("  hint: {}", safe::text(hint))),
         );
-        if let Some(before) = &one.before {
+        lines.extend(one.before.as_ref().map(|before| {
             let taken = measure::ago(before.refreshed_at, now);
-            lines.push(format!(
-                "  what was taken {taken} stays in use: {}",
-                state_in_words(before, now)
-            ));
-        }
+            format!("  stays in use: {}, taken {taken}", state_in_words(before, now))
+        }));
         return lines.join("\n");
     }
     let Some(after) = &one.after else {
