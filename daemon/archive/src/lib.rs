@@ -30,7 +30,7 @@ mod suite;
 mod ticket_repository;
 mod url;
 
-pub use apt::{apt_configuration, ticket_preferences, ticket_source};
+pub use apt::{apt_configuration, mounted_preferences, mounted_source, ticket_preferences, ticket_source};
 pub use archive::{Archive, ArchiveConfig, ValidUntil};
 pub use content::{ContentStore, Object};
 pub use error::{ArchiveError, Refusal, RefusalKind};
@@ -44,7 +44,7 @@ pub use ppa::{
     PpaRefusal, PpaRefusalKind, PpaSpec, PpaSpecError, PpaState, PpaUri, PublicKeys, Secret, SecretStore, SpecOptions,
     SuiteLabels, SuiteTemplate, credentials_for, pocket_preferences, ppa_preferences,
 };
-pub use session::{Mirror, Network, Session, SessionOptions, TICKET_HOST, TicketMount, Transferred};
+pub use session::{MOUNTED_HOST, Mirror, Network, Session, SessionOptions, TICKET_HOST, TicketMount, Transferred};
 pub use signing::SigningKey;
 pub use snapshot::{
     Change, FileRole, KeptSnapshots, PackageChange, Snapshot, SnapshotDiff, SnapshotError, SnapshotFile, SnapshotName,

@@ -10,7 +10,7 @@ use crate::error::{Refusal, RefusalKind, Refused};
 use crate::lock::{LockEntry, LockKind};
 use crate::obtain::not_stored;
 use crate::release::{Index, Listed};
-use crate::session::{KnownMirror, Network, Session, TICKET_HOST};
+use crate::session::{KnownMirror, MOUNTED_HOST, Network, Session, TICKET_HOST};
 use crate::suite::{DETACHED, INLINE, Suite};
 use crate::url::{CanonicalUrl, decoded};
 
@@ -106,7 +106,7 @@ impl Session {
                 ),
             ));
         }
-        if url.authority() == TICKET_HOST {
+        if [TICKET_HOST, MOUNTED_HOST].contains(&url.authority()) {
             return self.ticket_file(url).await;
         }
         if self.inner.replay.is_none() {

@@ -24,6 +24,10 @@ use crate::url::CanonicalUrl;
 /// The reserved host under which ticket repositories are served: `http://ticket.preflight.invalid/<path>/`.
 pub const TICKET_HOST: &str = "ticket.preflight.invalid";
 
+/// The reserved host under which repositories of other tickets are served: `http://mounted.preflight.invalid/<path>/`. They
+/// say the same of themselves as the ticket's own, so that it is by the host that apt tells them apart.
+pub const MOUNTED_HOST: &str = "mounted.preflight.invalid";
+
 /// A guest can make refusals at will: further ones are counted, not kept.
 const MOST_REFUSALS: usize = 1000;
 
@@ -62,7 +66,7 @@ impl Mirror {
     }
 }
 
-/// A ticket repository that the guest sees at `http://ticket.preflight.invalid/<path>/`.
+/// A ticket repository that the guest sees at `http://ticket.preflight.invalid/<path>/`, or below [`MOUNTED_HOST`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TicketMount {
     /// One segment or more, without slashes around it.
@@ -88,6 +92,8 @@ pub struct SessionOptions {
     pub preferred: Vec<CanonicalUrl>,
     /// Ticket repositories.
     pub repositories: Vec<TicketMount>,
+    /// Repositories of other tickets, below [`MOUNTED_HOST`].
+    pub mounted: Vec<TicketMount>,
     /// The guest's Debian architecture; `amd64` where it is empty. Decides which index tells of an `_all.deb`.
     pub architecture: String,
     /// Is told of fetches. Sessions that wait for a fetch which another one started hear nothing.
@@ -206,8 +212,10 @@ impl Session {
         // The longest first, so that an archive below another one's URL is found.
         mirrors.sort_by_key(|mirror| std::cmp::Reverse(mirror.base.as_str().len()));
         let mut repositories = Vec::new();
-        for mount in &options.repositories {
-            let url: CanonicalUrl = format!("http://{TICKET_HOST}/{}", mount.path).parse()?;
+        let own = options.repositories.iter().map(|mount| (TICKET_HOST, mount));
+        let others = options.mounted.iter().map(|mount| (MOUNTED_HOST, mount));
+        for (host, mount) in own.chain(others) {
+            let url: CanonicalUrl = format!("http://{host}/{}", mount.path).parse()?;
             repositories.push((url, TicketRepository::at(&mount.folder).mounted(mount.generation)?));
         }
         let state = match options.state {

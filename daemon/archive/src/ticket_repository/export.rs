@@ -72,13 +72,7 @@ impl TicketRepository {
             Some(text) => Url::parse(text).map_err(|error| refuse(&format!("{text:?} is no URL: {error}")))?,
             None => Url::from_directory_path(target).map_err(|()| refuse("it must be an absolute path"))?,
         };
-        let key = fs::read_to_string(source.join(KEY)).map_err(|error| match error.kind() {
-            io::ErrorKind::NotFound => ArchiveError::Format {
-                what: "a ticket repository's generation",
-                reason: "an older Preflight made it, without its key: check the package again".to_owned(),
-            },
-            _ => ArchiveError::io(&source)(error),
-        })?;
+        let key = self.key(generation)?;
         let release = fs::read_to_string(source.join("Release")).map_err(ArchiveError::io(&source))?;
 
         let at_target = || ArchiveError::io(target);

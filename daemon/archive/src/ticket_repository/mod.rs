@@ -14,6 +14,7 @@ mod history;
 mod index;
 mod publish;
 mod repository;
+mod share;
 
 pub use difference::{PackageChanges, VersionChange};
 pub use export::Exported;

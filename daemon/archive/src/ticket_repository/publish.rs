@@ -23,7 +23,7 @@ pub(super) const CURRENT: &str = "current";
 /// The public key in a generation.
 pub(super) const KEY: &str = "key.asc";
 /// What folders in the making begin with.
-const ASIDE: &str = "aside-";
+pub(super) const ASIDE: &str = "aside-";
 
 /// What the release file says of itself; apt pins can name it (`Pin: release o=Preflight, l=ticket-7`).
 #[derive(Debug, Clone, PartialEq, Eq)]

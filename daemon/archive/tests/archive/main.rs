@@ -5,6 +5,7 @@
 mod apt;
 mod distribution;
 mod meanwhile;
+mod mounted;
 mod places;
 mod ppa;
 mod repository;
