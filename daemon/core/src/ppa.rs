@@ -151,7 +151,7 @@ pub enum PpaCommand {
         /// For which series.
         series: Series,
         /// What was found.
-        state: PpaState,
+        state: Box<PpaState>,
     },
     /// Remove one. Tickets keep what they have of it.
     Remove {

@@ -61,7 +61,7 @@ fn note(record: &PpaRecord, number: u8, state: PpaState) -> Command {
         name: record.name().clone(),
         added_at: record.added_at,
         series: series(number),
-        state,
+        state: Box::new(state),
     })
 }
 

@@ -175,7 +175,7 @@ impl ArchivePpas {
             name: record.name().clone(),
             added_at: record.added_at,
             series: series.clone(),
-            state: state.clone(),
+            state: Box::new(state.clone()),
         };
         handle.command(Command::Ppa(note)).await?;
         Ok(state)

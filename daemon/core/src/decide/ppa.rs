@@ -17,7 +17,7 @@ impl Draft<'_> {
                 added_at,
                 series,
                 state,
-            } => self.note_refreshed(name, added_at, series, state),
+            } => self.note_refreshed(name, added_at, series, *state),
             PpaCommand::Remove { name } => self.remove_ppa(name),
         }
     }
