@@ -78,6 +78,18 @@ pub(crate) enum Key {
     IdleWakeUpsBeside,
     /// The memory of what stays beside it.
     IdleMemoryBeside,
+    /// A large file into a guest, through the tunnel.
+    Tunnel,
+    /// The same through QEMU's user network.
+    PeerNetwork,
+    /// An index update with nothing there.
+    UpdateCold,
+    /// An index update with everything there.
+    UpdateCached,
+    /// apt's own, with nothing there.
+    AptUpdateCold,
+    /// apt's own, with everything there.
+    AptUpdateCached,
 }
 
 /// How a number was found.

@@ -1,5 +1,5 @@
-//! The lines of the table: which number stands where, what it is held against, and which of the seven points of what
-//! testbeds must show it belongs to.
+//! The lines of the table: which number stands where, what it is held against, and to which point of what must be shown it
+//! belongs: the first seven are of testbeds, the eighth is of the archive.
 
 use crate::finding::Key;
 use crate::options::Measure;
@@ -15,6 +15,8 @@ pub(crate) enum Unit {
     Count,
     /// Things a minute.
     PerMinute,
+    /// Millions of bytes a second: here more is better.
+    MegabytesPerSecond,
 }
 
 /// What a number has to be.
@@ -72,8 +74,10 @@ impl Line {
 }
 
 use Goal::{AtMost, TimesLessThanPeer};
-use Measure::{Claim, Clones, Cost, Hello, Idle, PeerHello, PeerOpen, PeerTests, Rerun, Tests};
-use Unit::{Bytes, Count, PerMinute, Seconds};
+use Measure::{
+    Archive, Claim, Clones, Cost, Hello, Idle, PeerHello, PeerNetwork, PeerOpen, PeerTests, Rerun, Tests, Tunnel,
+};
+use Unit::{Bytes, Count, MegabytesPerSecond, PerMinute, Seconds};
 
 /// All lines.
 pub(crate) const LINES: &[Line] = &[
@@ -209,4 +213,15 @@ pub(crate) const LINES: &[Line] = &[
         Key::IdleMemoryBeside,
         Idle,
     ),
+    line(8, "index update, nothing there", Seconds, Key::UpdateCold, Archive).beside(Key::AptUpdateCold, Archive),
+    line(8, "index update, everything there", Seconds, Key::UpdateCached, Archive)
+        .beside(Key::AptUpdateCached, Archive),
+    line(
+        8,
+        "a large file into a guest, by the package tunnel",
+        MegabytesPerSecond,
+        Key::Tunnel,
+        Tunnel,
+    )
+    .beside(Key::PeerNetwork, PeerNetwork),
 ];

@@ -28,7 +28,7 @@ use crate::bed::Bed;
 use crate::error::BenchError;
 use crate::finding::Findings;
 use crate::host::Host;
-use crate::measure::{claim, clones, cost, hello, idle, many_tests, rerun};
+use crate::measure::{archive, claim, clones, cost, hello, idle, many_tests, rerun, tunnel};
 use crate::options::{Measure, Options};
 use crate::peer::image::Image;
 use crate::peer::machine::Machine;
@@ -89,9 +89,12 @@ fn take(measure: Measure, bed: &Bed, count: u32, findings: &mut Findings) -> Res
         Measure::Rerun => rerun::measure(bed, count, findings),
         Measure::Cost => cost::measure(bed, count, findings),
         Measure::Idle => idle::measure(bed, count, findings),
+        Measure::Tunnel => tunnel::measure(bed, count, findings),
+        Measure::Archive => archive::measure(bed, count, findings),
         Measure::PeerOpen => measure::peer::testbed(&machine(bed)?, count, findings),
         Measure::PeerTests => measure::peer::tests(&machine(bed)?, &bed.folder, count, findings),
         Measure::PeerHello => measure::peer::hello(&machine(bed)?, &hello::source(bed)?, count, findings),
+        Measure::PeerNetwork => measure::peer::network(&machine(bed)?, count, findings),
     }
 }
 

@@ -22,18 +22,27 @@ pub(crate) enum Measure {
     Cost,
     /// The daemon at rest
     Idle,
+    /// A large file into a guest
+    Tunnel,
+    /// Index updates, apt's own beside them
+    Archive,
     /// The peer's testbed: open, revert, memory
     PeerOpen,
     /// The peer's twenty tests
     PeerTests,
     /// The peer's hello
     PeerHello,
+    /// A large file into the peer's guest
+    PeerNetwork,
 }
 
 impl Measure {
     /// Whether it measures the peer.
     pub(crate) fn is_peers(self) -> bool {
-        matches!(self, Self::PeerOpen | Self::PeerTests | Self::PeerHello)
+        matches!(
+            self,
+            Self::PeerOpen | Self::PeerTests | Self::PeerHello | Self::PeerNetwork
+        )
     }
 
     /// How often it is repeated where nothing else is said: hello's builds take minutes under emulation.
@@ -42,7 +51,8 @@ impl Measure {
             Self::Hello => 1,
             Self::Claim => 20,
             Self::Clones => 100,
-            Self::Tests | Self::PeerOpen | Self::PeerTests | Self::PeerHello => 3,
+            Self::Tests | Self::Archive | Self::PeerOpen | Self::PeerTests | Self::PeerHello => 3,
+            Self::Tunnel | Self::PeerNetwork => 5,
             Self::Rerun => 7,
             Self::Cost => 4,
             Self::Idle => 1,
@@ -161,7 +171,13 @@ mod tests {
             (&["--only", "clones,claim"], &[Measure::Claim, Measure::Clones]),
             (
                 &["--only", "idle,peer"],
-                &[Measure::Idle, Measure::PeerOpen, Measure::PeerTests, Measure::PeerHello],
+                &[
+                    Measure::Idle,
+                    Measure::PeerOpen,
+                    Measure::PeerTests,
+                    Measure::PeerHello,
+                    Measure::PeerNetwork,
+                ],
             ),
         ];
         for (arguments, measures) in table {

@@ -4,3 +4,4 @@ pub(crate) mod image;
 pub(crate) mod machine;
 pub(crate) mod server;
 pub(crate) mod trial;
+pub(crate) mod zeros;

@@ -123,12 +123,17 @@ impl Report {
         text
     }
 
-    /// How many times the peer's number is ours, and whether it is more than that.
+    /// How many times the peer's number is ours, and whether it is more than that; of a rate, how many times ours is the
+    /// peer's.
     fn ratio(&self, line: &Line) -> Option<(f64, bool)> {
         let ours = &self.findings.get(line.ours)?.measured;
         let peer = &self.findings.get(line.peer?.0)?.measured;
         let bound = matches!(peer, Measured::AtLeast(_));
-        (ours.number() > 0.0).then(|| (peer.number() / ours.number(), bound))
+        let (more, less) = match line.unit {
+            Unit::MegabytesPerSecond => (ours, peer),
+            Unit::Seconds | Unit::Bytes | Unit::Count | Unit::PerMinute => (peer, ours),
+        };
+        (less.number() > 0.0).then(|| (more.number() / less.number(), bound))
     }
 
     fn is_met(&self, line: &Line, goal: Goal) -> Option<bool> {
@@ -191,13 +196,14 @@ fn quantity(number: f64, unit: Unit) -> String {
         Unit::Bytes => format!("{number} MiB"),
         Unit::Count => number,
         Unit::PerMinute => format!("{number}/min"),
+        Unit::MegabytesPerSecond => format!("{number} MB/s"),
     }
 }
 
 fn plain(number: f64, unit: Unit) -> String {
     match unit {
         Unit::Bytes => digits(number / f64::from(1 << 20)),
-        Unit::Seconds | Unit::Count | Unit::PerMinute => digits(number),
+        Unit::Seconds | Unit::Count | Unit::PerMinute | Unit::MegabytesPerSecond => digits(number),
     }
 }
 

@@ -1,4 +1,4 @@
-//! The peer's numbers: its testbed, its twenty tests, its hello.
+//! The peer's numbers: its testbed, its twenty tests, its hello, its network.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -7,11 +7,13 @@ use preflight_tests::{fixture, progress};
 
 use crate::error::BenchError;
 use crate::finding::{Findings, Key};
+use crate::measure::download::Download;
 use crate::measure::hello;
 use crate::measure::many_tests::{FIXTURE, TESTS};
 use crate::peer::machine::Machine;
 use crate::peer::server::Server;
 use crate::peer::trial::{self, Trial};
+use crate::peer::zeros;
 use crate::process;
 
 /// Its testbed, so many times: open to first output, memory, revert to first output. A try that one of its own time-outs
@@ -121,6 +123,29 @@ pub(crate) fn hello(machine: &Machine, dsc: &Path, tries: u32, findings: &mut Fi
         note,
     );
     Ok(())
+}
+
+/// What is fetched over its network, in bytes.
+const LARGE: u64 = 100_000_000;
+/// By what address its guests reach the host (QEMU's user network).
+const HOST: &str = "10.0.2.2";
+
+/// A large file over its network, so many times after once.
+pub(crate) fn network(machine: &Machine, count: u32, findings: &mut Findings) -> Result<(), BenchError> {
+    let (port, _serving) = zeros::serve(LARGE).map_err(BenchError::io("a server for the peer"))?;
+    let (server, _) = Server::open(machine)?;
+    let mut rates = Vec::new();
+    for number in 0..=count {
+        let ended = server.run(&Download::command(HOST, &port.to_string(), "/"))?;
+        let found = Download::of(&ended, LARGE)?;
+        progress::say(&format!("peer's fetch {number} of {count}: {:.1} MB/s", found.rate()));
+        if number > 0 {
+            rates.push(found.rate());
+        }
+    }
+    let note = "100 MB from this host's memory, by QEMU's user network and a virtio card";
+    findings.found(Key::PeerNetwork, rates, Some(note.to_owned()));
+    server.quit()
 }
 
 /// How tries ended.

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use percent_encoding::percent_decode_str;
 
 use crate::error::BenchError;
-use crate::live::{self, Live, Stream};
+use crate::live::{self, Ended, Live, Stream};
 use crate::peer::machine::Machine;
 
 /// For an answer that takes a boot.
@@ -44,13 +44,18 @@ impl Server {
 
     /// Runs a command in the testbed; answers with the moment of its first line of output.
     pub(crate) fn first_output_of(&self, words: &[&str]) -> Result<Instant, BenchError> {
+        let asked = Instant::now();
+        Ok(asked + self.run(words)?.first_output()?)
+    }
+
+    /// Runs a command in the testbed, which has to end well.
+    pub(crate) fn run(&self, words: &[&str]) -> Result<Ended, BenchError> {
         let Some((program, arguments)) = self.execute.split_first() else {
             return Err(BenchError::Unexpected("the peer's testbed is not open".to_owned()));
         };
         let mut command = Command::new(program);
         command.args(arguments).args(words);
-        let asked = Instant::now();
-        Ok(asked + live::run(command, SHORT)?.first_output()?)
+        live::run(command, SHORT)
     }
 
     /// Takes the testbed down.
