@@ -9,16 +9,42 @@ use std::process::Command;
 
 use crate::fixture::tool;
 
-/// Its one suite.
+/// The suite that it has unless others are published.
 pub const SUITE: &str = "extra";
-/// Whose key signs it.
-const OWNER: &str = "Extra <extra@example.org>";
 
 /// An archive that is served as long as the process lives.
 #[derive(Debug)]
 pub struct Repository {
     folder: tempfile::TempDir,
     url: String,
+    /// What its release files say of their origin, and whose key signs them.
+    owner: &'static str,
+}
+
+/// What somebody between a repository and its users may do to a suite.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Tampering {
+    /// Another's key signs it.
+    AnotherKey,
+    /// Nobody signs it.
+    Unsigned,
+    /// Its signature's time is over: `Valid-Until` has passed.
+    Expired,
+    /// It is older than what was there before.
+    RolledBack,
+    /// The index is not the one that was signed.
+    AnotherIndex,
+}
+
+impl Tampering {
+    /// All of it.
+    pub const ALL: [Self; 5] = [
+        Self::AnotherKey,
+        Self::Unsigned,
+        Self::Expired,
+        Self::RolledBack,
+        Self::AnotherIndex,
+    ];
 }
 
 impl Repository {
@@ -28,6 +54,15 @@ impl Repository {
     /// gpg or the network fails.
     #[must_use]
     pub fn start() -> Self {
+        Self::of("Extra")
+    }
+
+    /// The same, of another owner.
+    ///
+    /// # Panics
+    /// gpg or the network fails.
+    #[must_use]
+    pub fn of(owner: &'static str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let keys = folder.path().join("keys");
         fs::create_dir(&keys).unwrap();
@@ -41,12 +76,8 @@ impl Repository {
                 let _ = serve(&www, stream);
             }
         });
-        let repository = Self { folder, url };
-        tool(
-            repository
-                .gpg()
-                .args(["--quick-generate-key", OWNER, "ed25519", "sign", "0"]),
-        );
+        let repository = Self { folder, url, owner };
+        repository.make_key(owner);
         repository
     }
 
@@ -62,10 +93,23 @@ impl Repository {
     /// gpg fails.
     pub fn keyring_with(&self, other: &Path, output: &Path) {
         let own = self.folder.path().join("own.gpg");
-        tool(self.gpg().arg("--output").arg(&own).args(["--export", OWNER]));
+        tool(self.gpg().arg("--output").arg(&own).args(["--export", self.owner]));
         // Binary keyrings are certificates, one after the other (RFC 9580).
         let both = [fs::read(other).unwrap(), fs::read(&own).unwrap()].concat();
         fs::write(output, both).unwrap();
+    }
+
+    /// Writes its key, as armored text.
+    ///
+    /// # Panics
+    /// gpg fails.
+    pub fn key(&self, output: &Path) {
+        tool(
+            self.gpg()
+                .arg("--output")
+                .arg(output)
+                .args(["--armor", "--export", self.owner]),
+        );
     }
 
     /// Publishes these packages, and no others: name and version. A package has one file, `/usr/share/NAME/version`. Files
@@ -74,6 +118,14 @@ impl Repository {
     /// # Panics
     /// A tool fails.
     pub fn publish(&self, packages: &[(&str, &str)]) {
+        self.publish_suite(SUITE, packages);
+    }
+
+    /// The same in a suite of its own.
+    ///
+    /// # Panics
+    /// A tool fails.
+    pub fn publish_suite(&self, suite: &str, packages: &[(&str, &str)]) {
         let www = self.folder.path().join("www");
         let mut text = String::new();
         for (name, version) in packages {
@@ -86,30 +138,97 @@ impl Repository {
                     .current_dir(&www),
             );
         }
-        let binary = www.join(format!("dists/{SUITE}/main/binary-{}", architecture()));
-        fs::create_dir_all(&binary).unwrap();
-        fs::write(binary.join("Packages"), text).unwrap();
-        let suite = www.join("dists").join(SUITE);
-        let option = |name: &str, value: &str| format!("-oAPT::FTPArchive::Release::{name}={value}");
-        let mut release = Command::new("apt-ftparchive");
-        release
-            .arg(option("Suite", SUITE))
-            .arg(option("Codename", SUITE))
-            .arg(option("Components", "main"))
-            .arg(option("Architectures", &architecture()))
-            .args(["release", "."])
-            .current_dir(&suite);
+        let index = self.index(suite);
+        fs::create_dir_all(index.parent().unwrap()).unwrap();
+        fs::write(index, text).unwrap();
+        let release = self.release(suite, &[]);
+        self.sign(suite, &release, self.owner);
+    }
+
+    /// Does that to the suite. Who publishes it again mends it.
+    ///
+    /// # Panics
+    /// A tool fails.
+    pub fn tamper(&self, suite: &str, how: Tampering) {
+        match how {
+            Tampering::AnotherKey => {
+                self.make_key("Mallory");
+                self.sign(suite, &self.release(suite, &[]), "Mallory");
+            }
+            Tampering::Unsigned => fs::write(self.signed(suite), self.release(suite, &[])).unwrap(),
+            Tampering::Expired => {
+                let release = self.release(suite, &[("ValidTime", "1")]);
+                let passed = |line: &str| match line.starts_with("Valid-Until: ") {
+                    true => "Valid-Until: Sat, 01 Nov 2025 12:00:00 UTC\n".to_owned(),
+                    false => format!("{line}\n"),
+                };
+                self.sign(suite, &release.lines().map(passed).collect::<String>(), self.owner);
+            }
+            Tampering::RolledBack => {
+                let earlier = |line: &str| match line.starts_with("Date: ") {
+                    true => "Date: Sat, 01 Nov 2025 12:00:00 UTC\n".to_owned(),
+                    false => format!("{line}\n"),
+                };
+                let release: String = self.release(suite, &[]).lines().map(earlier).collect();
+                self.sign(suite, &release, self.owner);
+            }
+            Tampering::AnotherIndex => {
+                // Released again, so that nobody has the good index of this release already.
+                let index = self.index(suite);
+                let good = fs::read_to_string(&index).unwrap();
+                fs::write(&index, format!("{good}\n")).unwrap();
+                self.sign(suite, &self.release(suite, &[]), self.owner);
+                fs::write(&index, good.replace("Version: ", "Version: 9")).unwrap();
+            }
+        }
+    }
+
+    fn index(&self, suite: &str) -> PathBuf {
+        let www = self.folder.path().join("www");
+        www.join(format!("dists/{suite}/main/binary-{}/Packages", architecture()))
+    }
+
+    fn signed(&self, suite: &str) -> PathBuf {
+        self.folder.path().join("www/dists").join(suite).join("InRelease")
+    }
+
+    /// The suite's release file as it would be now.
+    fn release(&self, suite: &str, more: &[(&str, &str)]) -> String {
         // apt-ftparchive would list what is there already.
-        let _ = fs::remove_file(suite.join("InRelease"));
-        let text = tool(&mut release);
+        let _ = fs::remove_file(self.signed(suite));
+        let architecture = architecture();
+        let usual = [
+            ("Origin", self.owner),
+            ("Suite", suite),
+            ("Codename", suite),
+            ("Components", "main"),
+            ("Architectures", &architecture),
+        ];
+        let options = usual
+            .iter()
+            .chain(more)
+            .map(|(name, value)| format!("-oAPT::FTPArchive::Release::{name}={value}"));
+        tool(
+            Command::new("apt-ftparchive")
+                .args(options)
+                .args(["release", "."])
+                .current_dir(self.folder.path().join("www/dists").join(suite)),
+        )
+    }
+
+    fn sign(&self, suite: &str, release: &str, key: &str) {
         let unsigned = self.folder.path().join("Release");
-        fs::write(&unsigned, text).unwrap();
+        fs::write(&unsigned, release).unwrap();
         let mut sign = self.gpg();
-        sign.arg("--output")
-            .arg(suite.join("InRelease"))
+        sign.args(["--local-user", key, "--output"])
+            .arg(self.signed(suite))
             .arg("--clearsign")
             .arg(&unsigned);
         tool(&mut sign);
+    }
+
+    fn make_key(&self, owner: &str) {
+        tool(self.gpg().args(["--quick-generate-key", owner, "ed25519", "sign", "0"]));
     }
 
     fn build(&self, name: &str, version: &str, folder: &str) {
@@ -119,8 +238,9 @@ impl Repository {
         fs::create_dir_all(&data).unwrap();
         fs::create_dir_all(tree.join("DEBIAN")).unwrap();
         fs::write(data.join("version"), format!("{version}\n")).unwrap();
+        let owner = self.owner;
         let control = format!(
-            "Package: {name}\nVersion: {version}\nArchitecture: all\nMaintainer: {OWNER}\nDescription: a package of a test\n"
+            "Package: {name}\nVersion: {version}\nArchitecture: all\nMaintainer: {owner} <extra@example.org>\nDescription: a package of a test\n"
         );
         fs::write(tree.join("DEBIAN/control"), control).unwrap();
         let file = format!("www/{folder}/{name}_{version}_all.deb");

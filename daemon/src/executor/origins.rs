@@ -1,7 +1,5 @@
 //! Which packages came from a ticket's pockets and PPAs, in words for its logs. What the release gave is nothing to tell of.
 
-use std::collections::BTreeMap;
-
 use preflight_archive::{CanonicalUrl, LockEntry};
 use preflight_core::PackageSources;
 
@@ -85,6 +83,7 @@ mod tests {
                 priority: None,
                 packages: vec![],
             }],
+            ..PackageSources::default()
         };
         let entry = |url: &str, origin: Option<&str>| LockEntry {
             url: url.parse().unwrap(),
