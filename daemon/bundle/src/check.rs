@@ -3,6 +3,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use preflight_debian::Sha256Digest;
+
 use crate::document::{CarriedFile, Document, LockHead};
 use crate::error::BundleError;
 use crate::name::{EntryName, Place};
@@ -113,6 +115,10 @@ fn texts(ticket: &Ticket) -> Result<()> {
     count("packages", &ticket.options.remove_packages, MOST)?;
     count("pockets", &ticket.options.sources.pockets, MOST)?;
     count("PPAs", &ticket.options.sources.ppas, MOST)?;
+    count("repositories", &ticket.options.sources.repositories, MOST)?;
+    for used in &ticket.options.sources.repositories {
+        word("bytes in a link's name", used.link.as_deref().unwrap_or_default())?;
+    }
     count("subtickets", &ticket.subtickets, MOST)?;
     count("jobs", &ticket.jobs, MOST)?;
     count("tests", &ticket.tests, MOST)?;
@@ -258,6 +264,7 @@ fn files(document: &Document, jobs: &BTreeMap<u64, &Job>) -> Result<()> {
                 let found = number.and_then(|number| jobs.get(&number));
                 rest.contains('/') && found.is_some_and(|job| job.rerun.is_some())
             }
+            Place::Repositories => is_of_repository(file, ticket),
             Place::Objects => rest == file.sha256.to_string(),
         };
         ensure(belongs, || format!("{} belongs to nothing that is there", file.name))?;
@@ -271,6 +278,17 @@ fn is_source(name: &str) -> bool {
         Some((folder, file)) => folder == "package" && !file.contains('/'),
         None => matches!(name, "control" | "tests-control"),
     }
+}
+
+/// A file of a generation, whose name is the digest of its `Release`.
+fn is_of_repository(file: &CarriedFile, ticket: &Ticket) -> bool {
+    let generations = ticket.options.sources.repositories.iter().map(|used| used.generation);
+    let below = |generation: Sha256Digest| {
+        let folder = format!("{}/generation-{generation}", Place::Repositories.word());
+        file.name.below(&folder).map(|path| (path, generation))
+    };
+    let found = generations.filter_map(below).next();
+    found.is_some_and(|(path, generation)| path != "Release" || file.sha256 == generation)
 }
 
 fn is_artifact(file: &CarriedFile, ticket: &Ticket) -> bool {

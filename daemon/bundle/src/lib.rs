@@ -27,6 +27,7 @@ pub use name::{EntryName, NameError, Place};
 pub use read::{Sink, read};
 pub use ticket::{
     Artifact, Attempt, End, FirstError, Job, JobKind, JobLabel, JobState, KeepFailed, Options, Outcome, PackageSources,
-    Pocket, Ppa, Priority, ReplayOf, Rerun, Signature, Snapshot, Status, Subticket, Suite, Test, TestStatus, Ticket,
+    Pocket, Ppa, Priority, ReplayOf, Repository, Rerun, Signature, Snapshot, Status, Subticket, Suite, Test,
+    TestStatus, Ticket,
 };
 pub use write::Writer;

@@ -33,19 +33,22 @@ pub enum Place {
     Tests,
     /// `reruns/JOB/…`: what a rerun was given, and what it has left.
     Reruns,
+    /// `repositories/generation-DIGEST/…`: states of other tickets' repositories.
+    Repositories,
     /// `objects/SHA256`: what the archive served.
     Objects,
 }
 
 impl Place {
     /// All of them.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Sources,
         Self::Logs,
         Self::Results,
         Self::Artifacts,
         Self::Tests,
         Self::Reruns,
+        Self::Repositories,
         Self::Objects,
     ];
 
@@ -59,6 +62,7 @@ impl Place {
             Self::Artifacts => "artifacts",
             Self::Tests => "tests",
             Self::Reruns => "reruns",
+            Self::Repositories => "repositories",
             Self::Objects => "objects",
         }
     }

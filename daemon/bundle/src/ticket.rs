@@ -190,6 +190,9 @@ pub struct PackageSources {
     pub pockets: Vec<Pocket>,
     /// Repositories that were added.
     pub ppas: Vec<Ppa>,
+    /// What other tickets had built; their files are carried.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub repositories: Vec<Repository>,
 }
 
 /// A suite, as a line of apt's sources names it.
@@ -227,6 +230,19 @@ pub struct Pocket {
     pub suite: Suite,
     /// The packages that came from it, as autopkgtest's `--apt-pocket` has them; all where it is empty.
     pub packages: Vec<String>,
+}
+
+/// A state of another ticket's repository.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Repository {
+    /// The number of the ticket that had built it.
+    pub ticket: u64,
+    /// The digest of its `Release`.
+    #[serde(with = "crate::digest")]
+    pub generation: Sha256Digest,
+    /// The promotion link by which it was asked for.
+    pub link: Option<String>,
 }
 
 /// A repository that was added, without the secret that it may want.

@@ -196,7 +196,7 @@ fn hostile_archives_are_refused() {
 #[test]
 fn a_document_that_does_not_hold_together_is_neither_written_nor_read() {
     type Change = fn(&mut serde_json::Value);
-    let changes: [(&str, Change); 23] = [
+    let changes: [(&str, Change); 26] = [
         ("no plain relative name", |d| {
             d["files"][0]["name"] = "logs/../../x".into()
         }),
@@ -224,6 +224,18 @@ fn a_document_that_does_not_hold_together_is_neither_written_nor_read() {
             d["files"][0]["name"] = "artifacts/other.deb".into()
         }),
         ("belongs to nothing", |d| d["files"][0]["name"] = "reruns/5/x".into()),
+        ("belongs to nothing", |d| {
+            let of_another = format!("repositories/generation-{}/Release", "0".repeat(64));
+            d["files"][0]["name"] = of_another.into();
+        }),
+        ("belongs to nothing", |d| {
+            let mut files = d["files"].as_array_mut().unwrap().iter_mut();
+            let release = files.find(|file| file["name"].as_str().unwrap().ends_with("/Release"));
+            release.unwrap()["sha256"] = "1".repeat(64).into();
+        }),
+        ("bytes in a link's name", |d| {
+            d["ticket"]["options"]["sources"]["repositories"][0]["link"] = "x".repeat(100_000).into();
+        }),
         ("is not after job", |d| d["ticket"]["jobs"][1]["number"] = 5.into()),
         ("does not come before it", |d| {
             d["ticket"]["jobs"][0]["needs"] = vec![6].into()

@@ -40,7 +40,7 @@ pub use import::{ImportedTicket, Origin};
 pub use job::{AttemptRecord, Ending, FirstError, Job, JobKind, JobState, Rerun};
 pub use replay::{LockHead, ReplayOf, SourceFile};
 pub use result::{Artifact, ArtifactRecord, LockEntry, Outcome, TestRecord, TestResult, TestStatus};
-pub use sources::{AptSuite, PackageSources, PinnedSnapshot, Pocket, PocketUse, PpaUse, UnknownPocket};
+pub use sources::{AptSuite, PackageSources, PinnedSnapshot, Pocket, PocketUse, PpaUse, RepositoryUse, UnknownPocket};
 pub use state::{Numbers, State};
 pub use ticket::{
     KeepFailed, Options, Priority, Signature, Subticket, Ticket, TicketEnd, TicketFiles, TicketStatus, WorkflowStep,

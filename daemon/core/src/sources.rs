@@ -4,7 +4,8 @@
 use std::fmt;
 use std::str::FromStr;
 
-use crate::ids::Sha256;
+use crate::ids::{Sha256, TicketId};
+use crate::promotion::LinkName;
 
 /// A ticket's package sources; by default the archive as the base image has it.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -15,6 +16,8 @@ pub struct PackageSources {
     pub pockets: Vec<PocketUse>,
     /// Repositories that are added, in the order in which they were asked for.
     pub ppas: Vec<PpaUse>,
+    /// What other tickets have built, in the order in which it was asked for.
+    pub repositories: Vec<RepositoryUse>,
 }
 
 impl PackageSources {
@@ -134,6 +137,17 @@ pub struct PpaUse {
     pub priority: Option<i16>,
     /// The packages that come from it whatever their version, as for a pocket.
     pub packages: Vec<String>,
+}
+
+/// A state of another ticket's repository. Its files are the using ticket's own: the other one may go.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RepositoryUse {
+    /// Whose it was, where the ticket was made that uses it.
+    pub ticket: TicketId,
+    /// The generation: the digest of its `Release`.
+    pub generation: Sha256,
+    /// The promotion link that pointed there, where it was asked for by that.
+    pub link: Option<LinkName>,
 }
 
 #[cfg(test)]

@@ -155,7 +155,9 @@ impl Cargo {
             );
         }
         let tests = folder.root().join(Place::Tests.word());
-        self.tree(Place::Tests, &tests, &tests)
+        self.tree(Place::Tests, &tests, &tests)?;
+        let repositories = folder.repositories();
+        self.tree(Place::Repositories, &repositories, &repositories)
     }
 
     fn job(&mut self, job: &Job, folder: &TicketFolder) -> io::Result<()> {

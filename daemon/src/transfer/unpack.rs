@@ -75,7 +75,7 @@ impl Unpacking {
     fn path(&self, file: &CarriedFile) -> PathBuf {
         let name = file.name.as_str();
         match file.name.place() {
-            Place::Sources | Place::Artifacts | Place::Tests => self.staging.path().join(name),
+            Place::Sources | Place::Artifacts | Place::Tests | Place::Repositories => self.staging.path().join(name),
             Place::Logs | Place::Results | Place::Reruns => self.staging.path().join(INCOMING).join(name),
             Place::Objects => self.objects.path().join(file.name.rest()),
         }

@@ -98,6 +98,12 @@ impl TicketFolder {
         self.0.join("reruns")
     }
 
+    /// The folder of the states of other tickets' repositories that it uses.
+    #[must_use]
+    pub fn repositories(&self) -> PathBuf {
+        self.0.join("repositories")
+    }
+
     /// Makes the folders for logs, artifacts and result streams.
     ///
     /// # Errors

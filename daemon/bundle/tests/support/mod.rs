@@ -68,6 +68,12 @@ pub(crate) fn sample() -> (Document, Contents) {
     .into_iter()
     .map(|(name, bytes)| (name.parse().unwrap(), bytes))
     .collect();
+    let release = b"Origin: Preflight".to_vec();
+    let generation = Sha256Digest::of(&release);
+    let name = Place::Repositories
+        .file(format!("generation-{generation}/Release"))
+        .unwrap();
+    contents.insert(name, release);
     let name = Place::Objects.file(Sha256Digest::of(&object)).unwrap();
     contents.insert(name, object);
     let mut document = document();
@@ -150,6 +156,11 @@ pub(crate) fn document() -> Document {
                         state,
                         priority: Some(600),
                         packages: vec![],
+                    }],
+                    repositories: vec![Repository {
+                        ticket: 9,
+                        generation: Sha256Digest::of(b"Origin: Preflight"),
+                        link: Some("tested".into()),
                     }],
                 },
                 offline: false,

@@ -256,6 +256,7 @@ mod tests {
             snapshot: Some(snapshot()),
             pockets: vec![proposed(&["src:hello"])],
             ppas: vec![ppa(None, &["tool"])],
+            ..PackageSources::default()
         };
         assert_eq!(
             preferences_of(&strict),
@@ -288,7 +289,7 @@ mod tests {
         let sources = PackageSources {
             snapshot: Some(snapshot()),
             pockets: vec![pocket(Pocket::Updates, "bookworm-updates", &["hello"])],
-            ppas: vec![],
+            ..PackageSources::default()
         };
         let lines = told(&sources).into_iter().find(|(path, _)| path == SOURCES).unwrap().1;
         assert_eq!(lines.matches("bookworm-updates").count(), 1);
@@ -305,7 +306,7 @@ mod tests {
         let sources = PackageSources {
             snapshot: Some(snapshot()),
             pockets: vec![pocket(Pocket::Backports, "bookworm-backports", &[])],
-            ppas: vec![],
+            ..PackageSources::default()
         };
         let error = files(&sources, &known()).unwrap_err().to_string();
         assert!(

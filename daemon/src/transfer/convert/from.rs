@@ -101,7 +101,13 @@ fn gone(document: &bundle::Document) -> BTreeSet<core::TicketFiles> {
         let package = format!("{}/{PACKAGE}", subticket.staged);
         names().any(|name| name.below(&package).is_some())
     };
-    let sources = !document.ticket.subtickets.iter().all(has_package);
+    let has_release = |used: &bundle::Repository| {
+        let release = bundle::Place::Repositories.file(format!("generation-{}/Release", used.generation));
+        release.is_ok_and(|release| names().any(|name| *name == release))
+    };
+    // They are needed for the same: to run it again.
+    let repositories = &document.ticket.options.sources.repositories;
+    let sources = !document.ticket.subtickets.iter().all(has_package) || !repositories.iter().all(has_release);
     [
         (core::TicketFiles::Artifacts, artifacts),
         (core::TicketFiles::Sources, sources),
@@ -182,6 +188,14 @@ fn sources(sources: &bundle::PackageSources) -> Result<core::PackageSources, Str
         priority: used.priority,
         packages: used.packages.clone(),
     };
+    let repository = |used: &bundle::Repository| {
+        let link = used.link.as_deref().map(core::promotion::LinkName::new).transpose();
+        Ok(core::RepositoryUse {
+            ticket: core::TicketId(used.ticket),
+            generation: digest(used.generation),
+            link: link.map_err(|error| error.to_string())?,
+        })
+    };
     Ok(core::PackageSources {
         snapshot: sources.snapshot.as_ref().map(|pinned| core::PinnedSnapshot {
             name: pinned.name.clone(),
@@ -190,6 +204,7 @@ fn sources(sources: &bundle::PackageSources) -> Result<core::PackageSources, Str
         }),
         pockets: sources.pockets.iter().map(pocket).collect::<Result<_, String>>()?,
         ppas: sources.ppas.iter().map(ppa).collect(),
+        repositories: sources.repositories.iter().map(repository).collect::<Result<_, String>>()?,
     })
 }
 

@@ -111,6 +111,15 @@ fn sources(sources: &core::PackageSources) -> bundle::PackageSources {
                 packages: used.packages.clone(),
             })
             .collect(),
+        repositories: sources
+            .repositories
+            .iter()
+            .map(|used| bundle::Repository {
+                ticket: used.ticket.0,
+                generation: digest(used.generation),
+                link: used.link.as_ref().map(ToString::to_string),
+            })
+            .collect(),
     }
 }
 

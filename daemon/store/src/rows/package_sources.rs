@@ -1,7 +1,11 @@
 //! A ticket's package sources as one JSON text: nobody asks the database for a part of them. The format is the store's own,
 //! and changes by new versions of the database alone.
 
-use preflight_core::{AptSuite, PackageSources, PinnedSnapshot, PocketUse, PpaUse, Sha256, Sha256Error, UnknownPocket};
+use preflight_core::promotion::{LinkName, LinkNameError};
+use preflight_core::{
+    AptSuite, PackageSources, PinnedSnapshot, PocketUse, PpaUse, RepositoryUse, Sha256, Sha256Error, TicketId,
+    UnknownPocket,
+};
 use serde::{Deserialize, Serialize};
 
 #[derive(Serialize, Deserialize)]
@@ -10,6 +14,8 @@ struct Text {
     snapshot: Option<Snapshot>,
     pockets: Vec<Pocket>,
     ppas: Vec<Ppa>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    repositories: Vec<Repository>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -46,6 +52,14 @@ struct Ppa {
     state: String,
     priority: Option<i16>,
     packages: Vec<String>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Repository {
+    ticket: u64,
+    generation: String,
+    link: Option<String>,
 }
 
 impl Suite {
@@ -94,6 +108,15 @@ pub fn write(sources: &PackageSources) -> Option<String> {
                 packages: used.packages.clone(),
             })
             .collect(),
+        repositories: sources
+            .repositories
+            .iter()
+            .map(|used| Repository {
+                ticket: used.ticket.0,
+                generation: used.generation.to_string(),
+                link: used.link.as_ref().map(ToString::to_string),
+            })
+            .collect(),
     };
     // Strings and numbers: there is nothing in it that can't be written.
     serde_json::to_string(&text).ok()
@@ -134,10 +157,23 @@ pub fn read(text: Option<&str>) -> Result<PackageSources, String> {
             packages: used.packages,
         })
     };
+    let repository = |used: Repository| {
+        let link = used.link.as_deref().map(LinkName::new).transpose();
+        Ok(RepositoryUse {
+            ticket: TicketId(used.ticket),
+            generation: digest(&used.generation)?,
+            link: link.map_err(|error: LinkNameError| error.to_string())?,
+        })
+    };
     Ok(PackageSources {
         snapshot: text.snapshot.map(snapshot).transpose()?,
         pockets: text.pockets.into_iter().map(pocket).collect::<Result<_, String>>()?,
         ppas: text.ppas.into_iter().map(ppa).collect::<Result<_, String>>()?,
+        repositories: text
+            .repositories
+            .into_iter()
+            .map(repository)
+            .collect::<Result<_, String>>()?,
     })
 }
 
@@ -177,10 +213,25 @@ mod tests {
                 priority: Some(990),
                 packages: vec![],
             }],
+            repositories: vec![
+                RepositoryUse {
+                    ticket: TicketId(12),
+                    generation: Sha256([9; 32]),
+                    link: Some(LinkName::new("tested").unwrap()),
+                },
+                RepositoryUse {
+                    ticket: TicketId(13),
+                    generation: Sha256([10; 32]),
+                    link: None,
+                },
+            ],
         };
         assert_eq!(read(write(&sources).as_deref()), Ok(sources));
         assert_eq!(write(&PackageSources::default()), None);
         assert_eq!(read(None), Ok(PackageSources::default()));
         assert!(read(Some("{")).is_err());
+        // What was written before repositories could be named.
+        let earlier = r#"{"snapshot":null,"pockets":[],"ppas":[]}"#;
+        assert_eq!(read(Some(earlier)), Ok(PackageSources::default()));
     }
 }

@@ -1,5 +1,6 @@
 //! A history that depends on its seed alone: every kind of event occurs in it.
 
+use preflight_core::promotion::LinkName;
 use preflight_core::schedule::{Capacity, Demands, Load, Turn, next};
 use preflight_core::*;
 use preflight_store::Written;
@@ -204,6 +205,13 @@ impl History {
                         state: Sha256([7; 32]),
                         suites: vec![],
                     }),
+                    repositories: (0..self.random(3))
+                        .map(|number| RepositoryUse {
+                            ticket: TicketId(number + 1),
+                            generation: Sha256([number.to_le_bytes()[0]; 32]),
+                            link: (number == 1).then(|| LinkName::new("tested").unwrap()),
+                        })
+                        .collect(),
                     ..PackageSources::default()
                 },
                 rebuild: (self.random(4) == 0).then(|| ImageRebuild {
@@ -224,8 +232,12 @@ impl History {
                 }),
             },
             subtickets,
-            preparation: [None, Some(Preparation::BaseImage), Some(Preparation::Snapshot)]
-                [usize::try_from(self.random(3)).unwrap()],
+            preparation: [
+                None,
+                Some(Preparation::BaseImage),
+                Some(Preparation::Snapshot),
+                Some(Preparation::Prefetch),
+            ][usize::try_from(self.random(4)).unwrap()],
             wait: self.random(4) == 0,
             warnings: vec!["unsigned".into()],
         }))
