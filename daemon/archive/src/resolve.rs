@@ -110,11 +110,11 @@ impl Session {
             return self.ticket_file(url).await;
         }
         if self.inner.replay.is_none() {
-            return self.from_archives(mirror, url).await;
+            return self.vouched_for(mirror, url).await;
         }
         // What the archive lacked when it was locked it lacks now: to ask for that is no attempt to fetch anything else.
         if self.inner.network == Network::Forbidden
-            && let Err(refused) = self.from_archives(mirror, url).await
+            && let Err(refused) = self.vouched_for(mirror, url).await
             && refused.kind == RefusalKind::NotFound
         {
             return Err(refused);
@@ -126,7 +126,7 @@ impl Session {
     }
 
     /// What no lock names: from the mirror that the URL is of.
-    async fn from_archives(&self, mirror: Option<&KnownMirror>, url: &CanonicalUrl) -> Result<Resolved, Refused> {
+    async fn vouched_for(&self, mirror: Option<&KnownMirror>, url: &CanonicalUrl) -> Result<Resolved, Refused> {
         let Some(mirror) = mirror else {
             return Err(Refused::new(
                 RefusalKind::NotAMirror,
