@@ -33,7 +33,7 @@ async fn a_repository_is_added_listed_and_there_after_the_daemons_death() {
         (ppa.suite.as_str(), ppa.priority, ppa.private),
         ("{series}", Some(700), false)
     );
-    assert_eq!(ppa.fingerprints, [world.repository.key.clone()]);
+    assert_eq!(ppa.fingerprints, std::slice::from_ref(&world.repository.key));
     let [state] = ppa.states.as_slice() else {
         panic!("{ppa:?}");
     };

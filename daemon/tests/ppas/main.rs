@@ -4,6 +4,7 @@
 mod adding;
 #[expect(dead_code, reason = "the archive's tests need more of it")]
 mod ppa;
+#[expect(clippy::unwrap_used, reason = "what fails in a test's helper fails the test")]
 mod refreshing;
 mod secrets;
 #[expect(

@@ -44,12 +44,9 @@ async fn a_token_is_kept_in_one_file_and_known_again_after_the_daemons_death() {
     let (_daemon, client) = world.start().await;
     assert_eq!(refresh(&client, "test/it").await.refused, None);
     assert_eq!(world.holding(TOKEN), kept);
-    assert_eq!(
-        world.holding(&BASE64.encode(format!("jane:{TOKEN}"))),
-        [Path::new(""); 0]
-    );
+    assert!(world.holding(&BASE64.encode(format!("jane:{TOKEN}"))).is_empty());
     remove(&client, "test/it").await;
-    assert_eq!(world.holding(TOKEN), [Path::new(""); 0]);
+    assert!(world.holding(TOKEN).is_empty());
     // It is sent no more either.
     let asked = world.server.asked().len();
     let without = PpaAdd { token: None, ..request };
@@ -73,7 +70,7 @@ async fn a_wrong_token_changes_nothing_and_is_not_repeated() {
         assert_eq!(error.code, ErrorCode::InvalidParams);
         assert!(!format!("{error:?}").contains("T0ken"), "{error:?}");
     }
-    assert_eq!(world.holding("otherT0ken"), [Path::new(""); 0]);
+    assert!(world.holding("otherT0ken").is_empty());
     assert_eq!(list(&client).await.len(), 1);
     // The one that is there still has its own.
     assert_eq!(refresh(&client, "test/it").await.refused, None);

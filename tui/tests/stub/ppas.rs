@@ -73,21 +73,21 @@ fn refreshed(now: Moment) -> Vec<PpaRefreshed> {
 pub(super) fn answer(name: &str, params: &Value, now: Moment) -> Option<Result<Value, RpcError>> {
     let params = params.clone();
     Some(match name {
-        method::PpaList::NAME => write(&ppas(now)),
-        method::PpaAdd::NAME => write(&ppas(now)[..1]),
+        method::PpaList::NAME => write(ppas(now)),
+        method::PpaAdd::NAME => write(ppas(now).drain(..1).collect::<Vec<_>>()),
         method::PpaShow::NAME => read(params).and_then(|request: method::PpaShow| {
             let found = ppas(now).into_iter().find(|ppa| ppa.name == request.name);
             write(
-                &found
+                found
                     .ok_or_else(|| RpcError::new(ErrorCode::NotFound, "there is no such PPA").with_hint("list them"))?,
             )
         }),
         method::PpaRefresh::NAME => read(params).and_then(|request: method::PpaRefresh| {
             let mut all = refreshed(now);
             all.retain(|one| request.name.as_ref().is_none_or(|name| one.name == *name));
-            write(&all)
+            write(all)
         }),
-        method::PpaRemove::NAME => write(&Empty {}),
+        method::PpaRemove::NAME => write(Empty {}),
         _ => return None,
     })
 }
