@@ -54,6 +54,10 @@ pub(crate) async fn run(context: &JobContext) -> Result<Ending, StepFailure> {
     let below = prepared
         .layer
         .map_or_else(|| image.name(), |layer| layer.id().to_string());
+    // Without layers nothing tells a replay's testbed from another one.
+    let below = context
+        .replay_word()
+        .map_or(below.clone(), |word| format!("{below}, {word}"));
     tree::make(context, &testbed, &dsc, &below).await?;
     testbed.session.seal();
     context.lock(&testbed.session);

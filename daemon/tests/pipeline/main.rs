@@ -25,6 +25,7 @@ mod passing;
 mod pooled;
 mod prefetching;
 mod rebuild;
+mod replays;
 mod side_by_side;
 mod source;
 mod stage;
