@@ -90,6 +90,12 @@ pub(crate) enum Key {
     AptUpdateCold,
     /// apt's own, with everything there.
     AptUpdateCached,
+    /// An image that gains one package.
+    ImageRebuild,
+    /// The same request again.
+    ImageRebuildAgain,
+    /// An image made with that package.
+    ImageFromNothing,
 }
 
 /// How a number was found.

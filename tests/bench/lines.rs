@@ -75,7 +75,8 @@ impl Line {
 
 use Goal::{AtMost, TimesLessThanPeer};
 use Measure::{
-    Archive, Claim, Clones, Cost, Hello, Idle, PeerHello, PeerNetwork, PeerOpen, PeerTests, Rerun, Tests, Tunnel,
+    Archive, Claim, Clones, Cost, Hello, Idle, PeerHello, PeerNetwork, PeerOpen, PeerTests, Rebuild, Rerun, Tests,
+    Tunnel,
 };
 use Unit::{Bytes, Count, MegabytesPerSecond, PerMinute, Seconds};
 
@@ -224,4 +225,6 @@ pub(crate) const LINES: &[Line] = &[
         Tunnel,
     )
     .beside(Key::PeerNetwork, PeerNetwork),
+    line(8, "an image gains one package", Seconds, Key::ImageRebuild, Rebuild).beside(Key::ImageFromNothing, Rebuild),
+    line(8, "the same request again", Seconds, Key::ImageRebuildAgain, Rebuild),
 ];

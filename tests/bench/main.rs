@@ -91,6 +91,7 @@ fn take(measure: Measure, bed: &Bed, count: u32, findings: &mut Findings) -> Res
         Measure::Idle => idle::measure(bed, count, findings),
         Measure::Tunnel => tunnel::measure(bed, count, findings),
         Measure::Archive => archive::measure(bed, count, findings),
+        Measure::Rebuild => measure::rebuild::measure(bed, count, findings),
         Measure::PeerOpen => measure::peer::testbed(&machine(bed)?, count, findings),
         Measure::PeerTests => measure::peer::tests(&machine(bed)?, &bed.folder, count, findings),
         Measure::PeerHello => measure::peer::hello(&machine(bed)?, &hello::source(bed)?, count, findings),

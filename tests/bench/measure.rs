@@ -9,5 +9,6 @@ pub(crate) mod hello;
 pub(crate) mod idle;
 pub(crate) mod many_tests;
 pub(crate) mod peer;
+pub(crate) mod rebuild;
 pub(crate) mod rerun;
 pub(crate) mod tunnel;

@@ -26,6 +26,8 @@ pub(crate) enum Measure {
     Tunnel,
     /// Index updates, apt's own beside them
     Archive,
+    /// An image that gains one package, beside one made from nothing
+    Rebuild,
     /// The peer's testbed: open, revert, memory
     PeerOpen,
     /// The peer's twenty tests
@@ -51,7 +53,7 @@ impl Measure {
             Self::Hello => 1,
             Self::Claim => 20,
             Self::Clones => 100,
-            Self::Tests | Self::Archive | Self::PeerOpen | Self::PeerTests | Self::PeerHello => 3,
+            Self::Tests | Self::Archive | Self::Rebuild | Self::PeerOpen | Self::PeerTests | Self::PeerHello => 3,
             Self::Tunnel | Self::PeerNetwork => 5,
             Self::Rerun => 7,
             Self::Cost => 4,
