@@ -1,5 +1,6 @@
 //! `preflight archive prefetch`: has fetched what checks will need without a network, and says what is still missing.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use preflight_protocol::error::ErrorCode;
@@ -180,9 +181,20 @@ fn text(report: &PrefetchReport) -> String {
         ));
         return lines.join("\n");
     }
-    lines.push("still missing:".to_owned());
-    let missing = result.missing.iter();
-    lines.extend(missing.map(|one| format!("  {}: {}", safe::text(&one.what), safe::text(&one.reason))));
+    // A host that cannot be reached is the reason of hundreds.
+    let mut by_reason: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for missing in &result.missing {
+        by_reason.entry(&missing.reason).or_default().push(&missing.what);
+    }
+    for (reason, what) in by_reason {
+        let reason = safe::text(reason);
+        if let [one] = what[..] {
+            lines.push(format!("still missing: {}: {reason}", safe::text(one)));
+            continue;
+        }
+        lines.push(format!("still missing: {reason}:"));
+        lines.extend(what.into_iter().map(|one| format!("  {}", safe::text(one))));
+    }
     lines.join("\n")
 }
 
@@ -207,10 +219,12 @@ mod tests {
         let result = PrefetchResult {
             fetched: FileCount { files: 1, bytes: 2048 },
             there: FileCount { files: 3, bytes: 0 },
-            missing: vec![Missing {
-                what: "nosuch".to_owned(),
-                reason: "Unable to locate package nosuch\u{1b}[2J".to_owned(),
-            }],
+            missing: [("a", "gone"), ("nosuch", "Unable to locate\u{1b}[2J"), ("b", "gone")]
+                .map(|(what, reason)| Missing {
+                    what: what.to_owned(),
+                    reason: reason.to_owned(),
+                })
+                .into(),
             notes: vec!["who knows".to_owned()],
         };
         let all = PrefetchResult {
@@ -221,15 +235,17 @@ mod tests {
         assert!(!told.contains('\u{1b}'));
         let lines: Vec<&str> = told.lines().collect();
         assert_eq!(
-            (lines[0], lines[1], lines[2]),
-            (
-                "1 file fetched (2.0 KiB), 3 files there before (0 B)",
+            lines[..5],
+            [
+                "1 file fetched (2.0 kB), 3 files there before (0 B)",
                 "note: who knows",
-                "still missing:"
-            )
+                lines[2],
+                "still missing: gone:",
+                "  a",
+            ]
         );
         assert!(
-            lines[3].starts_with("  nosuch: Unable to locate package nosuch"),
+            lines[2].starts_with("still missing: nosuch: Unable to locate"),
             "{told}"
         );
         assert!(text(&report(Some(all))).ends_with("`preflight ticket keep 7` keeps it in the store"));

@@ -5,13 +5,13 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use futures_util::stream::{self, StreamExt};
-use preflight_archive::{Lock, Refusal, RefusalKind, Session};
+use preflight_archive::{Lock, Progress, Refusal, RefusalKind, Session};
 use preflight_core::Options;
 use preflight_protocol::prefetch::{FileCount, Missing, PrefetchResult};
 
 use super::answers::NamedFile;
 use super::meter::Meter;
-use crate::executor::{BootImage, JobContext, StepFailure};
+use crate::executor::{BootImage, JobContext, Repositories, StepFailure};
 
 /// So many files are fetched at once.
 const PARALLEL: usize = 4;
@@ -97,10 +97,13 @@ impl<'a> Fetch<'a> {
         let session = |options: &Options| {
             let meter = Arc::clone(meter);
             let base = &errand.image.base;
-            let session =
-                context
-                    .workshop
-                    .session(base, options, None, Arc::new(move |progress| meter.note(&progress)))?;
+            let others = context.order.folder.repositories();
+            let repositories = Repositories {
+                own: None,
+                others: Some(&others),
+            };
+            let tell = Arc::new(move |progress: Progress| meter.note(&progress));
+            let session = context.workshop.session(base, options, repositories, tell)?;
             if let Some(lock) = &errand.lock {
                 session.seal_to(lock.clone());
             }
@@ -133,9 +136,11 @@ impl<'a> Fetch<'a> {
             Ok(object) => Outcome::Fetched(object.size),
             Err(refusal) => {
                 let reason = words_of(&refusal);
-                if refusal.kind == RefusalKind::Unreachable {
-                    known().insert(host.to_owned(), reason.clone());
+                if refusal.kind != RefusalKind::Unreachable {
+                    return Outcome::Missing(reason);
                 }
+                let reason = format!("{host}: {reason}");
+                known().insert(host.to_owned(), reason.clone());
                 Outcome::Missing(reason)
             }
         }
@@ -162,13 +167,46 @@ fn host_of(url: &str) -> &str {
 fn words_of(refusal: &Refusal) -> String {
     match refusal.kind {
         RefusalKind::NetworkForbidden => "it is not in the store, and the network is off".to_owned(),
-        _ => refusal.reason.clone(),
+        // It is told with the file's name.
+        _ => {
+            let reason = refusal.reason.strip_prefix(refusal.url.as_str());
+            reason
+                .and_then(|reason| reason.strip_prefix(": "))
+                .unwrap_or(&refusal.reason)
+                .to_owned()
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_reason_does_not_say_the_url_again() {
+        let refusal = |kind, reason: &str| Refusal {
+            url: "http://mirror.example/a".to_owned(),
+            method: "GET".to_owned(),
+            kind,
+            reason: reason.to_owned(),
+            at: std::time::SystemTime::UNIX_EPOCH,
+        };
+        for (kind, reason, words) in [
+            (
+                RefusalKind::NotFound,
+                "http://mirror.example/a: it is gone",
+                "it is gone",
+            ),
+            (RefusalKind::Internal, "the store is full", "the store is full"),
+            (
+                RefusalKind::NetworkForbidden,
+                "whatever",
+                "it is not in the store, and the network is off",
+            ),
+        ] {
+            assert_eq!(words_of(&refusal(kind, reason)), words);
+        }
+    }
 
     #[test]
     fn hosts_are_told_apart() {
