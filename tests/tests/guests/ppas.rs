@@ -76,7 +76,7 @@ fn pins_decide_what_comes_from_a_pocket_and_a_ppa() {
     let pocket = [format!("{EXTRA}_2 {PROPOSED}"), format!("{OTHER}_1 {SUITE}")];
     assert_eq!(
         came_from(&home, &id, JobKind::Build),
-        [&pocket[..], &[tool.clone()]].concat()
+        [&pocket[..], std::slice::from_ref(&tool)].concat()
     );
     assert_eq!(came_from(&home, &id, JobKind::Image), [tool]);
     assert_eq!(came_from(&home, &id, JobKind::Test), pocket);
