@@ -327,6 +327,13 @@ pub(crate) fn ticket(ticket: &core::Ticket, live: &LiveJobs) -> wire::ticket::Ti
             .map(package_sources::pocket)
             .collect(),
         ppas: ticket.options.sources.ppas.iter().map(package_sources::ppa).collect(),
+        repositories: ticket
+            .options
+            .sources
+            .repositories
+            .iter()
+            .map(package_sources::repository)
+            .collect(),
         replay_of: ticket.options.replay_of.as_ref().map(replays::replay_of),
         keep_failed: match ticket.options.keep_failed {
             core::KeepFailed::Never => wire::ticket::KeepFailed::Never,

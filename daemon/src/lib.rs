@@ -17,6 +17,7 @@ pub mod folders;
 pub mod host;
 pub mod images;
 mod manifest;
+mod mounted;
 mod output_file;
 pub mod package_places;
 pub mod pipeline;

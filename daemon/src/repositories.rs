@@ -8,15 +8,17 @@ use jiff::Timestamp;
 use preflight_archive::{
     ArchiveError, GenerationId, HistoryEntry, PackageChanges, RepositoryPackage, TicketRepository, VersionChange,
 };
-use preflight_core::TicketId;
 use preflight_core::pool::{PoolNumber, PoolNumberError};
+use preflight_core::{PackageSources, TicketId};
 use preflight_protocol::error::{ErrorCode, RpcError};
 use preflight_protocol::ids::{self, Moment, Sha256};
 use preflight_protocol::repository as wire;
 use preflight_store::TicketsFolder;
 
 use crate::executor::repository;
+use crate::mounted::{self, MountedRepositories};
 use crate::ppa_pool::PoolFolder;
+use crate::services::Staging;
 
 /// The repositories below the tickets' folders.
 #[derive(Debug, Clone)]
@@ -123,6 +125,45 @@ impl Repositories {
                 packages: exported.packages as u64,
                 size: exported.size,
             })
+        })
+        .await
+    }
+
+    /// The generation that a state is, where other tickets can use it: whole, and with the key that it is signed by.
+    pub(crate) async fn usable(&self, state: wire::RepositoryState) -> Result<GenerationId, RpcError> {
+        let all = self.clone();
+        blocking(move || {
+            let (repository, entry) = all.find(&state)?;
+            repository.key(entry.generation).map_err(told)?;
+            Ok(entry.generation)
+        })
+        .await
+    }
+
+    /// Gives what is staged the files of other tickets' repositories: those of the tickets, and those that `other` has.
+    pub(crate) async fn give(
+        &self,
+        sources: &PackageSources,
+        staging: &Staging,
+        other: Option<PathBuf>,
+    ) -> Result<(), RpcError> {
+        if sources.repositories.is_empty() {
+            return Ok(());
+        }
+        let (all, sources) = (self.clone(), sources.clone());
+        let to = MountedRepositories::at(staging.path().join(mounted::FOLDER));
+        blocking(move || {
+            for used in &sources.repositories {
+                to.take(&sources, &all.of(used.ticket)).map_err(told)?;
+            }
+            if let Some(other) = other {
+                to.take(&sources, &TicketRepository::at(other)).map_err(told)?;
+            }
+            match to.missing(&sources) {
+                None => Ok(()),
+                // It was there when it was resolved.
+                Some(used) => Err(RpcError::new(ErrorCode::Conflict, format!("the {used} is gone"))),
+            }
         })
         .await
     }

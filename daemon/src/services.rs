@@ -231,6 +231,8 @@ pub struct RebuildBase {
     pub image: Option<ImageId>,
     /// Where its apt gets packages from.
     pub sources: PackageSources,
+    /// Where it has what those name of other tickets' repositories.
+    pub repositories: Option<PathBuf>,
 }
 
 /// What is known of an image beside its record.

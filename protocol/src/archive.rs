@@ -42,7 +42,8 @@ pub struct LockHead {
     /// The ticket's image on top of it, where the testbeds started from that.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub image: Option<ImageId>,
-    /// The states that packages came from in the place of the base image's, or beside it: the snapshot's and the PPAs'.
+    /// The states that packages came from in the place of the base image's, or beside it: the snapshot's, the
+    /// PPAs', and those of other tickets' repositories.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub states: Vec<NamedState>,
     /// The source package: its `.dsc`, then the files that this names.
@@ -52,7 +53,7 @@ pub struct LockHead {
 /// A state of an archive by its name.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct NamedState {
-    /// The snapshot's name, or the PPA's.
+    /// The snapshot's name, the PPA's, or which ticket's repository it is.
     pub name: String,
     /// The digest of the set of its release files.
     pub state: Sha256,

@@ -4,7 +4,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::ids::Sha256;
+use crate::ids::{Sha256, TicketId};
 
 /// Package sources as they are asked for; by default the archive as the base image has it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -19,6 +19,9 @@ pub struct AskedSources {
     /// Repositories that are added; they were made known by `ppa/add`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub ppas: Vec<AskedPpa>,
+    /// What other tickets of the series have built.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub repositories: Vec<AskedRepository>,
 }
 
 /// A pocket, and what comes from it.
@@ -43,6 +46,23 @@ pub struct AskedPpa {
     /// Packages that come from it whatever their version, beside those that it was added with: `NAME` or `src:NAME`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub packages: Vec<String>,
+}
+
+/// A state of another ticket's repository. All that it has may come from it: before what PPAs and the archive have, whatever
+/// the version, and after what the ticket itself has built.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum AskedRepository {
+    /// By its ticket.
+    Ticket {
+        /// The ticket.
+        ticket: TicketId,
+        /// The generation's digest, or as much of its beginning as is of no other; the current one where it is missing.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        generation: Option<String>,
+    },
+    /// What this promotion link points at.
+    Link(String),
 }
 
 /// A pocket that a ticket uses, as its snapshot has it.
@@ -71,4 +91,16 @@ pub struct UsedPpa {
     pub priority: Option<i16>,
     /// The packages that come from it whatever their version.
     pub packages: Vec<String>,
+}
+
+/// A state of another ticket's repository that a ticket uses; its files are the ticket's own.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct UsedRepository {
+    /// The ticket that had built it, where the ticket was made that uses it.
+    pub ticket: TicketId,
+    /// The digest of its `Release`.
+    pub generation: Sha256,
+    /// The promotion link that pointed there, where it was asked for by that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub link: Option<String>,
 }

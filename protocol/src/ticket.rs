@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::ids::{ImageId, JobId, Moment, Series, SubticketId, TicketId};
 use crate::job::{Job, Progress};
-use crate::package_sources::{UsedPocket, UsedPpa};
+use crate::package_sources::{UsedPocket, UsedPpa, UsedRepository};
 use crate::replay::ReplayOf;
 use crate::result::{Artifact, Finding, Outcome, TestResult};
 use crate::transfer::Origin;
@@ -321,6 +321,9 @@ pub struct Ticket {
     /// The PPAs that it uses.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub ppas: Vec<UsedPpa>,
+    /// What other tickets have built that it uses.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub repositories: Vec<UsedRepository>,
     /// What it runs again, from that ticket's locks alone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub replay_of: Option<ReplayOf>,

@@ -150,6 +150,16 @@ pub struct RepositoryUse {
     pub link: Option<LinkName>,
 }
 
+impl fmt::Display for RepositoryUse {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "repository of ticket #{}", self.ticket)?;
+        match &self.link {
+            Some(link) => write!(f, " ({link})"),
+            None => Ok(()),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,9 +1,9 @@
 //! A ticket's package sources, as clients see them.
 
 use preflight_core as core;
-use preflight_protocol::package_sources::{UsedPocket, UsedPpa};
+use preflight_protocol::package_sources::{UsedPocket, UsedPpa, UsedRepository};
 
-use super::digest;
+use super::{digest, ticket_id};
 
 pub(super) fn pocket(used: &core::PocketUse) -> UsedPocket {
     UsedPocket {
@@ -21,5 +21,13 @@ pub(super) fn ppa(used: &core::PpaUse) -> UsedPpa {
         state: digest(used.state),
         priority: used.priority,
         packages: used.packages.clone(),
+    }
+}
+
+pub(super) fn repository(used: &core::RepositoryUse) -> UsedRepository {
+    UsedRepository {
+        ticket: ticket_id(used.ticket),
+        generation: digest(used.generation),
+        link: used.link.as_ref().map(ToString::to_string),
     }
 }

@@ -58,11 +58,15 @@ pub(crate) fn lock_head(head: &LockHead, sources: &PackageSources) -> archive::L
         name: used.name.clone(),
         state: digest(used.state),
     });
+    let repositories = sources.repositories.iter().map(|used| NamedState {
+        name: used.to_string(),
+        state: digest(used.generation),
+    });
     archive::LockHead {
         base: image_id(&head.base),
         archive_state: head.archive_state.map(digest),
         image: head.image.as_ref().map(image_id),
-        states: snapshot.chain(ppas).collect(),
+        states: snapshot.chain(ppas).chain(repositories).collect(),
         sources: head
             .sources
             .iter()

@@ -286,7 +286,8 @@ impl Walk<'_> {
             for (kind, parts) in [
                 // The repository's packages are the artifacts, by a second name.
                 (DiskKind::Artifacts, &["artifacts", "repository"][..]),
-                (DiskKind::StagedSources, &["sources"]),
+                // What is needed to run it again.
+                (DiskKind::StagedSources, &["sources", "repositories"]),
             ] {
                 let paths = parts.iter().map(|part| folder.join(part));
                 let paths: Vec<PathBuf> = paths.filter(|path| !is_empty(path)).collect();

@@ -6,9 +6,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use preflight_archive::{Lock, Progress, Session};
-use preflight_core::{Finding, FirstError, ImageId, LockEntry, LockHead, LogName, Sha256, SourceFile, Subticket};
+use preflight_core::{
+    Finding, FirstError, ImageId, JobKind, LockEntry, LockHead, LogName, Sha256, SourceFile, Subticket,
+};
 use preflight_debian::{Sha256Digest, SourcePackage};
-use preflight_testbed::template::Template;
+use preflight_testbed::template::{Template, TemplateId};
 use preflight_testbed::{MachineId, Priority};
 use preflight_vm_images::Variant;
 use tokio_util::task::TaskTracker;
@@ -20,6 +22,7 @@ use super::machine::Launched;
 use super::origins;
 use super::pulse::Pulse;
 use super::remains::Leases;
+use super::session::Repositories;
 use super::testbed::{Testbed, TestbedSpec};
 use super::workshop::{BootImage, Workshop};
 use crate::replay::JobReplay;
@@ -41,6 +44,8 @@ pub struct JobContext {
     has_kept: Arc<AtomicBool>,
     /// What it goes by, where it is run again.
     replay: Option<Arc<JobReplay>>,
+    /// Layers that only this job could use: those of a replay.
+    own_layers: Arc<Mutex<Vec<TemplateId>>>,
     others: usize,
     /// Testbeds that are taken down while the job goes on.
     releasing: TaskTracker,
@@ -62,6 +67,7 @@ impl JobContext {
             findings: FindingBook::default(),
             has_kept: Arc::default(),
             replay: None,
+            own_layers: Arc::default(),
             others: 0,
             releasing: TaskTracker::new(),
         }
@@ -88,6 +94,32 @@ impl JobContext {
         self.replay
             .as_ref()
             .map(|_| format!("replay, made anew by ticket {ticket}"))
+    }
+
+    /// Remembers a layer that nobody but this job could use.
+    pub(super) fn note_own_layer(&self, id: &TemplateId) {
+        let mut layers = self.own_layers.lock().unwrap_or_else(PoisonError::into_inner);
+        layers.push(id.clone());
+    }
+
+    /// Takes such layers away, when no testbed of this job is left; the topmost goes first. One that something still uses
+    /// goes with the disk's budget, as all layers do.
+    pub(super) async fn drop_own_layers(&self) {
+        let layers = std::mem::take(&mut *self.own_layers.lock().unwrap_or_else(PoisonError::into_inner));
+        // An image's is what its tests are cloned from.
+        if self.order.kind == JobKind::Image || layers.is_empty() {
+            return;
+        }
+        let workshop = Arc::clone(&self.workshop);
+        let removing = tokio::task::spawn_blocking(move || {
+            for id in layers.iter().rev() {
+                if let Err(error) = workshop.templates.store().remove(id) {
+                    tracing::debug!(layer = %id, %error, "a replay's layer stays for now");
+                }
+            }
+        });
+        // Whatever comes of it, the attempt has ended.
+        let _ = removing.await;
     }
 
     /// The base image that the job's testbeds start from: the newest of the series, or in a replay the one of then.
@@ -130,6 +162,7 @@ impl JobContext {
             findings: FindingBook::default(),
             has_kept: Arc::clone(&self.has_kept),
             replay: self.replay.clone(),
+            own_layers: Arc::clone(&self.own_layers),
             others: self.others,
             releasing: self.releasing.clone(),
         }
@@ -253,8 +286,13 @@ impl JobContext {
         };
         let options = &self.order.ticket.options;
         let replay = self.replay.as_ref().map(|replay| replay.lock.clone());
+        let others = self.order.folder.repositories();
+        let repositories = Repositories {
+            own: repository,
+            others: Some(&others),
+        };
         self.workshop
-            .session_by(&image.base, options, repository, Arc::new(progress), replay)
+            .session_by(&image.base, options, repositories, Arc::new(progress), replay)
     }
 
     /// Adds what a session has fetched to the job's lock, and reports the lock. The ticket's own repository is left out:

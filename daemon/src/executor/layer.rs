@@ -165,6 +165,9 @@ impl JobContext {
         match frozen {
             Ok(template) => {
                 self.lock_also(spec.session.lock());
+                if self.replay_word().is_some() {
+                    self.note_own_layer(&id);
+                }
                 Ok(Laid::Here(template))
             }
             Err(failure) => {

@@ -43,6 +43,7 @@ pub use log::JobLog;
 pub(crate) use manifest::{manifest_of, packages_of};
 pub use rebuilt::{Rebuilt, Step};
 pub use runner::PipelineExecutor;
+pub use session::Repositories;
 pub(crate) use session::{mirrors, suite_folder};
 pub use shells::TestbedShells;
 pub use templates::Templates;

@@ -98,6 +98,7 @@ async fn attempt(workshop: Arc<Workshop>, order: JobOrder, reports: Reports) {
         context.keep_lost().await;
     }
     context.clear().await;
+    context.drop_own_layers().await;
     context.report_findings(context.findings.take());
     let mut ending = match context.log.failure() {
         Some(error) => Ending::new(

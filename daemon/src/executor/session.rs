@@ -12,10 +12,20 @@ use preflight_vm_images::{ArchiveSource, BaseImage};
 
 use super::failure::StepFailure;
 use super::workshop::{REPOSITORY, Workshop};
+use crate::mounted::MountedRepositories;
+
+/// The folders of tickets' repositories that a testbed is served.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Repositories<'a> {
+    /// The ticket's own.
+    pub own: Option<&'a Path>,
+    /// Where the states of others' are that the ticket's options name.
+    pub others: Option<&'a Path>,
+}
 
 impl Workshop {
     /// A session with the archive for one testbed: what the image's own apt sources name, as it was when the image was
-    /// made, or what the options say in its place and beside it, and the ticket's repository where there is one.
+    /// made, or what the options say in its place and beside it, and repositories of tickets.
     ///
     /// # Errors
     /// The archive's folder cannot be used, or a state that the options name was removed.
@@ -23,10 +33,10 @@ impl Workshop {
         &self,
         image: &BaseImage,
         options: &Options,
-        repository: Option<&Path>,
+        repositories: Repositories<'_>,
         progress: ProgressCallback,
     ) -> Result<Session, StepFailure> {
-        self.session_by(image, options, repository, progress, None)
+        self.session_by(image, options, repositories, progress, None)
     }
 
     /// The same, where a lock is replayed: nothing else is served, and nothing is fetched.
@@ -34,7 +44,7 @@ impl Workshop {
         &self,
         image: &BaseImage,
         options: &Options,
-        repository: Option<&Path>,
+        repositories: Repositories<'_>,
         progress: ProgressCallback,
         replay: Option<Lock>,
     ) -> Result<Session, StepFailure> {
@@ -54,7 +64,10 @@ impl Workshop {
             preferred: preferred(image, &options.sources),
             ..SessionOptions::default()
         };
-        if let Some(folder) = repository {
+        if let Some(folder) = repositories.others {
+            allowed.mounted = MountedRepositories::at(folder).mounts(&options.sources);
+        }
+        if let Some(folder) = repositories.own {
             allowed.repositories.push(TicketMount {
                 path: REPOSITORY.to_owned(),
                 folder: folder.to_owned(),

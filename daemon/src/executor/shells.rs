@@ -21,7 +21,9 @@ use super::kept::{KeptTestbed, Scene};
 use super::machine::{Ground, Launch, Launched};
 use super::rebuilt::Rebuilt;
 use super::remains::Leases;
+use super::session::Repositories;
 use super::testbed::{Testbed, TestbedSpec};
+use super::ticket_image::TicketImage;
 use super::workshop::{BootImage, Workshop, repository};
 use crate::disk::Hold;
 use crate::shells::{Exit, OpenShell, Phase, ShellEnds, ShellInfo, ShellOutput, ShellRequest, Shells, Target};
@@ -43,6 +45,8 @@ struct Place {
     kept: Option<KeptTestbed>,
     series: Series,
     folder: Option<TicketFolder>,
+    /// Where it has what the options name of other tickets' repositories.
+    others: Option<PathBuf>,
     /// The ticket's.
     options: Options,
     job: Option<JobId>,
@@ -77,6 +81,7 @@ impl TestbedShells {
     fn place_named(&self, series: &Series) -> Result<Place, RpcError> {
         let unknown = |failure: StepFailure| RpcError::new(ErrorCode::InvalidParams, failure.to_string());
         let overlay = self.workshop.ticket_image_named(series.as_str());
+        let others = overlay.as_ref().map(TicketImage::repositories);
         let (image, of, sources) = match overlay {
             Some(overlay) => {
                 let own = Series(overlay.series.clone());
@@ -100,6 +105,7 @@ impl TestbedShells {
             kept: None,
             series: of,
             folder: None,
+            others,
             options: Options {
                 sources,
                 ..Options::default()
@@ -120,6 +126,7 @@ impl TestbedShells {
             kept: None,
             series: ticket.series.clone(),
             folder: Some(folder.clone()),
+            others: Some(folder.repositories()),
             options: ticket.options.clone(),
             job: None,
             note: None,
@@ -171,12 +178,12 @@ impl TestbedShells {
         let holds = self.hold(place)?;
         let (log, scratch) = workshop.scratch_log("shell-")?;
         let repository = place.folder.as_ref().map(repository).filter(|folder| folder.exists());
-        let session = workshop.session(
-            &place.image.base,
-            &place.options,
-            repository.as_deref(),
-            Arc::new(|_| {}),
-        )?;
+        let repositories = Repositories {
+            own: repository.as_deref(),
+            // They go with the ticket's sources.
+            others: place.others.as_deref().filter(|folder| folder.exists()),
+        };
+        let session = workshop.session(&place.image.base, &place.options, repositories, Arc::new(|_| {}))?;
         let leases = Leases::default();
         let clearing = ClearOnDrop::of(workshop, &leases);
         let label = "shell";

@@ -8,13 +8,14 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use preflight_archive::Lock;
+use preflight_archive::{Lock, TicketRepository};
 use preflight_core::{ImageId, ImageKind, ImageRecord, Moment, Series};
 use preflight_testbed::template::TemplateId;
 use serde::{Deserialize, Serialize};
 
 use super::image_names;
 use super::rebuilt::Rebuilt;
+use crate::mounted::{self, MountedRepositories};
 
 const METADATA: &str = "image.json";
 const DISK: &str = "root.qcow2";
@@ -72,6 +73,9 @@ pub struct NewImage<'a> {
     pub lock: &'a Lock,
     /// What makes it more than its base image, where it was made for itself.
     pub rebuilt: Option<Rebuilt>,
+    /// Where its ticket has what its package sources name of other tickets' repositories. An image that was made for itself
+    /// keeps it: it may outlive its ticket.
+    pub repositories: PathBuf,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -149,6 +153,12 @@ impl TicketImages {
         // libvirt gave the disk to QEMU's user while the machine ran; from here on all may read it and nobody write.
         std::os::unix::fs::chown(&disk, Some(nix::unistd::geteuid().as_raw()), None)?;
         fs::set_permissions(&disk, fs::Permissions::from_mode(0o444))?;
+        if let Some(sources) = image.rebuilt.as_ref().map(Rebuilt::sources) {
+            let sources = sources.map_err(io::Error::other)?;
+            let from = TicketRepository::at(image.repositories);
+            let kept = MountedRepositories::at(folder.join(mounted::FOLDER));
+            kept.take(&sources, &from).map_err(io::Error::other)?;
+        }
         let metadata = Metadata {
             format: FORMAT,
             series: image.series.to_owned(),
@@ -276,6 +286,12 @@ impl TicketImage {
             created_at: Moment(self.created_at * 1_000_000),
             path: self.disk.clone(),
         }
+    }
+
+    /// Where it has what its package sources name of other tickets' repositories.
+    #[must_use]
+    pub fn repositories(&self) -> PathBuf {
+        self.folder().join(mounted::FOLDER)
     }
 
     /// The folder that holds it.

@@ -29,6 +29,7 @@ impl RebuiltImages for WorkshopImages {
                 series: Series(base.metadata.recipe.to_string()),
                 image: Some(ImageId(word.to_owned())),
                 sources: PackageSources::default(),
+                repositories: None,
             });
         }
         let series = Series(word.to_owned());
@@ -44,6 +45,7 @@ impl RebuiltImages for WorkshopImages {
             series: Series(recipe.name().to_string()),
             image: None,
             sources: PackageSources::default(),
+            repositories: None,
         })
     }
 
@@ -105,6 +107,7 @@ fn of_overlay(overlay: TicketImage) -> Result<RebuildBase, RpcError> {
     };
     Ok(RebuildBase {
         sources: rebuilt.sources().map_err(|why| host(&why))?,
+        repositories: Some(overlay.repositories()),
         series: Series(overlay.series),
         image: Some(ImageId(overlay.id)),
     })
@@ -128,9 +131,10 @@ fn wire(rebuilt: &Rebuilt) -> RebuiltImage {
     let snapshot = sources.snapshot.iter().map(|used| format!("snapshot {}", used.name));
     let pockets = sources.pockets.iter().map(|used| format!("pocket {}", used.pocket));
     let ppas = sources.ppas.iter().map(|used| format!("PPA {}", used.name));
+    let repositories = sources.repositories.iter().map(ToString::to_string);
     RebuiltImage {
         steps: rebuilt.steps.iter().map(step).collect(),
-        sources: snapshot.chain(pockets).chain(ppas).collect(),
+        sources: snapshot.chain(pockets).chain(ppas).chain(repositories).collect(),
         packages: rebuilt.packages.clone(),
     }
 }

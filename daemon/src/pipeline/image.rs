@@ -51,6 +51,7 @@ pub(crate) async fn run(context: &JobContext) -> Result<Ending, StepFailure> {
         template: None,
         lock: &lock,
         rebuilt: None,
+        repositories: context.order.folder.repositories(),
     };
     let published = image_disk::publish(context, prepared, new).await?;
     context.report(JobReport::Image(published.record()));

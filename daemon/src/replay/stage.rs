@@ -5,12 +5,14 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
+use preflight_archive::TicketRepository;
 use preflight_core::{JobKind, Sha256, Ticket};
 use preflight_debian::Sha256Digest;
 use preflight_protocol::error::{ErrorCode, RpcError};
 use preflight_store::TicketsFolder;
 
 use super::plan::Plan;
+use crate::mounted::{self, MountedRepositories};
 use crate::pipeline::stage::PACKAGE;
 use crate::pipeline::tree::{KEPT, UNPACKED};
 use crate::services::Staging;
@@ -62,6 +64,16 @@ impl Plan {
         for artifact in &self.given {
             let folder = artifact.path.parent().unwrap_or(Path::new("/"));
             share(folder, &to.join(ARTIFACTS), [&artifact.name]).map_err(|error| failed(&artifact.path, &error))?;
+        }
+        let sources = &earlier.options.sources;
+        let mounted = MountedRepositories::at(to.join(mounted::FOLDER));
+        let theirs = from.repositories();
+        mounted
+            .take(sources, &TicketRepository::at(&theirs))
+            .map_err(|error| RpcError::new(ErrorCode::Host, error.to_string()))?;
+        if let Some(used) = mounted.missing(sources) {
+            let message = format!("what ticket {} had of the {used} was freed", earlier.id);
+            return Err(RpcError::new(ErrorCode::Conflict, message).with_hint("check the sources again"));
         }
         self.record.write(to).map_err(|error| failed(to, &error))?;
         Ok(staging)

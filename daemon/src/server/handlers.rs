@@ -20,6 +20,7 @@ mod image_show;
 mod lock_show;
 mod log_list;
 mod log_read;
+mod mounted_repositories;
 mod package_sources;
 mod pool_grow;
 mod pool_list;

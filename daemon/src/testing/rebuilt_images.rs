@@ -20,6 +20,7 @@ impl RebuiltImages for NoRebuiltImages {
             series: Series(word.to_owned()),
             image: None,
             sources: PackageSources::default(),
+            repositories: None,
         })
     }
 

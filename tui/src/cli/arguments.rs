@@ -37,6 +37,8 @@ const CHECK_AFTER: &str = "\
 Examples:
   preflight check
   preflight check ../hello_2.10-3.dsc --series debian-bookworm
+  preflight check --repository 12 .     with what ticket 12 has built
+  preflight check --repository tested . with what the link `tested` points at
   preflight check --json libfoo_1-1_source.changes bar_2-1_source.changes
 
 Ctrl-C cancels the ticket. A ticket that is left alone (--detach, a closed terminal) runs on.

@@ -2,8 +2,10 @@
 
 use std::str::FromStr;
 
-use preflight_protocol::package_sources::{AskedPocket, AskedPpa, AskedSources};
+use preflight_protocol::package_sources::{AskedPocket, AskedPpa, AskedRepository, AskedSources};
 use preflight_protocol::ticket::Ticket;
+
+use super::repo::state::{Owner, State};
 
 /// Where packages come from.
 #[derive(Debug, Clone, Default, clap::Args)]
@@ -19,6 +21,10 @@ pub struct PackageSources {
     /// A PPA that `preflight ppa add` has made known, and packages that come from it whatever their version; may be repeated
     #[arg(long = "ppa", value_name = "NAME[=PACKAGE,...]")]
     pub ppas: Vec<NamedSource>,
+    /// What another ticket of the series has built, in its current state or an earlier one, or what a promotion link points
+    /// at; before what PPAs and the archive have, whatever the version; may be repeated
+    #[arg(long = "repository", value_name = "TICKET[@GENERATION]|LINK")]
+    pub repositories: Vec<NamedRepository>,
 }
 
 impl PackageSources {
@@ -35,11 +41,12 @@ impl PackageSources {
             snapshot: self.snapshot,
             pockets: self.pockets.into_iter().map(pocket).collect(),
             ppas: self.ppas.into_iter().map(ppa).collect(),
+            repositories: self.repositories.into_iter().map(|named| named.0).collect(),
         }
     }
 }
 
-/// The pockets and PPAs of a ticket, one a line: what it is, and the line.
+/// The pockets, PPAs and others' repositories of a ticket, one a line: what it is, and the line.
 pub(super) fn used(ticket: &Ticket) -> Vec<(&'static str, String)> {
     let line = |name: String, packages: &[String]| match packages {
         [] => name,
@@ -57,7 +64,55 @@ pub(super) fn used(ticket: &Ticket) -> Vec<(&'static str, String)> {
         let name = format!("{} ({} {}, state {state}{priority})", used.name, used.uri, used.suite);
         ("PPA", line(name, &used.packages))
     });
-    pocket.chain(ppa).collect()
+    let repository = ticket.repositories.iter().map(|used| {
+        let link = used.link.iter().map(|link| format!(" ({link})"));
+        let generation: String = used.generation.to_string().chars().take(8).collect();
+        let name = format!("#{}@{generation}{}", used.ticket, link.collect::<String>());
+        ("repository", name)
+    });
+    pocket.chain(ppa).chain(repository).collect()
+}
+
+/// A state of another ticket's repository: `12`, `#12`, `12@1f2e3d4c`, or a promotion link's name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NamedRepository(AskedRepository);
+
+/// A text that names no repository.
+#[derive(Debug, thiserror::Error)]
+pub enum NoRepository {
+    /// It looks like a state, and is none.
+    #[error("{0}")]
+    State(&'static str),
+    /// The pool's belong to whoever holds them.
+    #[error("a repository of the pool has what its ticket has built: name the ticket, such as 12")]
+    Pool,
+    /// It is nothing.
+    #[error("a ticket's number is wanted, such as 12 or 12@1f2e3d4c, or a link's name, such as tested")]
+    Neither,
+}
+
+impl FromStr for NamedRepository {
+    type Err = NoRepository;
+
+    fn from_str(text: &str) -> Result<Self, NoRepository> {
+        let is_link = |text: &str| {
+            let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"._-".contains(&byte);
+            text.starts_with(|first: char| first.is_ascii_lowercase() || first.is_ascii_digit())
+                && text.bytes().all(plain)
+        };
+        match text.parse::<State>() {
+            Ok(State {
+                owner: Owner::Ticket(ticket),
+                generation,
+            }) => Ok(Self(AskedRepository::Ticket { ticket, generation })),
+            Ok(State {
+                owner: Owner::Pool(_), ..
+            }) => Err(NoRepository::Pool),
+            Err(_) if is_link(text) => Ok(Self(AskedRepository::Link(text.to_owned()))),
+            Err(why) if text.contains(['@', '/']) => Err(NoRepository::State(why)),
+            Err(_) => Err(NoRepository::Neither),
+        }
+    }
 }
 
 /// A source of packages and packages that come from it, as autopkgtest has it: `NAME`, or `NAME=PACKAGE,src:SOURCE`.
@@ -112,6 +167,37 @@ mod tests {
         }
         for bad in ["", "=a", "proposed=", "proposed=a,", "proposed=,a"] {
             assert!(bad.parse::<NamedSource>().is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn repositories_go_by_ticket_or_by_link() {
+        use preflight_protocol::ids::TicketId;
+        let of = |ticket, generation: Option<&str>| AskedRepository::Ticket {
+            ticket: TicketId(ticket),
+            generation: generation.map(str::to_owned),
+        };
+        for (text, expected) in [
+            ("12", of(12, None)),
+            ("#12@1F2E", of(12, Some("1f2e"))),
+            ("tested", AskedRepository::Link("tested".to_owned())),
+            ("1.0-rc", AskedRepository::Link("1.0-rc".to_owned())),
+        ] {
+            assert_eq!(
+                text.parse::<NamedRepository>().unwrap(),
+                NamedRepository(expected),
+                "{text}"
+            );
+        }
+        for (bad, said) in [
+            ("", "a link's name"),
+            ("Tested", "a link's name"),
+            ("12@x", "digits of a generation"),
+            ("tested@1f2e", "a ticket's number"),
+            ("pool/07", "name the ticket"),
+        ] {
+            let error = bad.parse::<NamedRepository>().unwrap_err().to_string();
+            assert!(error.contains(said), "{bad}: {error}");
         }
     }
 }

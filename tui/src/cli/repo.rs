@@ -5,7 +5,7 @@ mod files;
 mod paste;
 mod request;
 mod serve;
-mod state;
+pub(super) mod state;
 pub mod status;
 
 use std::path::PathBuf;

@@ -32,7 +32,7 @@ pub enum Command {
     #[command(
         after_help = "Example:\n  preflight ticket create -s hello_2.10-3.dsc -t 'Fix the greeting' -b 12345 --wait"
     )]
-    Create(CreateArgs),
+    Create(Box<CreateArgs>),
     /// List tickets, newest first
     #[command(after_help = "Example:\n  preflight ticket list --open --json")]
     List(ListArgs),
@@ -118,7 +118,7 @@ pub struct CancelArgs {
 /// Where the daemon refuses.
 pub async fn run(context: &Context, args: Args) -> Result<u8, CliError> {
     match args.command {
-        Command::Create(args) => create(context, args).await,
+        Command::Create(args) => create(context, *args).await,
         Command::List(args) => list(context, &args).await,
         Command::Show(args) => show(context, &args).await,
         Command::Update(args) => update(context, args).await,

@@ -102,6 +102,7 @@ pub(crate) fn ticket(id: u64, source: &str, version: &str, now: Moment) -> Ticke
         snapshot: None,
         pockets: vec![],
         ppas: vec![],
+        repositories: vec![],
         replay_of: None,
         keep_failed: KeepFailed::default(),
         priority: Priority::default(),

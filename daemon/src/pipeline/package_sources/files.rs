@@ -4,20 +4,22 @@ use std::collections::BTreeMap;
 
 use preflight_archive::{
     CanonicalUrl, PinError, PinPriority, PinnedPackage, PocketPins, PpaFieldError, PpaUri, SuiteLabels,
-    pocket_preferences, ppa_preferences,
+    mounted_preferences, mounted_source, pocket_preferences, ppa_preferences,
 };
 use preflight_core::{AptSuite, PackageSources};
 
 use super::words::line;
 use crate::executor::suite_folder;
+use crate::mounted;
 
 /// Where an image has its sources: all of them, as lines (sources.list(5)).
 const SOURCES: &str = "/etc/apt/sources.list";
-/// The PPAs, apart from the archive: apt can be told to read them alone.
-pub(super) const PPA_SOURCES: &str = "/etc/apt/sources.list.d/preflight-ppas.list";
+/// What is added, apart from the archive: apt can be told to read it alone.
+pub(super) const ADDED_SOURCES: &str = "/etc/apt/sources.list.d/preflight-added.list";
 /// The keys that the snapshot was judged by; apt goes by the suffix.
 const KEYRING: &str = "/etc/apt/keyrings/preflight-archive";
 const PPA_KEYRING: &str = "/etc/apt/keyrings/preflight-ppa";
+const MOUNTED_KEYRING: &str = "/etc/apt/keyrings/preflight-mounted";
 /// One file, since of two general pins that match apt takes the first.
 const PREFERENCES: &str = "/etc/apt/preferences.d/preflight-package-sources";
 
@@ -27,6 +29,8 @@ pub(super) struct Known {
     pub(super) archive_keys: Vec<u8>,
     /// What the suites call themselves, by the URL of their folder.
     pub(super) labels: BTreeMap<CanonicalUrl, SuiteLabels>,
+    /// The key of each of the other tickets' repositories, in their order, armored.
+    pub(super) repository_keys: Vec<String>,
 }
 
 /// Why there is no way to tell a testbed's apt.
@@ -68,14 +72,20 @@ pub(super) fn files(sources: &PackageSources, known: &Known) -> Result<Vec<(Stri
         files.push((keyring, known.archive_keys.clone()));
         files.push((SOURCES.to_owned(), text));
     }
-    if !sources.ppas.is_empty() {
-        let mut lines = Vec::new();
-        for (used, number) in sources.ppas.iter().zip(1..) {
-            let keyring = format!("{PPA_KEYRING}-{number}.asc");
-            lines.push(line(&used.suite, Some(&keyring)));
-            files.push((keyring, used.keys.clone().into_bytes()));
-        }
-        files.push((PPA_SOURCES.to_owned(), text_of(lines.into_iter())));
+    let mut added = String::new();
+    for (used, number) in sources.ppas.iter().zip(1..) {
+        let keyring = format!("{PPA_KEYRING}-{number}.asc");
+        added += &(line(&used.suite, Some(&keyring)) + "\n");
+        files.push((keyring, used.keys.clone().into_bytes()));
+    }
+    for (used, key) in sources.repositories.iter().zip(&known.repository_keys) {
+        let path = mounted::path(used);
+        let keyring = format!("{MOUNTED_KEYRING}-{path}.asc");
+        added += &mounted_source(&path, &keyring);
+        files.push((keyring, key.clone().into_bytes()));
+    }
+    if !added.is_empty() {
+        files.push((ADDED_SOURCES.to_owned(), added.into_bytes()));
     }
     let preferences = preferences(sources, known)?;
     if !preferences.is_empty() {
@@ -96,6 +106,9 @@ fn preferences(sources: &PackageSources, known: &Known) -> Result<String, FilesE
     let nameless = SuiteLabels::default();
     let is_strict = sources.pockets.iter().any(|used| !used.packages.is_empty());
     let mut stanzas = Vec::new();
+    if !sources.repositories.is_empty() {
+        stanzas.push(mounted_preferences());
+    }
     for used in &sources.ppas {
         let own = used.priority.map(PinPriority::try_from).transpose()?;
         let priority = own.or_else(|| is_strict.then_some(PinPriority::OF_RELEASE));
@@ -137,7 +150,7 @@ fn pinned(packages: &[String]) -> Result<Vec<PinnedPackage>, PinError> {
 
 #[cfg(test)]
 mod tests {
-    use preflight_core::{PinnedSnapshot, Pocket, PocketUse, PpaUse, Sha256};
+    use preflight_core::{PinnedSnapshot, Pocket, PocketUse, PpaUse, RepositoryUse, Sha256, TicketId};
 
     use super::*;
 
@@ -191,6 +204,7 @@ mod tests {
         let of_debian = |suite: &str, name: &str| labels(&format!("{MIRROR}/dists/{suite}"), "Debian", name);
         Known {
             archive_keys: b"binary".to_vec(),
+            repository_keys: vec!["-----BEGIN ours".to_owned()],
             labels: [
                 of_debian("bookworm", "oldstable"),
                 of_debian("bookworm-updates", "oldstable-updates"),
@@ -234,7 +248,7 @@ mod tests {
             ),
             ("/etc/apt/keyrings/preflight-ppa-1.asc", "-----BEGIN jane"),
             (
-                "/etc/apt/sources.list.d/preflight-ppas.list",
+                "/etc/apt/sources.list.d/preflight-added.list",
                 "deb [signed-by=/etc/apt/keyrings/preflight-ppa-1.asc] http://ppa.example/jane/tools bookworm main\n",
             ),
         ];
@@ -281,6 +295,38 @@ mod tests {
         assert_eq!(
             preferences_of(&whole),
             "Package: *\nPin: release a=oldstable-proposed-updates\nPin-Priority: 500\n"
+        );
+    }
+
+    #[test]
+    fn what_another_ticket_has_built_is_added_above_ppas() {
+        let sources = PackageSources {
+            ppas: vec![ppa(Some(900), &[])],
+            repositories: vec![RepositoryUse {
+                ticket: TicketId(12),
+                generation: Sha256([0xab; 32]),
+                link: None,
+            }],
+            ..PackageSources::default()
+        };
+        let key = "/etc/apt/keyrings/preflight-mounted-abababababababab.asc";
+        let told = told(&sources);
+        assert!(
+            told.contains(&(key.to_owned(), "-----BEGIN ours".to_owned())),
+            "{told:?}"
+        );
+        let added = told.into_iter().find(|(path, _)| path == ADDED_SOURCES).unwrap().1;
+        assert_eq!(
+            added,
+            format!(
+                "deb [signed-by=/etc/apt/keyrings/preflight-ppa-1.asc] http://ppa.example/jane/tools bookworm main\n\
+                 deb [signed-by={key}] http://mounted.preflight.invalid/abababababababab ./\n"
+            )
+        );
+        assert_eq!(
+            preferences_of(&sources),
+            "Package: *\nPin: origin \"mounted.preflight.invalid\"\nPin-Priority: 1000\n\n\
+             Package: *\nPin: release o=LP-PPA-jane-tools,a=bookworm\nPin-Priority: 900\n"
         );
     }
 

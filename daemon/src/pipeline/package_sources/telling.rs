@@ -5,18 +5,19 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
-use preflight_archive::ArchiveStateId;
+use preflight_archive::{ArchiveError, ArchiveStateId};
 use preflight_core::{PackageSources, Sha256};
 use preflight_guest::{Exec, FileMode};
 use preflight_report::findings;
 
-use super::files::{self, Known, PPA_SOURCES};
+use super::files::{self, ADDED_SOURCES, Known};
 use super::words::words;
 use crate::executor::{Before, BootImage, JobContext, LayerSpec, Prepare, StepFailure, Testbed};
+use crate::mounted::MountedRepositories;
 use crate::pipeline::{apt, build, results};
 
 /// Changes with what [`Telling`] does to a testbed.
-const GENERATION: &str = "package sources, generation 2";
+const GENERATION: &str = "package sources, generation 3";
 
 /// What a testbed's apt is told.
 pub(in crate::pipeline) struct Telling<'a> {
@@ -65,7 +66,14 @@ impl<'a> Telling<'a> {
             let found = self.context.workshop.archive.suite_labels(ArchiveStateId::new(state));
             labels.extend(found.map_err(|error| StepFailure::Testbed(error.to_string()))?);
         }
-        Ok(Known { archive_keys, labels })
+        let mounted = MountedRepositories::at(self.context.order.folder.repositories());
+        let keys = self.sources.repositories.iter().map(|used| mounted.key(used));
+        let repository_keys: Result<_, ArchiveError> = keys.collect();
+        Ok(Known {
+            archive_keys,
+            labels,
+            repository_keys: repository_keys.map_err(|error| StepFailure::Testbed(error.to_string()))?,
+        })
     }
 
     /// apt in a testbed, whose failure is told in the words of `what`.
@@ -108,7 +116,7 @@ impl Prepare for Telling<'_> {
             self.apt(testbed, reading, &["update", "--error-on=any"]).await?;
         } else {
             // The archive is as the image knows it.
-            let only = format!("Dir::Etc::SourceList={PPA_SOURCES}");
+            let only = format!("Dir::Etc::SourceList={ADDED_SOURCES}");
             let words = [
                 "update",
                 "--error-on=any",
@@ -120,12 +128,22 @@ impl Prepare for Telling<'_> {
             ];
             self.apt(testbed, reading, &words).await?;
         }
-        if self.sources.pockets.is_empty() && self.sources.ppas.is_empty() {
+        let PackageSources {
+            snapshot: _,
+            pockets,
+            ppas,
+            repositories,
+        } = self.sources;
+        if pockets.is_empty() && ppas.is_empty() && repositories.is_empty() {
             return Ok(());
         }
         // What is to come from a pocket or a PPA may be installed already, and nothing else would ever replace it. It is what
         // autopkgtest's `--apt-upgrade` does; conffiles that nobody has changed are replaced without a word.
-        let upgrade = ["dist-upgrade", "-o", "Dpkg::Options::=--force-confnew"];
+        let mut upgrade = vec!["dist-upgrade", "-o", "Dpkg::Options::=--force-confnew"];
+        if !repositories.is_empty() {
+            // What another ticket has built may be older than what the archive has.
+            upgrade.push("--allow-downgrades");
+        }
         self.apt(testbed, "upgrading to what the package sources have", &upgrade)
             .await
     }

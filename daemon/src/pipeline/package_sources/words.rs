@@ -1,8 +1,10 @@
 //! The words that name what a testbed's apt is told. They leave nothing out: what two tickets share under the same words has
 //! to be the same.
 
-use preflight_core::{AptSuite, PackageSources, PocketUse, PpaUse};
+use preflight_core::{AptSuite, PackageSources, PocketUse, PpaUse, RepositoryUse};
 use preflight_debian::Sha256Digest;
+
+use crate::mounted;
 
 /// All that decides what a testbed's apt knows: two tickets with the same words see the same archive. None where there is
 /// nothing to tell.
@@ -12,6 +14,7 @@ pub(in crate::pipeline) fn words(sources: &PackageSources) -> Vec<String> {
     words.extend(snapshot.flat_map(|one| &one.suites).map(|suite| line(suite, None)));
     words.extend(sources.pockets.iter().map(pocket));
     words.extend(sources.ppas.iter().map(ppa));
+    words.extend(sources.repositories.iter().map(repository));
     words
 }
 
@@ -43,6 +46,16 @@ fn ppa(used: &PpaUse) -> String {
     )
 }
 
+fn repository(used: &RepositoryUse) -> String {
+    let RepositoryUse {
+        // Whose it was, and by which name it was found, no testbed is told.
+        ticket: _,
+        link: _,
+        generation,
+    } = used;
+    format!("repository {generation} at {}", mounted::path(used))
+}
+
 /// A line of sources.list(5).
 pub(super) fn line(suite: &AptSuite, signed_by: Option<&str>) -> String {
     let options = signed_by.map_or_else(String::new, |key| format!("[signed-by={key}] "));
@@ -53,7 +66,7 @@ pub(super) fn line(suite: &AptSuite, signed_by: Option<&str>) -> String {
 
 #[cfg(test)]
 mod tests {
-    use preflight_core::{PinnedSnapshot, Pocket, Sha256};
+    use preflight_core::{PinnedSnapshot, Pocket, Sha256, TicketId};
 
     use super::*;
 
@@ -116,6 +129,15 @@ mod tests {
                 ..PackageSources::default()
             }
         };
+        let built = |ticket, state| RepositoryUse {
+            ticket: TicketId(ticket),
+            generation: Sha256([state; 32]),
+            link: None,
+        };
+        let repositories = |uses: &[RepositoryUse]| PackageSources {
+            repositories: uses.to_vec(),
+            ..PackageSources::default()
+        };
         let all = [
             plain,
             snapshot(1),
@@ -129,6 +151,9 @@ mod tests {
             ppa(&|used| used.state = Sha256([4; 32])),
             ppa(&|used| used.priority = Some(100)),
             ppa(&|used| used.packages = vec!["priority".into(), "100".into()]),
+            repositories(&[built(1, 1)]),
+            repositories(&[built(1, 2)]),
+            repositories(&[built(1, 1), built(1, 2)]),
         ];
         for (at, one) in all.iter().enumerate() {
             for other in &all[at + 1..] {
@@ -137,5 +162,6 @@ mod tests {
         }
         // It is the same repository under another name.
         assert_eq!(words(&ppa(&|used| used.name = "joe/tools".into())), words(&all[6]));
+        assert_eq!(words(&repositories(&[built(2, 1)])), words(&all[12]));
     }
 }

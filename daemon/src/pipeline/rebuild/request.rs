@@ -122,12 +122,16 @@ pub(crate) fn gained(had: PackageSources, added: PackageSources) -> PackageSourc
     all.ppas
         .retain(|old| !added.ppas.iter().any(|new| new.name == old.name));
     all.ppas.extend(added.ppas);
+    // Of one ticket a later state takes the place of an earlier one.
+    all.repositories
+        .retain(|old| !added.repositories.iter().any(|new| new.ticket == old.ticket));
+    all.repositories.extend(added.repositories);
     all
 }
 
 #[cfg(test)]
 mod tests {
-    use preflight_core::{AptSuite, PinnedSnapshot, PpaUse, Sha256};
+    use preflight_core::{AptSuite, PinnedSnapshot, PpaUse, RepositoryUse, Sha256, TicketId};
 
     use super::*;
 
@@ -154,7 +158,13 @@ mod tests {
             state: Sha256([state; 32]),
             suites: vec![],
         };
+        let built = |ticket, state| RepositoryUse {
+            ticket: TicketId(ticket),
+            generation: Sha256([state; 32]),
+            link: None,
+        };
         let had = PackageSources {
+            repositories: vec![built(1, 1), built(2, 1)],
             snapshot: Some(snapshot(1)),
             ppas: vec![ppa("a", 1), ppa("b", 1)],
             ..PackageSources::default()
@@ -162,12 +172,14 @@ mod tests {
         assert_eq!(gained(had.clone(), PackageSources::default()), had);
         assert_eq!(gained(PackageSources::default(), had.clone()), had);
         let added = PackageSources {
+            repositories: vec![built(1, 2)],
             snapshot: Some(snapshot(2)),
             ppas: vec![ppa("a", 2), ppa("c", 1)],
             ..PackageSources::default()
         };
         let all = gained(had, added);
         assert_eq!(all.snapshot, Some(snapshot(2)));
+        assert_eq!(all.repositories, [built(2, 1), built(1, 2)]);
         assert_eq!(all.ppas, [ppa("b", 1), ppa("a", 2), ppa("c", 1)]);
     }
 }

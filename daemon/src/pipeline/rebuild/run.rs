@@ -88,6 +88,7 @@ async fn make(context: &JobContext, request: &Request, start: Start) -> Result<T
         template: None,
         lock: &lock,
         rebuilt: Some(Rebuilt::new(steps, &ticket.options.sources, packages)),
+        repositories: context.order.folder.repositories(),
     };
     image_disk::publish(context, prepared, new).await
 }

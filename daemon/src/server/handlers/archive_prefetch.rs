@@ -3,7 +3,9 @@
 
 use std::collections::BTreeSet;
 
-use preflight_core::{ImageId, Job, JobId, JobKind, NewTicket, Options, Preparation, Series, TicketFiles, TicketId};
+use preflight_core::{
+    ImageId, Job, JobId, JobKind, NewTicket, Options, PackageSources, Preparation, Series, TicketFiles, TicketId,
+};
 use preflight_debian::PackageName;
 use preflight_protocol::error::{ErrorCode, RpcError};
 use preflight_protocol::method::TicketCreate;
@@ -11,7 +13,7 @@ use preflight_protocol::package_sources::AskedSources;
 use preflight_protocol::prefetch::{ArchivePrefetch, ArchivePrefetching};
 
 use super::ticket_create::user_name;
-use super::{Context, of_ticket, package_sources};
+use super::{Context, mounted_repositories, of_ticket, package_sources};
 use crate::convert;
 use crate::prefetch::{Wanted, WantedFile, WantedLock, WantedSource};
 use crate::staging::Staging;
@@ -32,6 +34,7 @@ pub(super) async fn handle(context: &Context, request: ArchivePrefetch) -> Resul
         None => of_names(context, &request).await?,
     };
     draft.options.offline = request.offline;
+    mounted_repositories::give(context, &draft.options.sources, &draft.staging, None).await?;
     draft
         .wanted
         .write(draft.staging.path())
@@ -127,7 +130,12 @@ async fn of_lock(context: &Context, request: &ArchivePrefetch, id: TicketId) -> 
             ticket.options.sources.clone(),
             ticket.is_active(),
             ticket.gone.contains(&TicketFiles::Sources),
-            ticket.jobs.iter().filter(starts).map(|job| job.id).collect::<Vec<JobId>>(),
+            ticket
+                .jobs
+                .iter()
+                .filter(starts)
+                .map(|job| job.id)
+                .collect::<Vec<JobId>>(),
         )
     });
     let (series, sources, is_active, is_gone, starts) = about.await?;
@@ -146,7 +154,11 @@ async fn of_lock(context: &Context, request: &ArchivePrefetch, id: TicketId) -> 
         title: format!("prefetch what ticket #{id} has fetched"),
         series,
         options: Options {
-            sources,
+            sources: PackageSources {
+                // No lock names what came from there.
+                repositories: vec![],
+                ..sources
+            },
             ..Options::default()
         },
         wanted: Wanted {

@@ -7,9 +7,10 @@ use preflight_protocol::image::ImageRebuilding;
 use preflight_protocol::method::ImageRebuild;
 
 use super::ticket_create::user_name;
-use super::{Context, image_show, package_sources};
+use super::{Context, image_show, mounted_repositories, package_sources};
 use crate::convert;
 use crate::pipeline::rebuild;
+use crate::staging::Staging;
 
 pub(super) async fn handle(context: &Context, request: ImageRebuild) -> Result<ImageRebuilding, RpcError> {
     let images = &context.services.rebuilt_images;
@@ -52,6 +53,18 @@ pub(super) async fn handle(context: &Context, request: ImageRebuild) -> Result<I
         wait: false,
         warnings: vec![],
     };
-    let ticket = context.dispatcher.create(new, None).await?;
+    let staging = match new.options.sources.repositories.is_empty() {
+        true => None,
+        false => Some(staging(context)?),
+    };
+    if let Some(staging) = &staging {
+        mounted_repositories::give(context, &new.options.sources, staging, base.repositories).await?;
+    }
+    let ticket = context.dispatcher.create(new, staging).await?;
     Ok(ImageRebuilding::Ticket(convert::ticket_id(ticket)))
+}
+
+fn staging(context: &Context) -> Result<Staging, RpcError> {
+    let made = Staging::create(&context.tickets);
+    made.map_err(|error| RpcError::new(ErrorCode::Internal, format!("nothing can be staged: {error}")))
 }

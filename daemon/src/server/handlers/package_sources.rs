@@ -6,7 +6,7 @@ use preflight_core::{PackageSources, Series};
 use preflight_protocol::error::{ErrorCode, RpcError};
 use preflight_protocol::package_sources::AskedSources;
 
-use super::Context;
+use super::{Context, mounted_repositories};
 
 /// What the request asks for, as its ticket keeps it.
 ///
@@ -23,6 +23,7 @@ pub(super) async fn resolve(
         snapshot,
         pockets,
         ppas,
+        repositories,
     } = asked;
     if snapshot.is_some() || !pockets.is_empty() {
         let pinned = context
@@ -48,6 +49,18 @@ pub(super) async fn resolve(
             )));
         }
         sources.ppas.push(used);
+    }
+    for asked in repositories {
+        let used = mounted_repositories::resolve(context, series, asked).await?;
+        if sources
+            .repositories
+            .iter()
+            .any(|other| other.generation == used.generation)
+        {
+            let message = format!("the {used} is asked for twice in the same state");
+            return Err(RpcError::new(ErrorCode::InvalidParams, message));
+        }
+        sources.repositories.push(used);
     }
     Ok(sources)
 }

@@ -4,7 +4,7 @@ use preflight_core::{NewSubticket, NewTicket, Preparation, TicketId, TicketStatu
 use preflight_protocol::error::{ErrorCode, RpcError};
 use preflight_protocol::method::{TicketCreate, TicketCreated};
 
-use super::{Context, package_sources};
+use super::{Context, mounted_repositories, package_sources};
 use crate::convert;
 use crate::services::ExaminedSource;
 
@@ -26,6 +26,7 @@ pub(super) async fn handle(context: &Context, request: TicketCreate) -> Result<T
         .map(|source| format!("{} {}", source.name, source.version));
     let mut options = convert::options(&request);
     options.sources = package_sources::resolve(context, &examined.series, &request.package_sources).await?;
+    mounted_repositories::give(context, &options.sources, &examined.staging, None).await?;
     let new = NewTicket {
         title: request.title.unwrap_or_else(|| titles.collect::<Vec<_>>().join(", ")),
         description: request.description.unwrap_or_default(),

@@ -13,7 +13,7 @@ use crate::cli::error::CliError;
 
 /// A ticket's number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct TicketNumber(pub(super) TicketId);
+pub(in crate::cli) struct TicketNumber(pub(in crate::cli) TicketId);
 
 impl FromStr for TicketNumber {
     type Err = &'static str;
@@ -26,7 +26,7 @@ impl FromStr for TicketNumber {
 
 /// Whose repository is meant.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Owner {
+pub(in crate::cli) enum Owner {
     /// This ticket's own.
     Ticket(TicketId),
     /// This one of the PPA pool, of whichever ticket holds it.
@@ -35,11 +35,11 @@ pub(super) enum Owner {
 
 /// A state of a repository.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct State {
+pub(in crate::cli) struct State {
     /// Whose repository.
-    pub(super) owner: Owner,
+    pub(in crate::cli) owner: Owner,
     /// The beginning of the generation's digest; the current one where it is missing.
-    pub(super) generation: Option<String>,
+    pub(in crate::cli) generation: Option<String>,
 }
 
 impl FromStr for State {
@@ -70,7 +70,7 @@ impl FromStr for State {
 
 impl State {
     /// As the daemon knows it: the pool's repositories by who holds them now.
-    pub(super) async fn resolve(&self, connection: &Connection) -> Result<RepositoryState, CliError> {
+    pub(in crate::cli) async fn resolve(&self, connection: &Connection) -> Result<RepositoryState, CliError> {
         let (ticket, pool) = match &self.owner {
             Owner::Ticket(ticket) => (*ticket, None),
             Owner::Pool(name) => {

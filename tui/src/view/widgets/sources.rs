@@ -2,7 +2,7 @@
 
 use preflight_protocol::ticket::Ticket;
 
-/// Snapshot, pockets and PPAs, and what comes from them; none where it is the archive as the base image has it.
+/// Snapshot, pockets, PPAs and others' repositories, and what comes from them; none where it is the archive as the base image has it.
 #[must_use]
 pub fn words(ticket: &Ticket) -> Option<String> {
     let some = |name: String, packages: &[String]| match packages {
@@ -17,6 +17,11 @@ pub fn words(ticket: &Ticket) -> Option<String> {
         .ppas
         .iter()
         .map(|used| some(format!("PPA {}", used.name), &used.packages));
-    let all: Vec<String> = ticket.snapshot.iter().cloned().chain(pockets).chain(ppas).collect();
+    let repositories = ticket
+        .repositories
+        .iter()
+        .map(|used| format!("ticket #{}", used.ticket));
+    let named = pockets.chain(ppas).chain(repositories);
+    let all: Vec<String> = ticket.snapshot.iter().cloned().chain(named).collect();
     (!all.is_empty()).then(|| format!("packages from {}", all.join(", ")))
 }
