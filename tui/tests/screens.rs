@@ -6,8 +6,9 @@ mod stub;
 use std::fmt::Write as _;
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
-use preflight_protocol::ids::{Sequence, TicketId};
+use preflight_protocol::ids::{Sequence, Sha256, TicketId};
 use preflight_protocol::method::Snapshot;
+use preflight_protocol::package_sources::{UsedPocket, UsedPpa};
 use preflight_protocol::ticket::Ticket;
 use preflight_tui::log::file::Line;
 use preflight_tui::log::reader::{LogNews, Order};
@@ -189,6 +190,31 @@ fn findings_of_a_ticket_that_passed() {
     ];
     let mut stage = Stage::new((120, 40), vec![ticket]);
     insta::assert_snapshot!("findings_120x40", stage.keys("\n").dump(COLOURS));
+}
+
+#[test]
+fn a_ticket_says_where_its_packages_come_from() {
+    let plain = fixtures::passed(2, "hello", "2.10-3", fixtures::noon());
+    let mut ticket = plain.clone();
+    ticket.snapshot = Some("debian-bookworm@2026-11-20T14:00:00Z-1f2e3d4c".into());
+    ticket.pockets = vec![UsedPocket {
+        pocket: "proposed".into(),
+        suite: "bookworm-proposed-updates".into(),
+        packages: vec!["src:glibc".into(), "gcc".into()],
+    }];
+    ticket.ppas = vec![UsedPpa {
+        name: "jane/tools".into(),
+        uri: "https://ppa.example/jane".into(),
+        suite: "bookworm".into(),
+        state: Sha256("1f".repeat(32)),
+        priority: None,
+        packages: vec![],
+    }];
+    let dump = |ticket| Stage::new((120, 40), vec![ticket]).keys("\n").dump(COLOURS);
+    let line = "packages from debian-bookworm@2026-11-20T14:00:00Z-1f2e3d4c, proposed (src:glibc, gcc), PPA jane/tools";
+    let shown = dump(ticket);
+    assert!(shown.contains(line), "{shown}");
+    assert!(!dump(plain).contains("packages from"));
 }
 
 #[test]
