@@ -49,6 +49,8 @@ readers!(
     TicketCancel,
     TicketRerun,
     TicketRemove,
+    TicketReplay,
+    TicketAgreement,
     LogList,
     LogRead,
     ResultStream,

@@ -213,6 +213,8 @@ impl Plan {
             job: self.only.clone(),
             image: self.image.clone(),
         });
+        // Its packages are for nobody but who compares them.
+        options.pool_repositories = 0;
         NewTicket {
             title: format!("replay of #{}: {}", earlier.id, earlier.title),
             description: earlier.description.clone(),

@@ -50,7 +50,10 @@ pub(super) fn unpack(desk: &Transfer, runtime: &Handle, path: &Path) -> Result<U
         exported_at: convert::from::moment(document.origin.exported_at),
     };
     let locks = document.locks.iter().map(convert::from::lock).collect();
-    let heads = document.locks.iter().filter_map(|lock| convert::from::head(lock).transpose());
+    let heads = document
+        .locks
+        .iter()
+        .filter_map(|lock| convert::from::head(lock).transpose());
     let heads = heads.collect::<Result<_, _>>().map_err(incoherent)?;
     let (staging, objects) = unpacking.finish();
     Ok(Unpacked {

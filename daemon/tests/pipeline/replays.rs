@@ -10,6 +10,7 @@ use preflight_protocol::method::{TicketAgreement, TicketReplay};
 use preflight_protocol::replay::{Agreement, DifferenceKind};
 use preflight_protocol::result::{FindingKind, Outcome};
 use preflight_protocol::ticket::Ticket;
+use preflight_testbed::fake::Faults;
 use preflightd::bootstrap::Daemon;
 
 use crate::client::{Client, within};
@@ -141,5 +142,53 @@ async fn what_the_lock_does_not_name_is_refused_and_the_runs_differ() {
         (first.what, first.text.as_str()),
         (DifferenceKind::Job, "image: bad package, was pass")
     );
+    drop(daemon);
+}
+
+/// The layers that are kept, by their titles.
+fn layers(lab: &Lab) -> Vec<String> {
+    let folders = std::fs::read_dir(lab.folders().cache.join("templates")).unwrap();
+    // One that is just being made has no record.
+    let records = folders.filter_map(|entry| std::fs::read(entry.unwrap().path().join("template.json")).ok());
+    let mut titles: Vec<String> = records
+        .map(|text| serde_json::from_slice::<serde_json::Value>(&text).unwrap())
+        .map(|record| record["title"].as_str().unwrap().to_owned())
+        .collect();
+    titles.sort();
+    titles
+}
+
+#[tokio::test]
+async fn layers_are_made_anew_and_go_with_their_job() {
+    let lab = Lab::new(Scenario {
+        hypervisor: Faults::default(),
+        ..Scenario::default()
+    });
+    let (daemon, mut client, earlier) = run(&lab).await;
+    assert_passed(&earlier);
+    let before = layers(&lab);
+    let (later, agreement) = replay(&mut client, earlier.summary.id, None).await;
+    assert_passed(&later);
+    assert!(agreement.agrees, "{agreement:?}");
+    for job in &later.jobs {
+        let log = lab.log(&later, &job.log.clone().unwrap().0);
+        assert!(!log.contains("is there already"), "{log}");
+    }
+    let builds = lab
+        .machines
+        .scenes()
+        .into_iter()
+        .filter(|scene| scene.stage == Stage::BuildDepends);
+    assert_eq!(builds.count(), 2);
+    // What stays is what the replay's own image was cloned from.
+    let image = later.image.unwrap();
+    lab.until("its layers are gone", async || layers(&lab).len() <= before.len() + 1)
+        .await;
+    let more: Vec<String> = layers(&lab)
+        .into_iter()
+        .filter(|title| !before.contains(title))
+        .collect();
+    assert_eq!(more, [format!("image {image}")]);
+    lab.assert_nothing_is_left().await;
     drop(daemon);
 }

@@ -204,7 +204,11 @@ fn sources(sources: &bundle::PackageSources) -> Result<core::PackageSources, Str
         }),
         pockets: sources.pockets.iter().map(pocket).collect::<Result<_, String>>()?,
         ppas: sources.ppas.iter().map(ppa).collect(),
-        repositories: sources.repositories.iter().map(repository).collect::<Result<_, String>>()?,
+        repositories: sources
+            .repositories
+            .iter()
+            .map(repository)
+            .collect::<Result<_, String>>()?,
     })
 }
 
