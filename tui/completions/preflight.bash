@@ -67,6 +67,9 @@ _preflight() {
             preflight,promotions)
                 cmd="preflight__subcmd__promotions"
                 ;;
+            preflight,replay)
+                cmd="preflight__subcmd__replay"
+                ;;
             preflight,repo)
                 cmd="preflight__subcmd__repo"
                 ;;
@@ -93,6 +96,9 @@ _preflight() {
                 ;;
             preflight__subcmd__archive,list)
                 cmd="preflight__subcmd__archive__subcmd__list"
+                ;;
+            preflight__subcmd__archive,prefetch)
+                cmd="preflight__subcmd__archive__subcmd__prefetch"
                 ;;
             preflight__subcmd__archive,prune)
                 cmd="preflight__subcmd__archive__subcmd__prune"
@@ -127,11 +133,32 @@ _preflight() {
             preflight__subcmd__image,list)
                 cmd="preflight__subcmd__image__subcmd__list"
                 ;;
+            preflight__subcmd__image,rebuild)
+                cmd="preflight__subcmd__image__subcmd__rebuild"
+                ;;
             preflight__subcmd__image,remove)
                 cmd="preflight__subcmd__image__subcmd__remove"
                 ;;
+            preflight__subcmd__image,show)
+                cmd="preflight__subcmd__image__subcmd__show"
+                ;;
+            preflight__subcmd__ppa,add)
+                cmd="preflight__subcmd__ppa__subcmd__add"
+                ;;
+            preflight__subcmd__ppa,list)
+                cmd="preflight__subcmd__ppa__subcmd__list"
+                ;;
             preflight__subcmd__ppa,pool)
                 cmd="preflight__subcmd__ppa__subcmd__pool"
+                ;;
+            preflight__subcmd__ppa,refresh)
+                cmd="preflight__subcmd__ppa__subcmd__refresh"
+                ;;
+            preflight__subcmd__ppa,remove)
+                cmd="preflight__subcmd__ppa__subcmd__remove"
+                ;;
+            preflight__subcmd__ppa,show)
+                cmd="preflight__subcmd__ppa__subcmd__show"
                 ;;
             preflight__subcmd__ppa__subcmd__pool,grow)
                 cmd="preflight__subcmd__ppa__subcmd__pool__subcmd__grow"
@@ -191,7 +218,7 @@ _preflight() {
 
     case "${cmd}" in
         preflight)
-            opts="-h -V --color --provoke-panic --help --version check ticket status logs results rerun shell image archive du gc lock repo promote promotions ppa export import daemon doctor generate create_ticket update_ticket get_image"
+            opts="-h -V --color --provoke-panic --help --version check ticket status logs results rerun shell image archive du gc replay lock repo promote promotions ppa export import daemon doctor generate create_ticket update_ticket get_image"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -209,7 +236,7 @@ _preflight() {
             return 0
             ;;
         preflight__subcmd__archive)
-            opts="-h -V --color --help --version update list show diff prune"
+            opts="-h -V --color --help --version update list show diff prefetch prune"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -251,6 +278,56 @@ _preflight() {
                 return 0
             fi
             case "${prev}" in
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        preflight__subcmd__archive__subcmd__prefetch)
+            opts="-q -h -V --source --ticket --series --snapshot --apt-pocket --pocket --ppa --repository --offline --no-follow --detach --json --quiet --color --help --version"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --source)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --ticket)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --series)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --snapshot)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --pocket)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --apt-pocket)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --ppa)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --repository)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --color)
                     COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
                     return 0
@@ -321,7 +398,7 @@ _preflight() {
             return 0
             ;;
         preflight__subcmd__check)
-            opts="-t -d -b -o -a -r -q -h -V --title --description --bug --owner --series --add-package --remove-package --snapshot --signatures --offline --test-timeout --build-timeout --keep-going --keep-failed --priority --no-follow --detach --json --quiet --color --help --version"
+            opts="-t -d -b -o -a -r -q -h -V --title --description --bug --owner --series --add-package --remove-package --snapshot --apt-pocket --pocket --ppa --repository --signatures --offline --test-timeout --build-timeout --keep-going --keep-failed --priority --pool --no-follow --detach --json --quiet --color --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -383,6 +460,22 @@ _preflight() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --pocket)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --apt-pocket)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --ppa)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --repository)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --signatures)
                     COMPREPLY=($(compgen -W "ignore warn require" -- "${cur}"))
                     return 0
@@ -415,7 +508,7 @@ _preflight() {
             return 0
             ;;
         preflight__subcmd__create_ticket)
-            opts="-s -w -t -d -b -o -a -r -h -V --source --wait --title --description --bug --owner --series --add-package --remove-package --snapshot --signatures --offline --test-timeout --build-timeout --keep-going --keep-failed --priority --json --color --help --version"
+            opts="-s -w -t -d -b -o -a -r -h -V --source --wait --title --description --bug --owner --series --add-package --remove-package --snapshot --apt-pocket --pocket --ppa --repository --signatures --offline --test-timeout --build-timeout --keep-going --keep-failed --priority --pool --json --color --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -482,6 +575,22 @@ _preflight() {
                     return 0
                     ;;
                 --snapshot)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --pocket)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --apt-pocket)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --ppa)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --repository)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -735,7 +844,7 @@ _preflight() {
             return 0
             ;;
         preflight__subcmd__image)
-            opts="-h -V --color --help --version list build get diff remove"
+            opts="-h -V --color --help --version list show rebuild build get diff remove"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -832,8 +941,100 @@ _preflight() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        preflight__subcmd__image__subcmd__rebuild)
+            opts="-n -p -r -q -h -V --base --name --add-package --package --remove-package --remove --snapshot --apt-pocket --pocket --ppa --repository --offline --no-follow --detach --json --quiet --color --help --version"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --base)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --name)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -n)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --package)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --add-package)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -p)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --remove)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --remove-package)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -r)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --snapshot)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --pocket)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --apt-pocket)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --ppa)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --repository)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         preflight__subcmd__image__subcmd__remove)
             opts="-h -V --color --help --version"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        preflight__subcmd__image__subcmd__show)
+            opts="-h -V --json --color --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -869,12 +1070,16 @@ _preflight() {
             return 0
             ;;
         preflight__subcmd__lock)
-            opts="-h -V --json --color --help --version"
+            opts="-h -V --job --json --color --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --job)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --color)
                     COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
                     return 0
@@ -917,8 +1122,68 @@ _preflight() {
             return 0
             ;;
         preflight__subcmd__ppa)
-            opts="-h -V --color --help --version pool"
+            opts="-h -V --color --help --version add list show refresh remove pool"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        preflight__subcmd__ppa__subcmd__add)
+            opts="-h -V --name --key --series --priority --package --token-file --json --color --help --version"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --name)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --key)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --series)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --priority)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --package)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --token-file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        preflight__subcmd__ppa__subcmd__list)
+            opts="-h -V --json --color --help --version"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
@@ -1006,6 +1271,64 @@ _preflight() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        preflight__subcmd__ppa__subcmd__refresh)
+            opts="-h -V --series --json --color --help --version"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --series)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        preflight__subcmd__ppa__subcmd__remove)
+            opts="-h -V --json --color --help --version"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        preflight__subcmd__ppa__subcmd__show)
+            opts="-h -V --json --color --help --version"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         preflight__subcmd__promote)
             opts="-n -h -V --dry-run --rollback --why --json --color --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
@@ -1036,6 +1359,28 @@ _preflight() {
             fi
             case "${prev}" in
                 --ticket)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        preflight__subcmd__replay)
+            opts="-q -h -V --job --no-follow --detach --agreement --json --quiet --color --help --version"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --job)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -1337,7 +1682,7 @@ _preflight() {
             return 0
             ;;
         preflight__subcmd__ticket__subcmd__create)
-            opts="-s -w -t -d -b -o -a -r -h -V --source --wait --title --description --bug --owner --series --add-package --remove-package --snapshot --signatures --offline --test-timeout --build-timeout --keep-going --keep-failed --priority --json --color --help --version"
+            opts="-s -w -t -d -b -o -a -r -h -V --source --wait --title --description --bug --owner --series --add-package --remove-package --snapshot --apt-pocket --pocket --ppa --repository --signatures --offline --test-timeout --build-timeout --keep-going --keep-failed --priority --pool --json --color --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1404,6 +1749,22 @@ _preflight() {
                     return 0
                     ;;
                 --snapshot)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --pocket)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --apt-pocket)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --ppa)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --repository)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

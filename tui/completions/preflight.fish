@@ -41,7 +41,8 @@ complete -c preflight -n "__fish_preflight_needs_command" -f -a "image" -d 'List
 complete -c preflight -n "__fish_preflight_needs_command" -f -a "archive" -d 'Take, list, compare and forget snapshots of series\' archives'
 complete -c preflight -n "__fish_preflight_needs_command" -f -a "du" -d 'Show what takes the disk, and why something stays'
 complete -c preflight -n "__fish_preflight_needs_command" -f -a "gc" -d 'Free disk: what can be made again first, what is in use never'
-complete -c preflight -n "__fish_preflight_needs_command" -f -a "lock" -d 'List what a ticket\'s jobs have fetched from the archive, by digest'
+complete -c preflight -n "__fish_preflight_needs_command" -f -a "replay" -d 'Run a ticket again from its locks alone, and say whether the results agree'
+complete -c preflight -n "__fish_preflight_needs_command" -f -a "lock" -d 'List what a ticket\'s jobs have started from, and what they have fetched, by digest'
 complete -c preflight -n "__fish_preflight_needs_command" -f -a "repo" -d 'List, show, compare, export and serve what tickets have built'
 complete -c preflight -n "__fish_preflight_needs_command" -f -a "promote" -d 'Move a link to a ticket\'s repository, where the link\'s criteria are met'
 complete -c preflight -n "__fish_preflight_needs_command" -f -a "promotions" -d 'List links, where they have been, and what a ticket lacks for them'
@@ -61,7 +62,10 @@ complete -c preflight -n "__fish_preflight_using_subcommand check" -s o -l owner
 complete -c preflight -n "__fish_preflight_using_subcommand check" -l series -d 'The series to check on, such as debian-bookworm; from the changelog where it is missing' -r
 complete -c preflight -n "__fish_preflight_using_subcommand check" -s a -l add-package -d 'A package that the image gets besides the ticket\'s own; may be repeated' -r
 complete -c preflight -n "__fish_preflight_using_subcommand check" -s r -l remove-package -d 'A package that is removed from the image; may be repeated' -r
-complete -c preflight -n "__fish_preflight_using_subcommand check" -l snapshot -d 'The snapshot of the series\' archive that packages come from; without one, the archive as the base image has it' -r
+complete -c preflight -n "__fish_preflight_using_subcommand check" -l snapshot -d 'The snapshot of the series\' archive that packages come from; without one, the archive as the base image has it, or with --pocket the newest snapshot' -r
+complete -c preflight -n "__fish_preflight_using_subcommand check" -l pocket -l apt-pocket -d 'A pocket of the series (updates, security, proposed, backports, experimental), or only the packages of it that are named, src:NAME for all of a source; may be repeated' -r
+complete -c preflight -n "__fish_preflight_using_subcommand check" -l ppa -d 'A PPA that `preflight ppa add` has made known, and packages that come from it whatever their version; may be repeated' -r
+complete -c preflight -n "__fish_preflight_using_subcommand check" -l repository -d 'What another ticket of the series has built, in its current state or an earlier one, or what a promotion link points at; before what PPAs and the archive have, whatever the version; may be repeated' -r
 complete -c preflight -n "__fish_preflight_using_subcommand check" -l signatures -d 'How signatures of the sources are treated; the configuration says where it is missing' -r -f -a "ignore\t'They are not looked at'
 warn\t'A missing, unknown or broken one is a warning'
 require\t'Only what a known key has signed is taken'"
@@ -78,6 +82,7 @@ always\t'Always'
 never\t'Never'"
 complete -c preflight -n "__fish_preflight_using_subcommand check" -l offline -d 'Fetch nothing from the network: what is not in the store is missing'
 complete -c preflight -n "__fish_preflight_using_subcommand check" -l keep-going -d 'Run the other tests to their end though a source\'s health test has failed'
+complete -c preflight -n "__fish_preflight_using_subcommand check" -l pool -d 'Publish what is built in a repository of the PPA pool, too; where none is free, wait for one'
 complete -c preflight -n "__fish_preflight_using_subcommand check" -l detach -l no-follow -d 'Submit the ticket and leave it alone'
 complete -c preflight -n "__fish_preflight_using_subcommand check" -l json -d 'Print one JSON object at the end (schema cli-check.json); progress goes to standard error'
 complete -c preflight -n "__fish_preflight_using_subcommand check" -s q -l quiet -d 'Show no progress'
@@ -104,7 +109,10 @@ complete -c preflight -n "__fish_preflight_using_subcommand ticket; and __fish_s
 complete -c preflight -n "__fish_preflight_using_subcommand ticket; and __fish_seen_subcommand_from create" -l series -d 'The series to check on, such as debian-bookworm; from the changelog where it is missing' -r
 complete -c preflight -n "__fish_preflight_using_subcommand ticket; and __fish_seen_subcommand_from create" -s a -l add-package -d 'A package that the image gets besides the ticket\'s own; may be repeated' -r
 complete -c preflight -n "__fish_preflight_using_subcommand ticket; and __fish_seen_subcommand_from create" -s r -l remove-package -d 'A package that is removed from the image; may be repeated' -r
-complete -c preflight -n "__fish_preflight_using_subcommand ticket; and __fish_seen_subcommand_from create" -l snapshot -d 'The snapshot of the series\' archive that packages come from; without one, the archive as the base image has it' -r
+complete -c preflight -n "__fish_preflight_using_subcommand ticket; and __fish_seen_subcommand_from create" -l snapshot -d 'The snapshot of the series\' archive that packages come from; without one, the archive as the base image has it, or with --pocket the newest snapshot' -r
+complete -c preflight -n "__fish_preflight_using_subcommand ticket; and __fish_seen_subcommand_from create" -l pocket -l apt-pocket -d 'A pocket of the series (updates, security, proposed, backports, experimental), or only the packages of it that are named, src:NAME for all of a source; may be repeated' -r
+complete -c preflight -n "__fish_preflight_using_subcommand ticket; and __fish_seen_subcommand_from create" -l ppa -d 'A PPA that `preflight ppa add` has made known, and packages that come from it whatever their version; may be repeated' -r
+complete -c preflight -n "__fish_preflight_using_subcommand ticket; and __fish_seen_subcommand_from create" -l repository -d 'What another ticket of the series has built, in its current state or an earlier one, or what a promotion link points at; before what PPAs and the archive have, whatever the version; may be repeated' -r
 complete -c preflight -n "__fish_preflight_using_subcommand ticket; and __fish_seen_subcommand_from create" -l signatures -d 'How signatures of the sources are treated; the configuration says where it is missing' -r -f -a "ignore\t'They are not looked at'
 warn\t'A missing, unknown or broken one is a warning'
 require\t'Only what a known key has signed is taken'"
@@ -122,6 +130,7 @@ never\t'Never'"
 complete -c preflight -n "__fish_preflight_using_subcommand ticket; and __fish_seen_subcommand_from create" -s w -l wait -d 'Make the ticket, but do not queue it until `ticket update N --queue`'
 complete -c preflight -n "__fish_preflight_using_subcommand ticket; and __fish_seen_subcommand_from create" -l offline -d 'Fetch nothing from the network: what is not in the store is missing'
 complete -c preflight -n "__fish_preflight_using_subcommand ticket; and __fish_seen_subcommand_from create" -l keep-going -d 'Run the other tests to their end though a source\'s health test has failed'
+complete -c preflight -n "__fish_preflight_using_subcommand ticket; and __fish_seen_subcommand_from create" -l pool -d 'Publish what is built in a repository of the PPA pool, too; where none is free, wait for one'
 complete -c preflight -n "__fish_preflight_using_subcommand ticket; and __fish_seen_subcommand_from create" -l json -d 'Print the new ticket\'s number and warnings as JSON'
 complete -c preflight -n "__fish_preflight_using_subcommand ticket; and __fish_seen_subcommand_from create" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c preflight -n "__fish_preflight_using_subcommand ticket; and __fish_seen_subcommand_from create" -s V -l version -d 'Print version'
@@ -219,22 +228,47 @@ complete -c preflight -n "__fish_preflight_using_subcommand shell" -s q -l quiet
 complete -c preflight -n "__fish_preflight_using_subcommand shell" -l provoke-panic -d 'Panic once the terminal is raw, to see that it is given back'
 complete -c preflight -n "__fish_preflight_using_subcommand shell" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c preflight -n "__fish_preflight_using_subcommand shell" -s V -l version -d 'Print version'
-complete -c preflight -n "__fish_preflight_using_subcommand image; and not __fish_seen_subcommand_from list build get diff remove" -l color -d 'When to use colours' -r -f -a "auto\t'On a terminal, where NO_COLOR is not set'
+complete -c preflight -n "__fish_preflight_using_subcommand image; and not __fish_seen_subcommand_from list show rebuild build get diff remove" -l color -d 'When to use colours' -r -f -a "auto\t'On a terminal, where NO_COLOR is not set'
 always\t'Always'
 never\t'Never'"
-complete -c preflight -n "__fish_preflight_using_subcommand image; and not __fish_seen_subcommand_from list build get diff remove" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c preflight -n "__fish_preflight_using_subcommand image; and not __fish_seen_subcommand_from list build get diff remove" -s V -l version -d 'Print version'
-complete -c preflight -n "__fish_preflight_using_subcommand image; and not __fish_seen_subcommand_from list build get diff remove" -f -a "list" -d 'List base images and tickets\' images'
-complete -c preflight -n "__fish_preflight_using_subcommand image; and not __fish_seen_subcommand_from list build get diff remove" -f -a "build" -d 'Build a series\' base images from the archive as it is now'
-complete -c preflight -n "__fish_preflight_using_subcommand image; and not __fish_seen_subcommand_from list build get diff remove" -f -a "get" -d 'Write a ticket\'s image as a file, kernel and initrd beside it, or as a disk that boots by itself'
-complete -c preflight -n "__fish_preflight_using_subcommand image; and not __fish_seen_subcommand_from list build get diff remove" -f -a "diff" -d 'Tell what differs between two images: packages, then files'
-complete -c preflight -n "__fish_preflight_using_subcommand image; and not __fish_seen_subcommand_from list build get diff remove" -f -a "remove" -d 'Remove an image that no ticket uses'
+complete -c preflight -n "__fish_preflight_using_subcommand image; and not __fish_seen_subcommand_from list show rebuild build get diff remove" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c preflight -n "__fish_preflight_using_subcommand image; and not __fish_seen_subcommand_from list show rebuild build get diff remove" -s V -l version -d 'Print version'
+complete -c preflight -n "__fish_preflight_using_subcommand image; and not __fish_seen_subcommand_from list show rebuild build get diff remove" -f -a "list" -d 'List base images, tickets\' images, and those that you have named'
+complete -c preflight -n "__fish_preflight_using_subcommand image; and not __fish_seen_subcommand_from list show rebuild build get diff remove" -f -a "show" -d 'Show one image, and what makes it more than its base image'
+complete -c preflight -n "__fish_preflight_using_subcommand image; and not __fish_seen_subcommand_from list show rebuild build get diff remove" -f -a "rebuild" -d 'Make an image of another one, with packages and PPAs that it has not'
+complete -c preflight -n "__fish_preflight_using_subcommand image; and not __fish_seen_subcommand_from list show rebuild build get diff remove" -f -a "build" -d 'Build a series\' base images from the archive as it is now'
+complete -c preflight -n "__fish_preflight_using_subcommand image; and not __fish_seen_subcommand_from list show rebuild build get diff remove" -f -a "get" -d 'Write a ticket\'s image as a file, kernel and initrd beside it, or as a disk that boots by itself'
+complete -c preflight -n "__fish_preflight_using_subcommand image; and not __fish_seen_subcommand_from list show rebuild build get diff remove" -f -a "diff" -d 'Tell what differs between two images: packages, then files'
+complete -c preflight -n "__fish_preflight_using_subcommand image; and not __fish_seen_subcommand_from list show rebuild build get diff remove" -f -a "remove" -d 'Remove an image that no ticket uses'
 complete -c preflight -n "__fish_preflight_using_subcommand image; and __fish_seen_subcommand_from list" -l color -d 'When to use colours' -r -f -a "auto\t'On a terminal, where NO_COLOR is not set'
 always\t'Always'
 never\t'Never'"
 complete -c preflight -n "__fish_preflight_using_subcommand image; and __fish_seen_subcommand_from list" -l json -d 'Print JSON'
 complete -c preflight -n "__fish_preflight_using_subcommand image; and __fish_seen_subcommand_from list" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c preflight -n "__fish_preflight_using_subcommand image; and __fish_seen_subcommand_from list" -s V -l version -d 'Print version'
+complete -c preflight -n "__fish_preflight_using_subcommand image; and __fish_seen_subcommand_from show" -l color -d 'When to use colours' -r -f -a "auto\t'On a terminal, where NO_COLOR is not set'
+always\t'Always'
+never\t'Never'"
+complete -c preflight -n "__fish_preflight_using_subcommand image; and __fish_seen_subcommand_from show" -l json -d 'Print JSON'
+complete -c preflight -n "__fish_preflight_using_subcommand image; and __fish_seen_subcommand_from show" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c preflight -n "__fish_preflight_using_subcommand image; and __fish_seen_subcommand_from show" -s V -l version -d 'Print version'
+complete -c preflight -n "__fish_preflight_using_subcommand image; and __fish_seen_subcommand_from rebuild" -l base -d 'A series, for its newest base image, or the name of an image that was rebuilt' -r
+complete -c preflight -n "__fish_preflight_using_subcommand image; and __fish_seen_subcommand_from rebuild" -s n -l name -d 'What the image is called; the one that was called so is not any more' -r
+complete -c preflight -n "__fish_preflight_using_subcommand image; and __fish_seen_subcommand_from rebuild" -s p -l package -l add-package -d 'A package that the image gains, NAME or NAME=VERSION; may be repeated' -r
+complete -c preflight -n "__fish_preflight_using_subcommand image; and __fish_seen_subcommand_from rebuild" -s r -l remove -l remove-package -d 'A package that the image loses; may be repeated' -r
+complete -c preflight -n "__fish_preflight_using_subcommand image; and __fish_seen_subcommand_from rebuild" -l snapshot -d 'The snapshot of the series\' archive that packages come from; without one, the archive as the base image has it, or with --pocket the newest snapshot' -r
+complete -c preflight -n "__fish_preflight_using_subcommand image; and __fish_seen_subcommand_from rebuild" -l pocket -l apt-pocket -d 'A pocket of the series (updates, security, proposed, backports, experimental), or only the packages of it that are named, src:NAME for all of a source; may be repeated' -r
+complete -c preflight -n "__fish_preflight_using_subcommand image; and __fish_seen_subcommand_from rebuild" -l ppa -d 'A PPA that `preflight ppa add` has made known, and packages that come from it whatever their version; may be repeated' -r
+complete -c preflight -n "__fish_preflight_using_subcommand image; and __fish_seen_subcommand_from rebuild" -l repository -d 'What another ticket of the series has built, in its current state or an earlier one, or what a promotion link points at; before what PPAs and the archive have, whatever the version; may be repeated' -r
+complete -c preflight -n "__fish_preflight_using_subcommand image; and __fish_seen_subcommand_from rebuild" -l color -d 'When to use colours' -r -f -a "auto\t'On a terminal, where NO_COLOR is not set'
+always\t'Always'
+never\t'Never'"
+complete -c preflight -n "__fish_preflight_using_subcommand image; and __fish_seen_subcommand_from rebuild" -l offline -d 'Fetch nothing from the network: what is not in the store is missing'
+complete -c preflight -n "__fish_preflight_using_subcommand image; and __fish_seen_subcommand_from rebuild" -l detach -l no-follow -d 'Leave it to the daemon'
+complete -c preflight -n "__fish_preflight_using_subcommand image; and __fish_seen_subcommand_from rebuild" -l json -d 'Print the image as JSON, as `image show` does; where it is not made, the ticket, as `check` does'
+complete -c preflight -n "__fish_preflight_using_subcommand image; and __fish_seen_subcommand_from rebuild" -s q -l quiet -d 'Show no progress'
+complete -c preflight -n "__fish_preflight_using_subcommand image; and __fish_seen_subcommand_from rebuild" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c preflight -n "__fish_preflight_using_subcommand image; and __fish_seen_subcommand_from rebuild" -s V -l version -d 'Print version'
 complete -c preflight -n "__fish_preflight_using_subcommand image; and __fish_seen_subcommand_from build" -l color -d 'When to use colours' -r -f -a "auto\t'On a terminal, where NO_COLOR is not set'
 always\t'Always'
 never\t'Never'"
@@ -263,16 +297,17 @@ always\t'Always'
 never\t'Never'"
 complete -c preflight -n "__fish_preflight_using_subcommand image; and __fish_seen_subcommand_from remove" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c preflight -n "__fish_preflight_using_subcommand image; and __fish_seen_subcommand_from remove" -s V -l version -d 'Print version'
-complete -c preflight -n "__fish_preflight_using_subcommand archive; and not __fish_seen_subcommand_from update list show diff prune" -l color -d 'When to use colours' -r -f -a "auto\t'On a terminal, where NO_COLOR is not set'
+complete -c preflight -n "__fish_preflight_using_subcommand archive; and not __fish_seen_subcommand_from update list show diff prefetch prune" -l color -d 'When to use colours' -r -f -a "auto\t'On a terminal, where NO_COLOR is not set'
 always\t'Always'
 never\t'Never'"
-complete -c preflight -n "__fish_preflight_using_subcommand archive; and not __fish_seen_subcommand_from update list show diff prune" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c preflight -n "__fish_preflight_using_subcommand archive; and not __fish_seen_subcommand_from update list show diff prune" -s V -l version -d 'Print version'
-complete -c preflight -n "__fish_preflight_using_subcommand archive; and not __fish_seen_subcommand_from update list show diff prune" -f -a "update" -d 'Take a snapshot of a series\' archive as it is now'
-complete -c preflight -n "__fish_preflight_using_subcommand archive; and not __fish_seen_subcommand_from update list show diff prune" -f -a "list" -d 'List snapshots, newest first'
-complete -c preflight -n "__fish_preflight_using_subcommand archive; and not __fish_seen_subcommand_from update list show diff prune" -f -a "show" -d 'Show one snapshot: its suites, and who uses it'
-complete -c preflight -n "__fish_preflight_using_subcommand archive; and not __fish_seen_subcommand_from update list show diff prune" -f -a "diff" -d 'List packages that differ between two snapshots'
-complete -c preflight -n "__fish_preflight_using_subcommand archive; and not __fish_seen_subcommand_from update list show diff prune" -f -a "prune" -d 'Forget snapshots that nobody needs; their files go when the disk\'s budget wants their room'
+complete -c preflight -n "__fish_preflight_using_subcommand archive; and not __fish_seen_subcommand_from update list show diff prefetch prune" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c preflight -n "__fish_preflight_using_subcommand archive; and not __fish_seen_subcommand_from update list show diff prefetch prune" -s V -l version -d 'Print version'
+complete -c preflight -n "__fish_preflight_using_subcommand archive; and not __fish_seen_subcommand_from update list show diff prefetch prune" -f -a "update" -d 'Take a snapshot of a series\' archive as it is now'
+complete -c preflight -n "__fish_preflight_using_subcommand archive; and not __fish_seen_subcommand_from update list show diff prefetch prune" -f -a "list" -d 'List snapshots, newest first'
+complete -c preflight -n "__fish_preflight_using_subcommand archive; and not __fish_seen_subcommand_from update list show diff prefetch prune" -f -a "show" -d 'Show one snapshot: its suites, and who uses it'
+complete -c preflight -n "__fish_preflight_using_subcommand archive; and not __fish_seen_subcommand_from update list show diff prefetch prune" -f -a "diff" -d 'List packages that differ between two snapshots'
+complete -c preflight -n "__fish_preflight_using_subcommand archive; and not __fish_seen_subcommand_from update list show diff prefetch prune" -f -a "prefetch" -d 'Fetch what checks will need without a network, and say what is still missing'
+complete -c preflight -n "__fish_preflight_using_subcommand archive; and not __fish_seen_subcommand_from update list show diff prefetch prune" -f -a "prune" -d 'Forget snapshots that nobody needs; their files go when the disk\'s budget wants their room'
 complete -c preflight -n "__fish_preflight_using_subcommand archive; and __fish_seen_subcommand_from update" -l color -d 'When to use colours' -r -f -a "auto\t'On a terminal, where NO_COLOR is not set'
 always\t'Always'
 never\t'Never'"
@@ -299,6 +334,22 @@ never\t'Never'"
 complete -c preflight -n "__fish_preflight_using_subcommand archive; and __fish_seen_subcommand_from diff" -l json -d 'Print JSON'
 complete -c preflight -n "__fish_preflight_using_subcommand archive; and __fish_seen_subcommand_from diff" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c preflight -n "__fish_preflight_using_subcommand archive; and __fish_seen_subcommand_from diff" -s V -l version -d 'Print version'
+complete -c preflight -n "__fish_preflight_using_subcommand archive; and __fish_seen_subcommand_from prefetch" -l source -d 'A folder with debian/, a .dsc or a _source.changes file: what building and testing it needs; may be repeated' -r -F
+complete -c preflight -n "__fish_preflight_using_subcommand archive; and __fish_seen_subcommand_from prefetch" -l ticket -d 'What this ticket has fetched; packages, sources and where they come from are the ticket\'s own then' -r
+complete -c preflight -n "__fish_preflight_using_subcommand archive; and __fish_seen_subcommand_from prefetch" -l series -d 'The series, such as debian-bookworm; what the sources say, the configured one, or this host\'s own, where it is missing' -r
+complete -c preflight -n "__fish_preflight_using_subcommand archive; and __fish_seen_subcommand_from prefetch" -l snapshot -d 'The snapshot of the series\' archive that packages come from; without one, the archive as the base image has it, or with --pocket the newest snapshot' -r
+complete -c preflight -n "__fish_preflight_using_subcommand archive; and __fish_seen_subcommand_from prefetch" -l pocket -l apt-pocket -d 'A pocket of the series (updates, security, proposed, backports, experimental), or only the packages of it that are named, src:NAME for all of a source; may be repeated' -r
+complete -c preflight -n "__fish_preflight_using_subcommand archive; and __fish_seen_subcommand_from prefetch" -l ppa -d 'A PPA that `preflight ppa add` has made known, and packages that come from it whatever their version; may be repeated' -r
+complete -c preflight -n "__fish_preflight_using_subcommand archive; and __fish_seen_subcommand_from prefetch" -l repository -d 'What another ticket of the series has built, in its current state or an earlier one, or what a promotion link points at; before what PPAs and the archive have, whatever the version; may be repeated' -r
+complete -c preflight -n "__fish_preflight_using_subcommand archive; and __fish_seen_subcommand_from prefetch" -l color -d 'When to use colours' -r -f -a "auto\t'On a terminal, where NO_COLOR is not set'
+always\t'Always'
+never\t'Never'"
+complete -c preflight -n "__fish_preflight_using_subcommand archive; and __fish_seen_subcommand_from prefetch" -l offline -d 'Fetch nothing: only say what is missing'
+complete -c preflight -n "__fish_preflight_using_subcommand archive; and __fish_seen_subcommand_from prefetch" -l detach -l no-follow -d 'Leave it to the daemon'
+complete -c preflight -n "__fish_preflight_using_subcommand archive; and __fish_seen_subcommand_from prefetch" -l json -d 'Print one JSON object at the end (schema cli-prefetch.json); progress goes to standard error'
+complete -c preflight -n "__fish_preflight_using_subcommand archive; and __fish_seen_subcommand_from prefetch" -s q -l quiet -d 'Show no progress'
+complete -c preflight -n "__fish_preflight_using_subcommand archive; and __fish_seen_subcommand_from prefetch" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c preflight -n "__fish_preflight_using_subcommand archive; and __fish_seen_subcommand_from prefetch" -s V -l version -d 'Print version'
 complete -c preflight -n "__fish_preflight_using_subcommand archive; and __fish_seen_subcommand_from prune" -l keep -d 'How many of each series stay at least' -r
 complete -c preflight -n "__fish_preflight_using_subcommand archive; and __fish_seen_subcommand_from prune" -l color -d 'When to use colours' -r -f -a "auto\t'On a terminal, where NO_COLOR is not set'
 always\t'Always'
@@ -323,6 +374,17 @@ complete -c preflight -n "__fish_preflight_using_subcommand gc" -l all -d 'Free 
 complete -c preflight -n "__fish_preflight_using_subcommand gc" -l json -d 'Print JSON'
 complete -c preflight -n "__fish_preflight_using_subcommand gc" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c preflight -n "__fish_preflight_using_subcommand gc" -s V -l version -d 'Print version'
+complete -c preflight -n "__fish_preflight_using_subcommand replay" -l job -d 'Run only this job again: a build, an image or a test' -r
+complete -c preflight -n "__fish_preflight_using_subcommand replay" -l color -d 'When to use colours' -r -f -a "auto\t'On a terminal, where NO_COLOR is not set'
+always\t'Always'
+never\t'Never'"
+complete -c preflight -n "__fish_preflight_using_subcommand replay" -l detach -l no-follow -d 'Make the replay and leave it alone'
+complete -c preflight -n "__fish_preflight_using_subcommand replay" -l agreement -d 'Run nothing: the ticket is a replay that has ended, and what came of it is said once more'
+complete -c preflight -n "__fish_preflight_using_subcommand replay" -l json -d 'Print JSON (schema ticket-agreement.answer.json, with --detach ticket-replay.answer.json)'
+complete -c preflight -n "__fish_preflight_using_subcommand replay" -s q -l quiet -d 'Show no progress'
+complete -c preflight -n "__fish_preflight_using_subcommand replay" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c preflight -n "__fish_preflight_using_subcommand replay" -s V -l version -d 'Print version'
+complete -c preflight -n "__fish_preflight_using_subcommand lock" -l job -d 'Only this job\'s' -r
 complete -c preflight -n "__fish_preflight_using_subcommand lock" -l color -d 'When to use colours' -r -f -a "auto\t'On a terminal, where NO_COLOR is not set'
 always\t'Always'
 never\t'Never'"
@@ -394,12 +456,54 @@ never\t'Never'"
 complete -c preflight -n "__fish_preflight_using_subcommand promotions" -l json -d 'Print JSON'
 complete -c preflight -n "__fish_preflight_using_subcommand promotions" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c preflight -n "__fish_preflight_using_subcommand promotions" -s V -l version -d 'Print version'
-complete -c preflight -n "__fish_preflight_using_subcommand ppa; and not __fish_seen_subcommand_from pool" -l color -d 'When to use colours' -r -f -a "auto\t'On a terminal, where NO_COLOR is not set'
+complete -c preflight -n "__fish_preflight_using_subcommand ppa; and not __fish_seen_subcommand_from add list show refresh remove pool" -l color -d 'When to use colours' -r -f -a "auto\t'On a terminal, where NO_COLOR is not set'
 always\t'Always'
 never\t'Never'"
-complete -c preflight -n "__fish_preflight_using_subcommand ppa; and not __fish_seen_subcommand_from pool" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c preflight -n "__fish_preflight_using_subcommand ppa; and not __fish_seen_subcommand_from pool" -s V -l version -d 'Print version'
-complete -c preflight -n "__fish_preflight_using_subcommand ppa; and not __fish_seen_subcommand_from pool" -f -a "pool" -d 'Repositories that tickets get and give back'
+complete -c preflight -n "__fish_preflight_using_subcommand ppa; and not __fish_seen_subcommand_from add list show refresh remove pool" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c preflight -n "__fish_preflight_using_subcommand ppa; and not __fish_seen_subcommand_from add list show refresh remove pool" -s V -l version -d 'Print version'
+complete -c preflight -n "__fish_preflight_using_subcommand ppa; and not __fish_seen_subcommand_from add list show refresh remove pool" -f -a "add" -d 'Fetch and verify a repository, and add it under a name'
+complete -c preflight -n "__fish_preflight_using_subcommand ppa; and not __fish_seen_subcommand_from add list show refresh remove pool" -f -a "list" -d 'List repositories, and what was last taken of each'
+complete -c preflight -n "__fish_preflight_using_subcommand ppa; and not __fish_seen_subcommand_from add list show refresh remove pool" -f -a "show" -d 'Show one: where it is, who signs it, and its newest states'
+complete -c preflight -n "__fish_preflight_using_subcommand ppa; and not __fish_seen_subcommand_from add list show refresh remove pool" -f -a "refresh" -d 'Take repositories as they are now; one that is refused keeps the state that it had'
+complete -c preflight -n "__fish_preflight_using_subcommand ppa; and not __fish_seen_subcommand_from add list show refresh remove pool" -f -a "remove" -d 'Forget a repository and its token; tickets keep what they have of it'
+complete -c preflight -n "__fish_preflight_using_subcommand ppa; and not __fish_seen_subcommand_from add list show refresh remove pool" -f -a "pool" -d 'Repositories that tickets get and give back'
+complete -c preflight -n "__fish_preflight_using_subcommand ppa; and __fish_seen_subcommand_from add" -l name -d 'What to call it; otherwise Launchpad\'s name, the file\'s or the URL\'s' -r
+complete -c preflight -n "__fish_preflight_using_subcommand ppa; and __fish_seen_subcommand_from add" -l key -d 'The file with the OpenPGP keys that may sign it, in place of what the source itself says' -r -F
+complete -c preflight -n "__fish_preflight_using_subcommand ppa; and __fish_seen_subcommand_from add" -l series -d 'The series that it is verified for; the configured one, or this host\'s own, where it is missing' -r
+complete -c preflight -n "__fish_preflight_using_subcommand ppa; and __fish_seen_subcommand_from add" -l priority -d 'apt\'s priority of all its packages (apt_preferences(5))' -r
+complete -c preflight -n "__fish_preflight_using_subcommand ppa; and __fish_seen_subcommand_from add" -l package -d 'A package that comes from it whatever its version: NAME, or src:NAME for all packages of a source; repeatable' -r
+complete -c preflight -n "__fish_preflight_using_subcommand ppa; and __fish_seen_subcommand_from add" -l token-file -d 'The file with the subscription of a private one; `-` is standard input' -r -F
+complete -c preflight -n "__fish_preflight_using_subcommand ppa; and __fish_seen_subcommand_from add" -l color -d 'When to use colours' -r -f -a "auto\t'On a terminal, where NO_COLOR is not set'
+always\t'Always'
+never\t'Never'"
+complete -c preflight -n "__fish_preflight_using_subcommand ppa; and __fish_seen_subcommand_from add" -l json -d 'Print JSON'
+complete -c preflight -n "__fish_preflight_using_subcommand ppa; and __fish_seen_subcommand_from add" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c preflight -n "__fish_preflight_using_subcommand ppa; and __fish_seen_subcommand_from add" -s V -l version -d 'Print version'
+complete -c preflight -n "__fish_preflight_using_subcommand ppa; and __fish_seen_subcommand_from list" -l color -d 'When to use colours' -r -f -a "auto\t'On a terminal, where NO_COLOR is not set'
+always\t'Always'
+never\t'Never'"
+complete -c preflight -n "__fish_preflight_using_subcommand ppa; and __fish_seen_subcommand_from list" -l json -d 'Print JSON'
+complete -c preflight -n "__fish_preflight_using_subcommand ppa; and __fish_seen_subcommand_from list" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c preflight -n "__fish_preflight_using_subcommand ppa; and __fish_seen_subcommand_from list" -s V -l version -d 'Print version'
+complete -c preflight -n "__fish_preflight_using_subcommand ppa; and __fish_seen_subcommand_from show" -l color -d 'When to use colours' -r -f -a "auto\t'On a terminal, where NO_COLOR is not set'
+always\t'Always'
+never\t'Never'"
+complete -c preflight -n "__fish_preflight_using_subcommand ppa; and __fish_seen_subcommand_from show" -l json -d 'Print JSON'
+complete -c preflight -n "__fish_preflight_using_subcommand ppa; and __fish_seen_subcommand_from show" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c preflight -n "__fish_preflight_using_subcommand ppa; and __fish_seen_subcommand_from show" -s V -l version -d 'Print version'
+complete -c preflight -n "__fish_preflight_using_subcommand ppa; and __fish_seen_subcommand_from refresh" -l series -d 'Only for this series, be it the first time' -r
+complete -c preflight -n "__fish_preflight_using_subcommand ppa; and __fish_seen_subcommand_from refresh" -l color -d 'When to use colours' -r -f -a "auto\t'On a terminal, where NO_COLOR is not set'
+always\t'Always'
+never\t'Never'"
+complete -c preflight -n "__fish_preflight_using_subcommand ppa; and __fish_seen_subcommand_from refresh" -l json -d 'Print JSON'
+complete -c preflight -n "__fish_preflight_using_subcommand ppa; and __fish_seen_subcommand_from refresh" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c preflight -n "__fish_preflight_using_subcommand ppa; and __fish_seen_subcommand_from refresh" -s V -l version -d 'Print version'
+complete -c preflight -n "__fish_preflight_using_subcommand ppa; and __fish_seen_subcommand_from remove" -l color -d 'When to use colours' -r -f -a "auto\t'On a terminal, where NO_COLOR is not set'
+always\t'Always'
+never\t'Never'"
+complete -c preflight -n "__fish_preflight_using_subcommand ppa; and __fish_seen_subcommand_from remove" -l json -d 'Print JSON'
+complete -c preflight -n "__fish_preflight_using_subcommand ppa; and __fish_seen_subcommand_from remove" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c preflight -n "__fish_preflight_using_subcommand ppa; and __fish_seen_subcommand_from remove" -s V -l version -d 'Print version'
 complete -c preflight -n "__fish_preflight_using_subcommand ppa; and __fish_seen_subcommand_from pool" -l color -d 'When to use colours' -r -f -a "auto\t'On a terminal, where NO_COLOR is not set'
 always\t'Always'
 never\t'Never'"
@@ -471,7 +575,10 @@ complete -c preflight -n "__fish_preflight_using_subcommand create_ticket" -s o 
 complete -c preflight -n "__fish_preflight_using_subcommand create_ticket" -l series -d 'The series to check on, such as debian-bookworm; from the changelog where it is missing' -r
 complete -c preflight -n "__fish_preflight_using_subcommand create_ticket" -s a -l add-package -d 'A package that the image gets besides the ticket\'s own; may be repeated' -r
 complete -c preflight -n "__fish_preflight_using_subcommand create_ticket" -s r -l remove-package -d 'A package that is removed from the image; may be repeated' -r
-complete -c preflight -n "__fish_preflight_using_subcommand create_ticket" -l snapshot -d 'The snapshot of the series\' archive that packages come from; without one, the archive as the base image has it' -r
+complete -c preflight -n "__fish_preflight_using_subcommand create_ticket" -l snapshot -d 'The snapshot of the series\' archive that packages come from; without one, the archive as the base image has it, or with --pocket the newest snapshot' -r
+complete -c preflight -n "__fish_preflight_using_subcommand create_ticket" -l pocket -l apt-pocket -d 'A pocket of the series (updates, security, proposed, backports, experimental), or only the packages of it that are named, src:NAME for all of a source; may be repeated' -r
+complete -c preflight -n "__fish_preflight_using_subcommand create_ticket" -l ppa -d 'A PPA that `preflight ppa add` has made known, and packages that come from it whatever their version; may be repeated' -r
+complete -c preflight -n "__fish_preflight_using_subcommand create_ticket" -l repository -d 'What another ticket of the series has built, in its current state or an earlier one, or what a promotion link points at; before what PPAs and the archive have, whatever the version; may be repeated' -r
 complete -c preflight -n "__fish_preflight_using_subcommand create_ticket" -l signatures -d 'How signatures of the sources are treated; the configuration says where it is missing' -r -f -a "ignore\t'They are not looked at'
 warn\t'A missing, unknown or broken one is a warning'
 require\t'Only what a known key has signed is taken'"
@@ -489,6 +596,7 @@ never\t'Never'"
 complete -c preflight -n "__fish_preflight_using_subcommand create_ticket" -s w -l wait -d 'Make the ticket, but do not queue it until `ticket update N --queue`'
 complete -c preflight -n "__fish_preflight_using_subcommand create_ticket" -l offline -d 'Fetch nothing from the network: what is not in the store is missing'
 complete -c preflight -n "__fish_preflight_using_subcommand create_ticket" -l keep-going -d 'Run the other tests to their end though a source\'s health test has failed'
+complete -c preflight -n "__fish_preflight_using_subcommand create_ticket" -l pool -d 'Publish what is built in a repository of the PPA pool, too; where none is free, wait for one'
 complete -c preflight -n "__fish_preflight_using_subcommand create_ticket" -l json -d 'Print the new ticket\'s number and warnings as JSON'
 complete -c preflight -n "__fish_preflight_using_subcommand create_ticket" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c preflight -n "__fish_preflight_using_subcommand create_ticket" -s V -l version -d 'Print version'
