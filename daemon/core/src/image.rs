@@ -57,9 +57,8 @@ impl ImageName {
     /// Where the text cannot be one.
     pub fn new(text: &str) -> Result<Self, ImageNameError> {
         let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '.' | '_' | '+' | '-');
-        let good = text.len() <= LONGEST
-            && text.starts_with(|c: char| c.is_ascii_lowercase())
-            && text.chars().all(plain);
+        let good =
+            text.len() <= LONGEST && text.starts_with(|c: char| c.is_ascii_lowercase()) && text.chars().all(plain);
         if good {
             Ok(Self(text.to_owned()))
         } else {

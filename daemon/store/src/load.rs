@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use preflight_core::{
-    Artifact, ArtifactRecord, Attempt, AttemptRecord, FindingRecord, FirstError, ImageId, ImageName, ImageRebuild, ImageRecord, Job, JobId,
-    LockEntry, LogName, Moment, Numbers, Options, Origin, Rerun, Sequence, Series, Sha256, Signature, State, Subticket,
-    SubticketId, TestRecord, TestResult, Ticket, TicketEnd, TicketFiles, TicketId,
+    Artifact, ArtifactRecord, Attempt, AttemptRecord, FindingRecord, FirstError, ImageId, ImageName, ImageRebuild,
+    ImageRecord, Job, JobId, LockEntry, LogName, Moment, Numbers, Options, Origin, Rerun, Sequence, Series, Sha256,
+    Signature, State, Subticket, SubticketId, TestRecord, TestResult, Ticket, TicketEnd, TicketFiles, TicketId,
 };
 use rusqlite::{Connection, Row, params};
 

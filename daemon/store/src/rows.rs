@@ -2,8 +2,8 @@
 
 pub(crate) mod findings;
 mod imports;
-pub(crate) mod replays;
 pub(crate) mod package_sources;
+pub(crate) mod replays;
 mod tickets;
 
 use preflight_core::{
@@ -158,9 +158,7 @@ fn rows(db: &Connection, event: &Event) -> Result<()> {
                 )
             })
         }
-        Event::LockHeadRecorded {
-            job, attempt, head, ..
-        } => replays::write_head(db, *job, *attempt, head),
+        Event::LockHeadRecorded { job, attempt, head, .. } => replays::write_head(db, *job, *attempt, head),
         Event::WarningRaised { ticket, text } => warn(db, ticket.0, text),
         Event::FilesForgotten { ticket, files } => {
             let column = match files {

@@ -7,7 +7,11 @@ mod life;
 mod pool;
 #[expect(clippy::unwrap_used, reason = "what fails in a test's helper fails the test")]
 mod promotions;
-#[expect(clippy::unwrap_used, clippy::panic, reason = "what fails in a test's helper fails the test")]
+#[expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "what fails in a test's helper fails the test"
+)]
 mod replays;
 mod reruns;
 mod steps;

@@ -65,7 +65,11 @@ pub(super) fn create(db: &Connection, ticket: &Ticket) -> Result<()> {
         run(
             db,
             "INSERT INTO image_rebuilds (ticket, base, name) VALUES (?1, ?2, ?3)",
-            params![id, rebuild.base.as_ref().map(|base| base.as_str()), rebuild.name.as_str()],
+            params![
+                id,
+                rebuild.base.as_ref().map(|base| base.as_str()),
+                rebuild.name.as_str()
+            ],
         )?;
     }
     for subticket in &ticket.subtickets {
@@ -119,11 +123,26 @@ pub(super) fn remove(db: &Connection, ticket: u64) -> Result<()> {
         run(db, &sql, params![what, number(ticket)])?;
     }
     // What refers to another row goes before it.
-    for table in ["tests", "findings", "artifacts", "locks", "lock_heads", "attempts", "needs"] {
+    for table in [
+        "tests",
+        "findings",
+        "artifacts",
+        "locks",
+        "lock_heads",
+        "attempts",
+        "needs",
+    ] {
         let sql = format!("DELETE FROM {table} WHERE job IN (SELECT id FROM jobs WHERE ticket = ?1)");
         run(db, &sql, params![number(ticket)])?;
     }
-    for table in ["imports", "image_rebuilds", "jobs", "subtickets", "packages", "warnings"] {
+    for table in [
+        "imports",
+        "image_rebuilds",
+        "jobs",
+        "subtickets",
+        "packages",
+        "warnings",
+    ] {
         let sql = format!("DELETE FROM {table} WHERE ticket = ?1");
         run(db, &sql, params![number(ticket)])?;
     }

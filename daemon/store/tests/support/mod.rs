@@ -271,7 +271,7 @@ impl History {
                     url: format!("http://mirror.example/{n}"),
                     sha256: Sha256([1; 32]),
                     size: n,
-                    origin: (n % 2 == 0).then(|| format!("http://mirror.example/dists/{n}")),
+                    origin: n.is_multiple_of(2).then(|| format!("http://mirror.example/dists/{n}")),
                 };
                 Report::Lock((0..number).map(entry).collect())
             }
