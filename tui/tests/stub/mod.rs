@@ -5,6 +5,7 @@
 
 mod disk;
 pub(crate) mod fixtures;
+mod images;
 mod ppas;
 mod promotions;
 mod shell;
@@ -271,6 +272,7 @@ impl State {
             method::Doctor::NAME => write(&self.checks),
             method::Stop::NAME => write(method::Empty {}),
             other => promotions::answer(other, &params, self.now)
+                .or_else(|| images::answer(other, &params, self.now))
                 .or_else(|| ppas::answer(other, &params, self.now))
                 .unwrap_or_else(|| Err(RpcError::new(ErrorCode::MethodNotFound, format!("no method {other}")))),
         }
