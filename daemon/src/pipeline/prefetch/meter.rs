@@ -74,16 +74,13 @@ impl Meter {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use super::*;
 
     #[test]
     fn tells_of_what_is_done_and_of_what_is_coming() {
-        let told: Arc<Mutex<Vec<(String, Option<f32>)>>> = Arc::default();
-        let telling = Arc::clone(&told);
+        let (telling, told) = std::sync::mpsc::channel();
         let meter = Meter::new(2, 4 << 20, move |phase, fraction| {
-            telling.lock().unwrap().push((phase, fraction));
+            telling.send((phase, fraction)).unwrap();
         });
         let progress = |bytes, finished| Progress {
             url: "u".to_owned(),
@@ -96,7 +93,8 @@ mod tests {
         meter.done(2 << 20);
         // More than was said is no more than all.
         meter.note(&progress(9 << 20, false));
-        let told = told.lock().unwrap();
+        drop(meter);
+        let told: Vec<(String, Option<f32>)> = told.iter().collect();
         let told: Vec<(&str, Option<f32>)> = told.iter().map(|(phase, part)| (phase.as_str(), *part)).collect();
         assert_eq!(
             told,
