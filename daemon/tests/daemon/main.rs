@@ -4,6 +4,8 @@ mod asking;
 mod ends;
 mod life;
 #[expect(clippy::unwrap_used, reason = "what fails in a test's helper fails the test")]
+mod mounted;
+#[expect(clippy::unwrap_used, reason = "what fails in a test's helper fails the test")]
 mod pool;
 #[expect(clippy::unwrap_used, reason = "what fails in a test's helper fails the test")]
 mod promotions;

@@ -90,13 +90,13 @@ fn reports(kind: JobKind, source: Option<&str>, fails: bool) -> Vec<Step> {
 }
 
 /// A house in which a ticket of these sources has run, and all that a replay of it needs is there.
-struct World {
-    house: House,
+pub(crate) struct World {
+    pub(crate) house: House,
     fails: Arc<AtomicBool>,
 }
 
 impl World {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let world = Self::without_base();
         world.house.images.add(image(BASE, core::ImageKind::BaseBuild));
         world
@@ -114,7 +114,7 @@ impl World {
     }
 
     /// Runs a ticket of these sources, each a `.dsc` that holds its own name.
-    async fn run(&self, client: &mut Client, names: &[&str]) -> Ticket {
+    pub(crate) async fn run(&self, client: &mut Client, names: &[&str]) -> Ticket {
         self.store().put(PACKAGE).unwrap();
         client.subscribe(None).await;
         let sources = names
@@ -129,12 +129,12 @@ impl World {
         client.until_ended(id).await
     }
 
-    fn ticket(&self, id: TicketId) -> PathBuf {
+    pub(crate) fn ticket(&self, id: TicketId) -> PathBuf {
         self.house.folders().state.join("tickets").join(id.to_string())
     }
 }
 
-async fn ask<M: Method>(client: &Client, request: &M) -> Result<M::Answer, RpcError> {
+pub(crate) async fn ask<M: Method>(client: &Client, request: &M) -> Result<M::Answer, RpcError> {
     match within(client.connection.request(request)).await {
         Ok(answer) => Ok(answer),
         Err(ClientError::Rpc(error)) => Err(error),
@@ -142,7 +142,7 @@ async fn ask<M: Method>(client: &Client, request: &M) -> Result<M::Answer, RpcEr
     }
 }
 
-fn replay(ticket: TicketId, job: Option<JobId>) -> TicketReplay {
+pub(crate) fn replay(ticket: TicketId, job: Option<JobId>) -> TicketReplay {
     TicketReplay {
         ticket,
         job,
