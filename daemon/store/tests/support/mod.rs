@@ -225,7 +225,7 @@ impl History {
                 keep_failed: [KeepFailed::Always, KeepFailed::Newest][usize::from(self.random(2) == 0)],
                 priority: Priority::Background,
                 pool_repositories: u8::from(self.random(2) == 0),
-                replay_of: (self.random(3) == 0).then(|| ReplayOf {
+                replay_of: (self.random(3) == 0).then_some(ReplayOf {
                     ticket: TicketId(3),
                     job: None,
                     image: None,
