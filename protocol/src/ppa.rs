@@ -54,7 +54,7 @@ pub struct PpaState {
     pub refreshed_at: Moment,
 }
 
-/// `USER:TOKEN`, which nothing but serialization shows.
+/// `USER:TOKEN`, or the text of an auth.conf(5) of apt's; nothing but serialization shows it.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]
 pub struct Token(pub String);

@@ -286,7 +286,7 @@ impl Ppas for ArchivePpas {
 fn options(request: &PpaAdd) -> Result<SpecOptions, RpcError> {
     let credentials = request.token.as_ref().map(|Token(text)| text.parse());
     let priority = request.priority.map(TryInto::try_into).transpose();
-    let token = "the file of --token-file has one line, USER:TOKEN";
+    let token = "the file of --token-file has one line, USER:TOKEN, or is one of apt's (auth.conf(5))";
     Ok(SpecOptions {
         name: request
             .name

@@ -88,6 +88,11 @@ async fn a_wrong_token_changes_nothing_and_is_not_repeated() {
 async fn a_private_one_stays_until_its_tickets_are_done() {
     let (world, request) = private().await;
     let (daemon, mut client) = world.start().await;
+    let file = format!("machine {}/ login jane password {TOKEN}\n", world.server.url);
+    let request = PpaAdd {
+        token: Some(Token(file)),
+        ..request
+    };
     ask(&client, &request).await;
     let asked = AskedPpa {
         name: "test/it".into(),

@@ -1,16 +1,60 @@
-//! apt's auth.conf(5), a netrc-like file: which machine wants which login and password. Pure; the caller reads the file.
+//! A subscription as it is given: `USER:TOKEN`, or apt's auth.conf(5), a netrc-like file of which machine wants which login
+//! and password. Pure; the caller reads the file.
+
+use std::str::FromStr;
 
 use url::Url;
 
-use crate::ppa::credentials::{Credentials, CredentialsError};
+use crate::ppa::credentials::{Credentials, CredentialsError, Secret};
 use crate::ppa::definition::PpaUri;
+
+/// What private PPAs want to be told, as the user gave it. It shows nothing of it.
+#[derive(Debug, Clone)]
+pub struct GivenCredentials(Given);
+
+#[derive(Debug, Clone)]
+enum Given {
+    Pair(Credentials),
+    AuthConf(Secret),
+}
+
+impl GivenCredentials {
+    /// What of it is for a repository; none where only others are named.
+    ///
+    /// # Errors
+    /// The login or password can't be sent.
+    pub(crate) fn of(&self, uri: &PpaUri) -> Result<Option<Credentials>, CredentialsError> {
+        match &self.0 {
+            Given::Pair(credentials) => Ok(Some(credentials.clone())),
+            Given::AuthConf(text) => credentials_for(text.expose(), uri),
+        }
+    }
+}
+
+impl From<Credentials> for GivenCredentials {
+    fn from(credentials: Credentials) -> Self {
+        Self(Given::Pair(credentials))
+    }
+}
+
+impl FromStr for GivenCredentials {
+    type Err = CredentialsError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        // No pair has blanks.
+        match text.split_ascii_whitespace().any(|word| word == "machine") {
+            true => Ok(Self(Given::AuthConf(Secret::new(text)))),
+            false => text.parse::<Credentials>().map(Self::from),
+        }
+    }
+}
 
 /// The credentials that a text in auth.conf(5)'s format has for a repository; of several entries the first that fits.
 /// Tokens that apt does not know are skipped, as apt does.
 ///
 /// # Errors
 /// There is an entry, and its login or password can't be sent.
-pub fn credentials_for(auth_conf: &str, uri: &PpaUri) -> Result<Option<Credentials>, CredentialsError> {
+fn credentials_for(auth_conf: &str, uri: &PpaUri) -> Result<Option<Credentials>, CredentialsError> {
     let url = uri.url();
     let lines = auth_conf.lines().filter(|line| !line.trim_start().starts_with('#'));
     let mut words = lines.flat_map(str::split_ascii_whitespace);
@@ -102,6 +146,21 @@ mod tests {
             credentials_for("machine a.example login jane password h\u{fc}sh", &uri),
             Err(CredentialsError::Malformed)
         );
+    }
+
+    #[test]
+    fn a_pair_is_for_whatever_is_added_and_a_file_for_those_that_it_names() {
+        let of = |text: &str, uri: &str| text.parse::<GivenCredentials>().unwrap().of(&uri.parse().unwrap());
+        let jane = Credentials::new("jane", "hush").unwrap();
+        assert_eq!(of("jane:hush\n", "https://a.example/x"), Ok(Some(jane.clone())));
+        let file = "# mine\nmachine a.example login jane password hush\n";
+        assert_eq!(of(file, "https://a.example/x"), Ok(Some(jane)));
+        assert_eq!(of(file, "https://b.example/x"), Ok(None));
+        assert!("jane hush".parse::<GivenCredentials>().is_err());
+        for text in [file, "jane:hush"] {
+            let shown = format!("{:?}", text.parse::<GivenCredentials>().unwrap());
+            assert!(!shown.contains("hush"), "{shown}");
+        }
     }
 
     proptest::proptest! {

@@ -11,6 +11,7 @@ use serde::Deserialize;
 
 use crate::error::ArchiveError;
 use crate::fetch::{FetchError, Fetcher, HttpTimeouts};
+use crate::ppa::credentials::CredentialsError;
 use crate::ppa::definition::{Ppa, PpaFieldError, PpaName, PpaUri, PublicKeys, SuiteTemplate};
 use crate::ppa::spec::{LaunchpadSpec, NewPpa};
 
@@ -183,6 +184,9 @@ pub enum LaunchpadError {
         /// What was asked for.
         name: LaunchpadName,
     },
+    /// The subscription.
+    #[error(transparent)]
+    Credentials(#[from] CredentialsError),
     /// The configured addresses make no URL.
     #[error(transparent)]
     Configuration(#[from] PpaFieldError),
@@ -316,11 +320,14 @@ impl LaunchpadClient {
     /// it would not answer.
     pub async fn complete(&self, spec: &LaunchpadSpec) -> Result<NewPpa, LaunchpadError> {
         let name = &spec.launchpad;
-        let (uri, private, keys) = match (&spec.keys, &spec.credentials) {
-            (Some(keys), Some(_)) => (self.uri(name, true)?, true, keys.clone()),
+        let private_uri = self.uri(name, true)?;
+        let given = spec.credentials.as_ref().map(|given| given.of(&private_uri));
+        let credentials = given.transpose()?.flatten();
+        let (uri, private, keys) = match (&spec.keys, &credentials) {
+            (Some(keys), Some(_)) => (private_uri, true, keys.clone()),
             (given, _) => {
                 let archive = self.resolve(name).await?;
-                if archive.private && spec.credentials.is_none() {
+                if archive.private && credentials.is_none() {
                     return Err(LaunchpadError::NoToken { name: name.clone() });
                 }
                 let keys = match given {
@@ -342,7 +349,7 @@ impl LaunchpadClient {
                 packages: spec.packages.clone(),
                 private,
             },
-            credentials: spec.credentials.clone().filter(|_| private),
+            credentials: credentials.filter(|_| private),
         })
     }
 

@@ -16,7 +16,7 @@ mod spec;
 
 pub(crate) use credentials::CredentialBook;
 
-pub use auth_conf::credentials_for;
+pub use auth_conf::GivenCredentials;
 pub use credentials::{Credentials, CredentialsError, Secret};
 pub use definition::{Ppa, PpaFieldError, PpaName, PpaUri, PublicKeys, SuiteTemplate};
 pub use labels::SuiteLabels;

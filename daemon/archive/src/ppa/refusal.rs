@@ -68,7 +68,7 @@ impl PpaRefusalKind {
             Self::NoSuchSuite => "it may have nothing for this series: name another one with --series",
             Self::NoSuchComponent => "add it again with the components that it has",
             Self::NoSuchArchitecture => "use it for other architectures only",
-            Self::Unauthorised => "give the subscription's user and token with --token-file FILE",
+            Self::Unauthorised => "add it anew with --token-file FILE, which holds the subscription's USER:TOKEN",
             Self::Unreachable => "check the network and the URL",
             Self::Upstream | Self::Definition | Self::Internal => return None,
         })

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use preflight_debian::{AptSource, CertificateError, Fingerprint, Place, SignedBy, TextFile};
 use url::Url;
 
+use crate::ppa::auth_conf::GivenCredentials;
 use crate::ppa::credentials::{Credentials, CredentialsError, may_be_sent_to};
 use crate::ppa::definition::{Ppa, PpaFieldError, PpaName, PpaUri, PublicKeys, SuiteTemplate};
 use crate::ppa::launchpad::LaunchpadName;
@@ -26,7 +27,7 @@ pub struct SpecOptions {
     /// The keys in the key file that count; all where it is empty.
     pub fingerprints: Vec<Fingerprint>,
     /// The subscription of a private PPA, in place of what the URL holds.
-    pub credentials: Option<Credentials>,
+    pub credentials: Option<GivenCredentials>,
     /// apt's priority of all its packages.
     pub priority: Option<PinPriority>,
     /// Packages that come from it even where another archive has a newer version.
@@ -52,7 +53,7 @@ pub struct LaunchpadSpec {
     /// Its keys, where the user gave them: a private PPA's can't be asked for.
     pub keys: Option<PublicKeys>,
     /// The subscription.
-    pub credentials: Option<Credentials>,
+    pub credentials: Option<GivenCredentials>,
     /// As in [`SpecOptions`].
     pub priority: Option<PinPriority>,
     /// As in [`SpecOptions`].
@@ -200,7 +201,7 @@ fn repository(url: &str, rest: &[String], options: &SpecOptions) -> Result<NewPp
     let suite: SuiteTemplate = suite.parse()?;
     check_components(&suite, components)?;
     let keys = key_option(options)?.ok_or_else(|| PpaSpecError::NoKey(uri.to_string()))?;
-    let credentials = usable(&uri, options.credentials.clone().or(found))?;
+    let credentials = usable(&uri, options, found)?;
     Ok(NewPpa {
         ppa: Ppa {
             name: options.name.clone().map_or_else(|| name_of(&uri), Ok)?,
@@ -240,8 +241,7 @@ fn sources_file(path: &Path, options: &SpecOptions) -> Result<Vec<NewPpa>, PpaSp
         };
         for uri in &source.uris {
             let (uri, credentials) = split_uri(uri).map_err(|error| at("URIs", error.to_string()))?;
-            let credentials = usable(&uri, options.credentials.clone().or(credentials))
-                .map_err(|error| at("URIs", error.to_string()))?;
+            let credentials = usable(&uri, options, credentials).map_err(|error| at("URIs", error.to_string()))?;
             for suite in &source.suites {
                 let suite: SuiteTemplate = suite
                     .parse()
@@ -325,7 +325,14 @@ fn split_uri(text: &str) -> Result<(PpaUri, Option<Credentials>), PpaSpecError> 
     }
 }
 
-fn usable(uri: &PpaUri, credentials: Option<Credentials>) -> Result<Option<Credentials>, PpaSpecError> {
+/// What is sent to a repository: what was given for it, else what its URL held.
+fn usable(
+    uri: &PpaUri,
+    options: &SpecOptions,
+    found: Option<Credentials>,
+) -> Result<Option<Credentials>, PpaSpecError> {
+    let given = options.credentials.as_ref().map(|given| given.of(uri)).transpose()?;
+    let credentials = given.flatten().or(found);
     match credentials.is_some() && !may_be_sent_to(&uri.url()) {
         true => Err(CredentialsError::InClear.into()),
         false => Ok(credentials),

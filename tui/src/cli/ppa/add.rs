@@ -23,10 +23,11 @@ Examples:
   preflight ppa add https://ppa.example/it '{series}' main --key it.asc --package src:hello
 
 In a suite, {series} stands for the series' code name. A suite that ends in a slash is a flat repository's.
-The file of --token-file has one line, USER:TOKEN; Launchpad shows both beside your archive subscriptions.";
+The file of --token-file has one line, USER:TOKEN, or is one of apt's (auth.conf(5)). Launchpad shows user
+and token beside your archive subscriptions.";
 
 /// The longest token file, in bytes.
-const LONGEST_TOKEN: u64 = 4096;
+const LONGEST_TOKEN: u64 = 64 * 1024;
 
 /// Arguments of `ppa add`.
 #[derive(Debug, clap::Args)]

@@ -46,7 +46,7 @@ impl Launchpad {
 
 fn token() -> SpecOptions {
     SpecOptions {
-        credentials: Some(Credentials::new("jane", "hush").unwrap()),
+        credentials: Some(Credentials::new("jane", "hush").unwrap().into()),
         ..SpecOptions::default()
     }
 }
@@ -105,7 +105,15 @@ async fn private_ppas_want_a_token_and_hidden_ones_their_key_as_well() {
         new.ppa.uri.as_str(),
         "https://private-ppa.launchpadcontent.net/jane/tools/ubuntu"
     );
-    assert!(new.ppa.private && new.credentials == token().credentials);
+    assert!(new.ppa.private && new.credentials == Credentials::new("jane", "hush").ok());
+    let of = |machine: &str| SpecOptions {
+        credentials: Some(format!("machine {machine} login jane password hush").parse().unwrap()),
+        ..SpecOptions::default()
+    };
+    let file = of("private-ppa.launchpadcontent.net/jane/tools");
+    assert_eq!(launchpad.complete(&file).await.unwrap(), new);
+    let error = launchpad.complete(&of("elsewhere.example")).await.unwrap_err();
+    assert!(matches!(error, LaunchpadError::NoToken { .. }), "{error}");
 
     launchpad.stand_in.server.give(ENTRY, 401, "Unauthorized");
     let error = launchpad.complete(&token()).await.unwrap_err();

@@ -182,7 +182,7 @@ fn what_is_wrong_is_told_without_secrets() {
     let plain = SpecOptions::default();
     let with = with_key(Path::new(&at("key.asc")));
     let with_token = SpecOptions {
-        credentials: Some(Credentials::new("jane", "hush").unwrap()),
+        credentials: Some(Credentials::new("jane", "hush").unwrap().into()),
         ..with.clone()
     };
     for (words, options, wanted) in [
