@@ -10,6 +10,7 @@ use preflight_protocol::method::{ImageRebuild, LockShow, Promote, TicketCreate, 
 use preflight_protocol::package_sources::{AskedRepository, AskedSources};
 use preflight_protocol::prefetch::ArchivePrefetch;
 use preflight_protocol::ticket::Ticket;
+use preflight_protocol::transfer::{TicketExport, TicketImport};
 
 use crate::replays::{World, ask, replay};
 use crate::support::Client;
@@ -193,6 +194,21 @@ async fn what_is_taken_stays_when_the_other_ticket_has_gone() {
     let again = client.until_ended(again).await;
     assert_eq!(again.repositories, ticket.repositories);
     assert!(has(&world, again.summary.id, &first) && has(&world, again.summary.id, &earlier.1));
+    // Another machine gets it with the ticket, and can run it again.
+    let file = world.house.folders().state.join("ticket.preflight");
+    let export = TicketExport {
+        ticket: id,
+        file: file.clone(),
+        with_packages: false,
+    };
+    ask(&client, &export).await.unwrap();
+    let imported = ask(&client, &TicketImport { file }).await.unwrap().ticket;
+    let shown = ask(&client, &TicketShow { id: imported }).await.unwrap();
+    assert_eq!(shown.repositories, ticket.repositories);
+    let again = ask(&client, &replay(imported, None)).await.unwrap().id;
+    for id in [imported, again] {
+        assert!(has(&world, id, &first) && has(&world, id, &earlier.1), "{id}");
+    }
     // Where it was freed, there is nothing to run it again with.
     std::fs::remove_dir_all(world.ticket(id).join("repositories")).unwrap();
     let error = ask(&client, &replay(id, None)).await.unwrap_err();
