@@ -15,6 +15,7 @@ use preflight_protocol::job::JobState;
 use preflight_protocol::method::{LockShow, Method, TicketAgreement, TicketRemove, TicketReplay};
 use preflight_protocol::replay::{Agreement, DifferenceKind};
 use preflight_protocol::ticket::Ticket;
+use preflight_protocol::transfer::{TicketExport, TicketImport};
 use preflightd::services::JobReport;
 use preflightd::testing::Step;
 
@@ -322,4 +323,50 @@ async fn a_base_image_that_is_gone_is_named() {
             .hint()
             .is_some_and(|hint| hint.contains("preflight image build debian-bookworm"))
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_imported_ticket_is_replayed_and_a_replay_says_where_it_comes_from() {
+    let world = World::new();
+    let _daemon = world.house.start().await;
+    let mut client = world.house.client().await;
+    let earlier = world.run(&mut client, &["hello"]).await;
+    let file = world.house.folders().state.join("hello.preflight");
+    let carried = async |client: &Client, ticket| {
+        let export = TicketExport {
+            ticket,
+            file: file.clone(),
+            with_packages: true,
+        };
+        ask(client, &export).await.unwrap();
+        ask(client, &TicketImport { file: file.clone() }).await.unwrap().ticket
+    };
+    let imported = carried(&client, earlier.summary.id).await;
+    ask(
+        &client,
+        &TicketRemove {
+            ticket: earlier.summary.id,
+        },
+    )
+    .await
+    .unwrap();
+    let (later, agreement) = replayed(&mut client, imported, None).await;
+    assert!(agreement.agrees, "{agreement:?}");
+    assert_eq!(agreement.replay_of.ticket, imported);
+
+    let build = later.jobs[0].id;
+    let (lone, _) = replayed(&mut client, later.summary.id, Some(build)).await;
+    let there = carried(&client, lone.summary.id).await;
+    let shown = client.show(there).await.replay_of.unwrap();
+    assert_eq!(Some(shown), lone.replay_of);
+    let refused = ask(&client, &TicketAgreement { ticket: there }).await.unwrap_err();
+    assert_eq!(refused.code, ErrorCode::Conflict);
+    assert!(
+        refused
+            .message
+            .starts_with(&format!("the ticket that it replays is {} on ", later.summary.id)),
+        "{refused:?}"
+    );
+    let whole = ask(&client, &replay(there, None)).await.unwrap_err();
+    assert!(whole.message.contains("is itself a replay of one job"), "{whole:?}");
 }
