@@ -132,6 +132,7 @@ fn at_work(ticket: TicketId) -> String {
 
 #[cfg(test)]
 mod tests {
+    use preflight_core::ppa::{NewPpa, PpaCommand, PpaDefinition, PpaLabels, PpaState};
     use preflight_core::promotion::{Criteria, LinkCommand, LinkName, RepositoryState};
     use preflight_core::{
         Command, Ending, ImageRecord, NewSubticket, NewTicket, Options, Outcome, Report, Signature, decide,
@@ -229,6 +230,51 @@ mod tests {
         finish(&mut state, test, vec![Report::Kept { bytes: 1 }], Outcome::Fail);
         assert_eq!(used(&state), [false; 6], "it has ended");
         assert_eq!(Outlook::of(&state).kept.len(), 1);
+    }
+
+    #[test]
+    fn the_newest_state_of_a_ppa_is_named_for_each_series() {
+        let taken = |digest| PpaState {
+            state: Sha256([digest; 32]),
+            suite: "sid".into(),
+            date: None,
+            labels: PpaLabels::default(),
+            packages: 1,
+            refreshed_at: Moment(1),
+        };
+        let definition = PpaDefinition {
+            name: "jane/tools".parse().unwrap(),
+            uri: "https://ppa.example/it".into(),
+            suite: "{series}".into(),
+            components: vec![],
+            architectures: vec![],
+            keys: String::new(),
+            fingerprints: vec![],
+            priority: None,
+            packages: vec![],
+            private: false,
+        };
+        let mut state = State::default();
+        let new = NewPpa {
+            definition,
+            series: Series("sid".into()),
+            state: taken(1),
+        };
+        act(&mut state, Command::Ppa(PpaCommand::Add(vec![new])));
+        for (series, digest) in [("sid", 2), ("bookworm", 3)] {
+            let note = PpaCommand::NoteRefreshed {
+                name: "jane/tools".parse().unwrap(),
+                added_at: Moment(1),
+                series: Series(series.into()),
+                state: Box::new(taken(digest)),
+            };
+            act(&mut state, Command::Ppa(note));
+        }
+        let who = "the PPA jane/tools".to_owned();
+        assert_eq!(
+            Outlook::of(&state).ppas,
+            [(Sha256([3; 32]), who.clone()), (Sha256([2; 32]), who)]
+        );
     }
 
     #[test]
