@@ -201,11 +201,56 @@ fn what_is_prefetched_is_asked_of_base_images_that_are_there() {
     };
     let id = house.create(prefetch());
     assert_eq!(house.run(&BTreeMap::new()), [1, 2]);
-    let kinds: Vec<JobKind> = house.state.ticket(id).unwrap().jobs.iter().map(|job| job.kind).collect();
+    let kinds: Vec<JobKind> = house
+        .state
+        .ticket(id)
+        .unwrap()
+        .jobs
+        .iter()
+        .map(|job| job.kind)
+        .collect();
     assert_eq!(kinds, [JobKind::BaseImage, JobKind::Prefetch]);
     house.create(prefetch());
     let failed = BTreeMap::from([(3, (Outcome::TestbedBroken, 16))]);
     assert_eq!(house.run(&failed), [3]);
+}
+
+#[test]
+fn a_replay_of_one_job_has_that_job_alone_and_what_it_needs_is_given() {
+    let mut house = House::new();
+    let image = ImageId("ticket-0".into());
+    for (kind, of, image) in [
+        (JobKind::Build, Some("b"), None),
+        (JobKind::Image, None, None),
+        (JobKind::Test, Some("a"), Some(&image)),
+    ] {
+        let label = JobLabel {
+            kind,
+            source: of.map(str::to_owned),
+        };
+        let replay_of = ReplayOf {
+            ticket: TicketId(1),
+            job: Some(label.clone()),
+            image: image.cloned(),
+        };
+        let id = house.create(NewTicket {
+            options: Options {
+                replay_of: Some(replay_of),
+                ..Options::default()
+            },
+            ..ticket(vec![source("a", false, &[]), source("b", false, &[0])])
+        });
+        let replay = house.state.ticket(id).unwrap().clone();
+        let [job] = &replay.jobs[..] else {
+            panic!("{:?}", replay.jobs);
+        };
+        assert_eq!((job.kind, job.source.as_deref(), &job.needs), (kind, of, &vec![]));
+        assert_eq!(replay.image.as_ref(), image);
+        assert_eq!(replay.options.replay_of.unwrap().job, Some(label));
+        house.run(&BTreeMap::new());
+        let ended = house.state.ticket(id).unwrap();
+        assert_eq!(ended.status, TicketStatus::Complete, "{ended:?}");
+    }
 }
 
 #[test]

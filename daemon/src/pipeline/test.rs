@@ -29,7 +29,9 @@ pub(crate) async fn run(context: &JobContext) -> Result<Ending, StepFailure> {
     let (workshop, ticket) = (&context.workshop, &context.order.ticket);
     let image = workshop.ticket_image(ticket)?;
     let source = context.subticket()?.source.clone();
-    context.lock_head(&image, Some(&build::source_package(&context.staged()?)?))?;
+    if context.order.rerun.is_none() {
+        context.lock_head(&image, Some(&build::source_package(&context.staged()?)?))?;
+    }
     build::publish_given(context, &repository(&context.order.folder))?;
     let route = RouteCode::new(ticket.id.0, ticket.series.as_str(), image.architecture());
     let stream = Stream::open(context, route)?;

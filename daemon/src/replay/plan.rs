@@ -213,6 +213,8 @@ impl Plan {
             job: self.only.clone(),
             image: self.image.clone(),
         });
+        // Not in a shell of it either: where packages come from may be a stranger's word, in a ticket that was imported.
+        options.offline = true;
         // Its packages are for nobody but who compares them.
         options.pool_repositories = 0;
         NewTicket {
