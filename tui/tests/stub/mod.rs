@@ -8,6 +8,7 @@ pub(crate) mod fixtures;
 mod images;
 mod ppas;
 mod promotions;
+mod replays;
 mod shell;
 
 use std::io::{Read, Write};
@@ -273,6 +274,7 @@ impl State {
             method::Stop::NAME => write(method::Empty {}),
             other => promotions::answer(other, &params, self.now)
                 .or_else(|| images::answer(other, &params, self.now))
+                .or_else(|| replays::answer(other, &params))
                 .or_else(|| ppas::answer(other, &params, self.now))
                 .unwrap_or_else(|| Err(RpcError::new(ErrorCode::MethodNotFound, format!("no method {other}")))),
         }

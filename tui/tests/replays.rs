@@ -1,0 +1,104 @@
+//! `preflight replay` against a stub daemon: what it asks, what it prints, which code it ends with.
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
+
+mod stub;
+
+use std::process::Command;
+
+use preflight_protocol::replay::Agreement;
+use pretty_assertions::assert_eq;
+use serde_json::{Value, json};
+use stub::{Shared, Stub, fixtures};
+
+struct World {
+    folder: tempfile::TempDir,
+    state: Shared,
+    _stub: Stub,
+}
+
+impl World {
+    fn new() -> Self {
+        // The socket's path must be short, whatever TMPDIR is.
+        let folder = tempfile::Builder::new().prefix("pf").tempdir_in("/tmp").unwrap();
+        let state = fixtures::world(&folder.path().join("logs"), fixtures::noon()).shared();
+        let _stub = Stub::start(folder.path(), &state);
+        Self { folder, state, _stub }
+    }
+
+    /// What is printed, standard error after standard output, and the exit code.
+    fn shows(&self, arguments: &str) -> (String, i32) {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_preflight"));
+        command
+            .env("PREFLIGHT_HOME", self.folder.path())
+            // Nothing that a test starts may be a real daemon.
+            .env("PREFLIGHT_DAEMON", "/nonexistent/preflightd")
+            .env("LC_ALL", "C.UTF-8")
+            .args(arguments.split_whitespace());
+        let output = command.output().unwrap();
+        let text = String::from_utf8(output.stdout).unwrap() + &String::from_utf8(output.stderr).unwrap();
+        (text, output.status.code().unwrap())
+    }
+
+    /// What was asked by this name.
+    fn asked(&self, method: &str) -> Vec<Value> {
+        let state = self.state.lock().unwrap();
+        let requests = state.requests.iter().filter(|(name, _)| name == method);
+        requests.map(|(_, params)| params.clone()).collect()
+    }
+}
+
+#[test]
+fn whether_the_runs_agree_is_said_and_is_the_exit_code() {
+    let world = World::new();
+    for (arguments, expected, code) in [
+        (
+            "replay 2 --quiet",
+            "replay of #2 agrees: 3 jobs, 1 test, 0 packages bit for bit, 84 files of the lock\n",
+            0,
+        ),
+        (
+            "replay 2 --detach",
+            "ticket #2 replays #2; `preflight replay 2 --agreement` says what came of it\n",
+            0,
+        ),
+        (
+            "replay 99",
+            "error (conflict): the lock of ticket 99 names what is gone\nhint: `preflight archive prefetch --ticket 99`\n",
+            20,
+        ),
+    ] {
+        assert_eq!(world.shows(arguments), (expected.to_owned(), code), "{arguments}");
+    }
+    let (text, code) = world.shows("replay 3 --agreement");
+    assert_eq!(code, 1, "{text}");
+    let lines: Vec<&str> = text.lines().take(3).collect();
+    assert_eq!(
+        lines,
+        [
+            "replay of the test of hello^[[31m of #3 does not agree: the results differ",
+            "    test upstream: FAIL, was PASS^G",
+            "    hello_2.10-3_amd64.deb differs: 0202, was 0101",
+        ]
+    );
+    assert!(text.contains("the same: 3 jobs, 1 test, "), "{text}");
+    // What is only asked for runs nothing.
+    assert_eq!(
+        world.asked("ticket/replay"),
+        [
+            json!({"ticket": 2, "job": null, "owner": null}),
+            json!({"ticket": 2, "job": null, "owner": null}),
+            json!({"ticket": 99, "job": null, "owner": null}),
+        ]
+    );
+}
+
+#[test]
+fn programs_get_the_answers_as_they_are() {
+    let world = World::new();
+    let (text, code) = world.shows("replay 3 --job 33 --quiet --json");
+    let agreement: Agreement = serde_json::from_str(&text).unwrap();
+    assert_eq!((code, agreement.agrees, agreement.differences.len()), (1, false, 2));
+    assert_eq!(world.asked("ticket/replay")[0]["job"], 33);
+    let (text, code) = world.shows("replay 3 --agreement --job 33");
+    assert_eq!(code, 20, "{text}");
+}
