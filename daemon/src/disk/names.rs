@@ -9,6 +9,7 @@ use preflight_core::{Sha256, TicketId};
 use preflight_store::Store;
 
 use super::caretaker::DiskError;
+use crate::executor::TicketImages;
 
 /// Named objects, and one of those that name each.
 pub(super) type Names = BTreeMap<Sha256, String>;
@@ -60,11 +61,16 @@ fn archive_names(archive: &Archive, images: &Path, pinned: Vec<(Sha256, String)>
         let Ok(state) = state.trim().parse() else { continue };
         states_of.push((state, format!("image {image}")));
     }
-    states_of.extend(
-        pinned
+    let overlays = match images.with_file_name(super::census::TICKET_IMAGES) {
+        folder if folder.is_dir() => TicketImages::at(folder).states().map_err(|error| failed(&error))?,
+        _ => vec![],
+    };
+    let pinned = pinned.into_iter().chain(
+        overlays
             .into_iter()
-            .map(|(state, who)| (ArchiveStateId::new(state.0), who)),
+            .map(|(state, image)| (state, format!("image {image}"))),
     );
+    states_of.extend(pinned.map(|(state, who)| (ArchiveStateId::new(state.0), who)));
     for (state, who) in states_of {
         match archive.named_by_state(state) {
             Ok(named) => {

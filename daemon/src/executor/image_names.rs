@@ -90,3 +90,78 @@ pub(super) fn sweep(images: &Path) -> io::Result<()> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use preflight_archive::Lock;
+    use preflight_core::{PackageSources, PinnedSnapshot, Sha256};
+
+    use super::*;
+    use crate::executor::{NewImage, Rebuilt};
+
+    fn publish(images: &TicketImages, id: &str, sources: &PackageSources) {
+        let draft = images.begin(id).unwrap();
+        fs::write(draft.disk(), "a disk").unwrap();
+        let new = NewImage {
+            id,
+            series: "debian-bookworm",
+            base: "base",
+            template: None,
+            lock: &Lock::default(),
+            rebuilt: Some(Rebuilt::new(vec![], sources, vec![])),
+            repositories: "/nonexistent".into(),
+        };
+        images.publish(new, 1).unwrap();
+    }
+
+    fn name(text: &str) -> ImageName {
+        ImageName::new(text).unwrap()
+    }
+
+    #[test]
+    fn a_name_is_of_one_image_and_goes_with_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let images = TicketImages::open(folder.path().join("images")).unwrap();
+        let state = Sha256([7; 32]);
+        let pinned = PackageSources {
+            snapshot: Some(PinnedSnapshot {
+                name: "debian-bookworm@2026-11-20T14:00:00Z-07070707".into(),
+                state,
+                suites: vec![],
+            }),
+            ..PackageSources::default()
+        };
+        publish(&images, "image-1", &PackageSources::default());
+        publish(&images, "image-2", &pinned);
+        for (called, id) in [
+            ("mine", "image-1"),
+            ("other", "image-1"),
+            ("mine", "image-2"),
+            ("mine", "image-2"),
+        ] {
+            images.name(&name(called), id).unwrap();
+        }
+        assert!(images.name(&name("third"), "image-3").is_err());
+        let named = |called: &str| images.named(called);
+        assert_eq!(
+            (named("mine").as_deref(), named("other").as_deref()),
+            (Some("image-2"), Some("image-1"))
+        );
+        assert_eq!(
+            (named("third"), named("../images/image-1"), named(".mine")),
+            (None, None, None)
+        );
+        assert_eq!(images.states().unwrap(), [(state, "image-2".to_owned())]);
+        assert_eq!(images.get("image-2").unwrap().rebuilt.unwrap().sources(), Ok(pinned));
+
+        // A death while a name was given.
+        std::os::unix::fs::symlink("../image-1", folder.path().join("images/.names/.half")).unwrap();
+        let images = TicketImages::open(folder.path().join("images")).unwrap();
+        images.remove("image-1").unwrap();
+        assert_eq!(
+            images.names(),
+            BTreeMap::from([("image-2".to_owned(), vec![name("mine")])])
+        );
+        assert_eq!(fs::read_dir(folder.path().join("images/.names")).unwrap().count(), 1);
+    }
+}

@@ -79,7 +79,10 @@ impl TestbedShells {
 
     /// A series' newest base image for tests, or the image that is called so.
     fn place_named(&self, series: &Series) -> Result<Place, RpcError> {
-        let unknown = |failure: StepFailure| RpcError::new(ErrorCode::InvalidParams, failure.to_string());
+        let unknown = |failure: StepFailure| {
+            RpcError::new(ErrorCode::InvalidParams, failure.to_string())
+                .with_hint("name a series, a ticket's number, or an image that `preflight image list` has")
+        };
         let overlay = self.workshop.ticket_image_named(series.as_str());
         let others = overlay.as_ref().map(TicketImage::repositories);
         let (image, of, sources) = match overlay {

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use preflight_archive::{Lock, TicketRepository};
-use preflight_core::{ImageId, ImageKind, ImageRecord, Moment, Series};
+use preflight_core::{ImageId, ImageKind, ImageRecord, Moment, Series, Sha256};
 use preflight_testbed::template::TemplateId;
 use serde::{Deserialize, Serialize};
 
@@ -111,6 +111,34 @@ impl TicketImages {
             folder,
             turns: Arc::default(),
         })
+    }
+
+    /// The folder as somebody else has opened it, for who only looks.
+    pub(crate) fn at(folder: PathBuf) -> Self {
+        Self {
+            folder,
+            turns: Arc::default(),
+        }
+    }
+
+    /// The archive states that images' package sources are pinned to, each with an image that is.
+    ///
+    /// # Errors
+    /// The system's.
+    pub(crate) fn states(&self) -> io::Result<Vec<(Sha256, String)>> {
+        let mut states = Vec::new();
+        for image in self.list()? {
+            let Some(rebuilt) = &image.rebuilt else { continue };
+            match rebuilt.sources() {
+                Ok(sources) => {
+                    let snapshot = sources.snapshot.iter().map(|used| used.state);
+                    let all = snapshot.chain(sources.ppas.iter().map(|used| used.state));
+                    states.extend(all.map(|state| (state, image.id.clone())));
+                }
+                Err(error) => tracing::warn!(image = image.id, error, "an image's package sources are damaged"),
+            }
+        }
+        Ok(states)
     }
 
     /// Where they are.

@@ -1,6 +1,8 @@
 //! Images that are made for themselves: what a request shares with an earlier one is not done again, the same request is
 //! answered from the cache, and one that fails leaves everything as it was.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use preflight_protocol::client::ClientError;
 use preflight_protocol::error::{ErrorCode, RpcError};
 use preflight_protocol::ids::ImageId;
@@ -224,6 +226,39 @@ async fn one_that_fails_leaves_everything_as_it_was() {
     );
     world.lab.assert_nothing_is_left().await;
     assert_eq!(world.show("mine").await, first);
+}
+
+#[tokio::test]
+async fn a_daemon_that_dies_over_it_makes_it_at_its_next_start() {
+    let once = AtomicBool::new(true);
+    let lab = Lab::new(Scenario {
+        hypervisor: Faults::default(),
+        ..Scenario::scripted(move |scene| match scene.stage {
+            Stage::Packages if once.swap(false, Ordering::SeqCst) => Play::Hangs(""),
+            _ => Play::Usual,
+        })
+    });
+    let daemon = lab.start().await;
+    let client = lab.client().await;
+    let asked = request("mine = debian-bookworm: jq");
+    let made = within(client.connection.request(&asked)).await.unwrap();
+    let ImageRebuilding::Ticket(id) = made else {
+        panic!("{made:?}");
+    };
+    lab.machines.reached(|scene| scene.stage == Stage::Packages).await;
+    drop(client);
+    drop(daemon);
+    let _daemon = lab.start().await;
+    let mut client = lab.client().await;
+    let ticket = client.until_ended(id).await;
+    assert_eq!((ticket.summary.exit_code, ticket.jobs[0].attempts.len()), (Some(0), 2));
+    let image = ImageChoice::Image(ImageId("mine".to_owned()));
+    let image = within(client.connection.request(&ImageShow { image })).await.unwrap();
+    assert_eq!(
+        (Some(&image.info.id), changes(&image)),
+        (ticket.image.as_ref(), vec!["jq >1".to_owned()])
+    );
+    lab.assert_nothing_is_left().await;
 }
 
 #[tokio::test]

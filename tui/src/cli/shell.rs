@@ -34,7 +34,7 @@ Examples:
   tar c . | preflight shell debian-bookworm -- tar x -C /srv
   preflight shell 12 -- sh -c 'cat /proc/version' > version
 
-A bare number is a ticket, all else a series. Each shell has a testbed of its own, which is gone when the shell ends: a
+A bare number is a ticket, all else a series or an image. Each shell has a testbed of its own, which is gone when the shell ends: a
 look never spoils what was kept. What the shell writes goes to the terminal as it is, as with ssh.
 
 On a terminal, `Enter ~ .` leaves a shell that hangs, and `Enter ~ ~` types a `~`. A command has no terminal unless -t is
@@ -52,8 +52,8 @@ Exit codes:
 /// Arguments of `preflight shell`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// A series, for a fresh testbed, or a ticket's number
-    #[arg(value_name = "SERIES|TICKET")]
+    /// A series or a named image, for a fresh testbed, or a ticket's number
+    #[arg(value_name = "SERIES|IMAGE|TICKET")]
     target: Target,
     /// Which job of the ticket: its number, or what it does (`build`, `test`), or that of a source (`test/hello`)
     #[arg(short, long, value_name = "JOB")]
