@@ -1,5 +1,7 @@
 //! Prefetching: what testbeds are asked, and that whatever cannot be had is named, whoever is to blame.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use preflight_protocol::error::ErrorCode;
 use preflight_protocol::ids::{Attempt, TicketId};
 use preflight_protocol::job::{JobKind, JobState};
@@ -7,6 +9,7 @@ use preflight_protocol::prefetch::{ArchivePrefetch, ArchivePrefetched, PrefetchR
 use preflight_protocol::result::Outcome;
 use preflight_protocol::ticket::{Ticket, TicketStatus};
 use preflight_testbed::EndReason;
+use tokio::runtime::Builder;
 
 use crate::client::{Client, job, within};
 use crate::guest::{Play, Scene};
@@ -244,4 +247,35 @@ async fn what_makes_no_sense_is_refused_and_leaves_nothing() {
     assert_eq!(job(&ticket, JobKind::Build).attempt, Attempt(1));
     lab.until_nothing_is_left().await;
     drop(daemon);
+}
+
+#[test]
+fn a_killed_daemons_prefetch_is_finished_by_the_next() {
+    let once = AtomicBool::new(true);
+    let lab = Lab::new(Scenario::scripted(move |scene: &Scene| {
+        let is_first = scene.stage == Stage::Ask && once.swap(false, Ordering::SeqCst);
+        if is_first { Play::Hangs("") } else { Play::Usual }
+    }));
+    let runtime = || Builder::new_current_thread().enable_all().build().unwrap();
+    let killed = runtime();
+    let id = killed.block_on(async {
+        let daemon = lab.start().await;
+        let client = lab.client().await;
+        let id = ask(&client, &packages(&["hello"])).await;
+        lab.machines.reached(|scene| scene.stage == Stage::Ask).await;
+        drop(daemon);
+        id
+    });
+    drop(killed);
+    runtime().block_on(async {
+        let daemon = lab.start().await;
+        let mut client = lab.client().await;
+        let ticket = client.until_ended(id).await;
+        assert_eq!(ticket.summary.exit_code, Some(0), "{ticket:#?}");
+        assert_eq!(job(&ticket, JobKind::Prefetch).attempt, Attempt(2));
+        // What is wanted was not lost with the daemon.
+        assert_eq!(asked(&lab), ["install hello"; 3]);
+        lab.assert_nothing_is_left().await;
+        drop(daemon);
+    });
 }
