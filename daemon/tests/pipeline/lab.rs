@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use preflight_archive::{Archive, ArchiveConfig, HttpTimeouts, Network, SigningKey, ValidUntil};
+use preflight_archive::{Archive, ArchiveConfig, HttpTimeouts, Network, Places, SigningKey, ValidUntil};
 use preflight_core::schedule::Demands;
 use preflight_protocol::endpoint::Folders;
 use preflight_protocol::method::{SignaturePolicy, TicketCreate};
@@ -91,6 +91,8 @@ pub(crate) struct Lab {
     pub(crate) sources: Vec<Source>,
     settings: JobSettings,
     jobs: u16,
+    /// Where packages are found beside the mirrors.
+    pub(crate) places: Places,
 }
 
 impl Lab {
@@ -125,6 +127,7 @@ impl Lab {
                 pool: scenario.pool,
             },
             jobs: scenario.jobs,
+            places: Places::default(),
             folder,
         };
         for variant in Variant::ALL {
@@ -153,7 +156,10 @@ impl Lab {
     /// Removes the base image for builds, and makes another one; the id of that which is no more.
     pub(crate) fn forget_base_image(&self) -> String {
         let images = self.cache("images");
-        let old = names_in(&images).into_iter().find(|name| name.contains("-build-")).unwrap();
+        let old = names_in(&images)
+            .into_iter()
+            .find(|name| name.contains("-build-"))
+            .unwrap();
         let new = format!("{}-build-{}", old.split("-build-").next().unwrap(), "0".repeat(16));
         fs::rename(&old, &new).unwrap();
         let metadata = Path::new(&new).join("image.json");
@@ -194,12 +200,13 @@ impl Lab {
         let (machines, overlays) = (folders.runtime.join("vm"), folders.cache.join("overlays"));
         make_reachable(&machines).unwrap();
         make_reachable(&overlays).unwrap();
-        let archive = Archive::open(ArchiveConfig {
+        let archive = ArchiveConfig {
             folder: folders.cache.join("archive"),
             keyrings: Vec::new(),
             http: HttpTimeouts::default(),
             valid_until: ValidUntil::Enforce,
-        });
+        };
+        let archive = Archive::open_beside(archive, self.places.clone());
         let workshop = Arc::new(Workshop::new(
             images,
             self.ticket_images(),

@@ -22,6 +22,7 @@ mod intake;
 mod lab;
 mod machines;
 mod passing;
+mod places;
 mod pooled;
 mod prefetching;
 mod rebuild;
@@ -31,3 +32,8 @@ mod source;
 mod stage;
 mod testbeds;
 mod tests;
+
+/// The archive's own tests have a mirror.
+#[expect(dead_code, reason = "they need more of it")]
+#[path = "../../archive/tests/archive/support.rs"]
+mod mirror;
