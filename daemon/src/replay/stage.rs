@@ -84,7 +84,8 @@ impl Plan {
         let mut names = Vec::new();
         for entry in fs::read_dir(folder)? {
             let entry = entry?;
-            let Ok(name) = entry.file_name().into_string() else {
+            // A guest may have packed it: what is no plain file is no part of a source package.
+            let (true, Ok(name)) = (entry.file_type()?.is_file(), entry.file_name().into_string()) else {
                 continue;
             };
             if let Some(named) = self.sources.iter().find(|file| file.name == name) {

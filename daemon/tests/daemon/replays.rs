@@ -126,6 +126,7 @@ impl World {
             let package = self.ticket(id).join(format!("sources/{name}/package"));
             std::fs::create_dir_all(&package).unwrap();
             std::fs::write(package.join(format!("{name}.dsc")), name).unwrap();
+            std::os::unix::fs::symlink("/etc/passwd", package.join("link")).unwrap();
         }
         client.until_ended(id).await
     }
@@ -167,8 +168,13 @@ async fn a_replay_is_a_ticket_of_the_same_sources_that_agrees_or_says_what_diffe
     let (ticket, agreement) = replayed(&mut client, earlier.summary.id, None).await;
     assert_eq!(ticket.summary.title, format!("replay of #1: {}", earlier.summary.title));
     assert_eq!(ticket.replay_of.as_ref().unwrap().ticket, earlier.summary.id);
-    let package = world.ticket(ticket.summary.id).join("sources/hello/package/hello.dsc");
-    assert_eq!(std::fs::read_to_string(package).unwrap(), "hello");
+    let package = world.ticket(ticket.summary.id).join("sources/hello/package");
+    assert_eq!(std::fs::read_to_string(package.join("hello.dsc")).unwrap(), "hello");
+    assert_eq!(
+        std::fs::read_dir(package).unwrap().count(),
+        1,
+        "a link is no part of a source"
+    );
     assert!(agreement.agrees && agreement.same_results, "{agreement:?}");
     let same = agreement.same;
     assert_eq!((same.jobs, same.tests, same.packages, same.files), (3, 1, 1, 1));
