@@ -126,12 +126,21 @@ impl Repository {
     /// # Panics
     /// A tool fails.
     pub fn publish_suite(&self, suite: &str, packages: &[(&str, &str)]) {
+        let plain = packages.iter().map(|(name, version)| (*name, *version, ""));
+        self.publish_depending(suite, &plain.collect::<Vec<_>>());
+    }
+
+    /// The same, where packages depend on others: name, version, `Depends`.
+    ///
+    /// # Panics
+    /// A tool fails.
+    pub fn publish_depending(&self, suite: &str, packages: &[(&str, &str, &str)]) {
         let www = self.folder.path().join("www");
         let mut text = String::new();
-        for (name, version) in packages {
+        for (name, version, depends) in packages {
             let folder = format!("pool/main/{name}/{version}");
             fs::create_dir_all(www.join(&folder)).unwrap();
-            self.build(name, version, &folder);
+            self.build(name, version, depends, &folder);
             text += &tool(
                 Command::new("apt-ftparchive")
                     .args(["packages", &folder])
@@ -231,7 +240,7 @@ impl Repository {
         tool(self.gpg().args(["--quick-generate-key", owner, "ed25519", "sign", "0"]));
     }
 
-    fn build(&self, name: &str, version: &str, folder: &str) {
+    fn build(&self, name: &str, version: &str, depends: &str, folder: &str) {
         let tree = self.folder.path().join("tree");
         let _ = fs::remove_dir_all(&tree);
         let data = tree.join("usr/share").join(name);
@@ -239,8 +248,12 @@ impl Repository {
         fs::create_dir_all(tree.join("DEBIAN")).unwrap();
         fs::write(data.join("version"), format!("{version}\n")).unwrap();
         let owner = self.owner;
+        let depends = match depends {
+            "" => String::new(),
+            depends => format!("Depends: {depends}\n"),
+        };
         let control = format!(
-            "Package: {name}\nVersion: {version}\nArchitecture: all\nMaintainer: {owner} <extra@example.org>\nDescription: a package of a test\n"
+            "Package: {name}\nVersion: {version}\nArchitecture: all\nMaintainer: {owner} <extra@example.org>\n{depends}Description: a package of a test\n"
         );
         fs::write(tree.join("DEBIAN/control"), control).unwrap();
         let file = format!("www/{folder}/{name}_{version}_all.deb");

@@ -9,11 +9,13 @@ use preflight_dep8::plan::PlannedTest;
 use preflight_dep8::prepare::{self, NotPrepared, Preparation, prepare_key};
 use preflight_store::LogStream;
 
+use super::package_sources::Telling;
 use super::test_machine::TestbedMachine;
 use super::test_run::{Stop, timeouts};
 use super::tree::{self, TREE};
 use super::{build, stage};
 use crate::executor::{BootImage, JobContext, LayerSpec, Prepare, StepFailure, Testbed, repository};
+use crate::services::JobReport;
 
 /// Where a test's own files are in a testbed.
 pub(super) const SCRATCH: &str = "/tmp/autopkgtest";
@@ -42,10 +44,32 @@ pub(super) async fn start(context: &JobContext, image: &BootImage, test: &Planne
     let session = context.session(image, Some(&repository(&context.order.folder)))?;
     let filling = Filling { context, image, test };
     match context.prepared(image, None, layer, session, &filling).await {
-        Ok(prepared) => Ok(Start::Ready(Box::new(prepared.testbed))),
+        Ok(prepared) => {
+            tell_of_pins(context, image, test, &prepared.testbed).await?;
+            Ok(Start::Ready(Box::new(prepared.testbed)))
+        }
         Err(Unfilled::Dependencies(why)) => Ok(Start::Impossible(why)),
         Err(Unfilled::Stop(stop)) => Err(stop),
     }
+}
+
+/// Warns of pins that were given up for the dependencies of a test: its result is not of what was asked for.
+async fn tell_of_pins(
+    context: &JobContext,
+    image: &BootImage,
+    test: &PlannedTest,
+    testbed: &Testbed,
+) -> Result<(), StepFailure> {
+    let Some(telling) = Telling::of(context, image) else {
+        return Ok(());
+    };
+    for pocket in telling.given_up(testbed).await? {
+        context.report(JobReport::Warning(format!(
+            "test {}: its dependencies cannot be satisfied with the pins of {pocket}: it ran with all that {pocket} has",
+            test.name
+        )));
+    }
+    Ok(())
 }
 
 /// Names the source's tree: its `.dsc` names all its files by their digests.
@@ -95,8 +119,22 @@ impl Prepare for Filling<'_> {
             install: limits.install,
         };
         let machine = TestbedMachine::new(testbed);
-        let on_output = &mut |bytes: &[u8]| context.log.output(LogStream::Stdout, bytes);
-        match prepare::prepare(&machine, &preparation, on_output).await {
+        let mut done = self.install(&machine, &preparation).await;
+        if let Some(telling) = Telling::of(context, self.image) {
+            for relaxed in telling.relaxed() {
+                if !matches!(done, Err(NotPrepared::BadPackage(_))) {
+                    break;
+                }
+                let pocket = relaxed.pocket;
+                context.log.say(&format!(
+                    "preflight: the dependencies of test {} are unsatisfiable with the pins of {pocket}: again, with all that {pocket} has",
+                    self.test.name
+                ));
+                telling.relax(testbed, &relaxed).await?;
+                done = self.install(&machine, &preparation).await;
+            }
+        }
+        match done {
             Ok(()) => Ok(()),
             Err(NotPrepared::Testbed(why)) => Err(Unfilled::Stop(machine.stop(Trouble::TestbedFailure(why)))),
             Err(why @ NotPrepared::BadPackage(_)) => Err(Unfilled::Dependencies(why)),
@@ -105,6 +143,13 @@ impl Prepare for Filling<'_> {
 }
 
 impl Filling<'_> {
+    /// The test's dependencies, as far as apt can be brought to it.
+    async fn install(&self, machine: &TestbedMachine<'_>, preparation: &Preparation<'_>) -> Result<(), NotPrepared> {
+        let log = &self.context.log;
+        let on_output = &mut |bytes: &[u8]| log.output(LogStream::Stdout, bytes);
+        prepare::prepare(machine, preparation, on_output).await
+    }
+
     /// `build-needed`: builds the tree in place, as autopkgtest does.
     async fn build(&self, testbed: &Testbed) -> Result<(), Unfilled> {
         let (context, user) = (self.context, self.image.user());

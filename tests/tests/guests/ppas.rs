@@ -13,6 +13,8 @@ use crate::own_archive::{self, PROPOSED, SERIES};
 
 const EXTRA: &str = "preflight-extra";
 const OTHER: &str = "preflight-other";
+/// Only in the pocket, and in need of more from there than its pins give.
+const NEWER: &str = "preflight-newer";
 const TOOL: &str = "preflight-tool";
 
 /// `NAME_VERSION SUITE` of each of the test's own packages in a job's lock, by name.
@@ -43,7 +45,8 @@ fn pins_decide_what_comes_from_a_pocket_and_a_ppa() {
     ppa.key(&key);
     // All that is pinned is older or newer than what would come without a pin.
     archive.publish(&[(EXTRA, "1"), (OTHER, "1"), (TOOL, "2")]);
-    archive.publish_suite(PROPOSED, &[(EXTRA, "2"), (OTHER, "2")]);
+    let newer = format!("{OTHER} (>= 2)");
+    archive.publish_depending(PROPOSED, &[(EXTRA, "2", ""), (OTHER, "2", ""), (NEWER, "2", &newer)]);
     ppa.publish(&[(TOOL, "1")]);
     own_archive::configure(&home, &archive, &scratch.path().join("archive.gpg"));
     let source = fixture::folder("pinned");
@@ -55,9 +58,13 @@ fn pins_decide_what_comes_from_a_pocket_and_a_ppa() {
         "tools=preflight-tool",
     ];
     let options = [&["--series", SERIES, "--add-package", TOOL][..], &pins].concat();
-    // What is not here yet is refused before anything is made of it.
-    let none = home.run(&[&["check", path][..], &options].concat());
-    assert!(none.code != Some(0) && none.stderr.contains("archive update"), "{none}");
+    // What there is not is refused before anything is made of it.
+    let none = home.run(&["check", path, "--series", SERIES, "--pocket", "experimental"]);
+    assert!(none.code != Some(0), "{none}");
+    assert!(
+        none.stderr.contains("only updates, security, proposed, backports"),
+        "{none}"
+    );
     let _ = own_archive::update(&home);
     // A run that has failed may have left one.
     let _ = home.run(&["ppa", "remove", "tools"]);
@@ -67,19 +74,27 @@ fn pins_decide_what_comes_from_a_pocket_and_a_ppa() {
         .with_code(0);
 
     let checked = check(&home, "ppas", &[&source], &options, 0);
-    assert_eq!(checked.tests(), ["pinned versions PASS"]);
+    assert_eq!(checked.tests(), ["pinned versions PASS", "pinned without-pins PASS"]);
     let ticket = &checked.ticket;
+    assert_eq!(
+        ticket.warnings,
+        [
+            "test without-pins: its dependencies cannot be satisfied with the pins of proposed: it ran with all that proposed has"
+        ]
+    );
     assert_eq!(ticket.pockets[0].suite, PROPOSED);
     assert_eq!(ticket.ppas[0].name, "tools");
     let id = ticket.summary.id.to_string();
     let tool = format!("{TOOL}_1 {SUITE}");
-    let pocket = [format!("{EXTRA}_2 {PROPOSED}"), format!("{OTHER}_1 {SUITE}")];
+    let [extra, other] = [format!("{EXTRA}_2 {PROPOSED}"), format!("{OTHER}_1 {SUITE}")];
+    let came_from = |kind| came_from(&home, &id, kind);
+    assert_eq!(came_from(JobKind::Build), [&extra, &other, &tool].map(String::clone));
+    assert_eq!(came_from(JobKind::Image), [tool]);
+    let given_up = [format!("{NEWER}_2 {PROPOSED}"), format!("{OTHER}_2 {PROPOSED}")];
     assert_eq!(
-        came_from(&home, &id, JobKind::Build),
-        [&pocket[..], std::slice::from_ref(&tool)].concat()
+        came_from(JobKind::Test),
+        [&extra, &given_up[0], &other, &given_up[1]].map(String::clone)
     );
-    assert_eq!(came_from(&home, &id, JobKind::Image), [tool]);
-    assert_eq!(came_from(&home, &id, JobKind::Test), pocket);
     let build = job(ticket, JobKind::Build).id.to_string();
     let log = home.run(&["logs", &id, "--job", &build]).with_code(0).stdout;
     for line in [

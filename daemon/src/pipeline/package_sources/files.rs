@@ -21,7 +21,7 @@ const KEYRING: &str = "/etc/apt/keyrings/preflight-archive";
 const PPA_KEYRING: &str = "/etc/apt/keyrings/preflight-ppa";
 const MOUNTED_KEYRING: &str = "/etc/apt/keyrings/preflight-mounted";
 /// One file, since of two general pins that match apt takes the first.
-const PREFERENCES: &str = "/etc/apt/preferences.d/preflight-package-sources";
+pub(super) const PREFERENCES: &str = "/etc/apt/preferences.d/preflight-package-sources";
 
 /// What there is to know of a ticket's package sources beside what its record says.
 pub(super) struct Known {
@@ -101,7 +101,7 @@ fn text_of(lines: impl Iterator<Item = String>) -> Vec<u8> {
 /// What apt is to prefer. Where a pocket gives only the packages that are named, all others come from the release, which has a
 /// priority of its own for that; a PPA without one gets the same: it is added for its newer versions, whatever pocket is
 /// there besides.
-fn preferences(sources: &PackageSources, known: &Known) -> Result<String, FilesError> {
+pub(super) fn preferences(sources: &PackageSources, known: &Known) -> Result<String, FilesError> {
     let labels = |suite: &AptSuite| suite_folder(suite).and_then(|folder| known.labels.get(&folder));
     let nameless = SuiteLabels::default();
     let is_strict = sources.pockets.iter().any(|used| !used.packages.is_empty());

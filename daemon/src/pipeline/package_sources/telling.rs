@@ -22,7 +22,7 @@ const GENERATION: &str = "package sources, generation 3";
 /// What a testbed's apt is told.
 pub(in crate::pipeline) struct Telling<'a> {
     context: &'a JobContext,
-    sources: &'a PackageSources,
+    pub(super) sources: &'a PackageSources,
     /// The keys that the archive is judged by, on the host.
     keyring: PathBuf,
 }
@@ -49,7 +49,7 @@ impl<'a> Telling<'a> {
         }
     }
 
-    fn known(&self) -> Result<Known, StepFailure> {
+    pub(super) fn known(&self) -> Result<Known, StepFailure> {
         let snapshot = self.sources.snapshot.as_ref();
         let archive_keys = match snapshot {
             None => Vec::new(),
@@ -138,12 +138,14 @@ impl Prepare for Telling<'_> {
             return Ok(());
         }
         // What is to come from a pocket or a PPA may be installed already, and nothing else would ever replace it. It is what
-        // autopkgtest's `--apt-upgrade` does; conffiles that nobody has changed are replaced without a word.
-        let mut upgrade = vec!["dist-upgrade", "-o", "Dpkg::Options::=--force-confnew"];
-        if !repositories.is_empty() {
-            // What another ticket has built may be older than what the archive has.
-            upgrade.push("--allow-downgrades");
-        }
+        // autopkgtest's `--apt-upgrade` does; conffiles that nobody has changed are replaced without a word. What another ticket
+        // has built, or a PPA with a priority above 1000 has, may be older than what is there; nothing else is ever downgraded.
+        let upgrade = [
+            "dist-upgrade",
+            "--allow-downgrades",
+            "-o",
+            "Dpkg::Options::=--force-confnew",
+        ];
         self.apt(testbed, "upgrading to what the package sources have", &upgrade)
             .await
     }
