@@ -12,6 +12,8 @@ pub struct BinaryPackage {
     pub architectures: Vec<String>,
     /// `Pre-Depends` and `Depends` as far as they are known before a build: without what holds a substitution variable.
     pub depends: String,
+    /// `Provides`, without what holds a substitution variable.
+    pub provides: String,
 }
 
 /// The parts of `debian/control` that a plan needs.
@@ -57,6 +59,7 @@ impl SourceControl {
             control.binaries.push(BinaryPackage {
                 name: name.to_owned(),
                 depends,
+                provides: without_variables(stanza.get("Provides").unwrap_or_default()),
                 architectures: stanza
                     .get("Architecture")
                     .unwrap_or("any")
@@ -112,7 +115,7 @@ mod tests {
     fn reads_what_tests_need() {
         let control = SourceControl::parse(
             b"Source: s\nBuild-Depends: debhelper-compat (= 13),\n libfoo-dev,\nBuild-Depends-Indep: docbook\nTestsuite: autopkgtest-pkg-perl\n\n\
-              Package: a\nArchitecture: any\nPre-Depends: dpkg\nDepends: ${shlibs:Depends}, b (= ${binary:Version}), c\nRecommends: ${misc:Recommends}, r (>= ${binary:Version}), q\n\n\
+              Package: a\nArchitecture: any\nPre-Depends: dpkg\nDepends: ${shlibs:Depends}, b (= ${binary:Version}), c\nProvides: ${p}, v (= 1)\nRecommends: ${misc:Recommends}, r (>= ${binary:Version}), q\n\n\
               Package: a-udeb\nPackage-Type: udeb\nArchitecture: any\n\n\
               Package: b\nArchitecture: amd64 arm64\n",
         )
@@ -127,5 +130,6 @@ mod tests {
             .collect();
         assert_eq!(names, [("a", 1), ("b", 2)]);
         assert_eq!(control.binaries[0].depends, "dpkg, b , c");
+        assert_eq!(control.binaries[0].provides, "v (= 1)");
     }
 }

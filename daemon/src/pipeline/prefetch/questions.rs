@@ -113,9 +113,20 @@ pub(super) fn own(sources: &[Known], architecture: &str) -> Vec<PackageName> {
     names.filter_map(|binary| binary.name.parse().ok()).collect()
 }
 
+/// All names by which packages of the sources can be depended on.
+fn own_names(sources: &[Known], architecture: &str) -> BTreeSet<String> {
+    let mut names = BTreeSet::new();
+    for binary in sources.iter().flat_map(|source| source.built(architecture)) {
+        names.insert(binary.name.clone());
+        let provided = reduced(&binary.provides, architecture);
+        names.extend(provided.entries().flatten().map(|one| one.package.clone()));
+    }
+    names
+}
+
 /// What building the sources fetches.
 pub(super) fn builds(sources: &[Known], architecture: &str) -> Vec<Question> {
-    let own: BTreeSet<String> = own(sources, architecture).iter().map(ToString::to_string).collect();
+    let own = own_names(sources, architecture);
     let question = |(place, source): (usize, &Known)| build_dependencies(source, place, &own, architecture);
     sources.iter().enumerate().map(question).collect()
 }
@@ -148,7 +159,7 @@ fn build_dependencies(source: &Known, place: usize, own: &BTreeSet<String>, arch
 /// What installing and testing the sources' packages fetches. `in_archive` are those of them of which the archive has a
 /// version: its dependencies are the best guess of what the build will add to the package's.
 pub(super) fn testing(sources: &[Known], in_archive: &[String], architecture: &str) -> Vec<Question> {
-    let own: BTreeSet<String> = own(sources, architecture).iter().map(ToString::to_string).collect();
+    let own = own_names(sources, architecture);
     let mut questions = Vec::new();
     for (place, source) in sources.iter().enumerate() {
         let built: Vec<&BinaryPackage> = source.built(architecture).collect();
@@ -252,10 +263,10 @@ mod tests {
 
     const CONTROL: &[u8] = b"Source: greet\nBuild-Depends: debhelper-compat (= 13), libgreet-dev, hello [arm64], help2man <!nocheck>\n\n\
         Package: greet\nArchitecture: any\nDepends: ${shlibs:Depends}, greet-data (= ${source:Version}), cowsay | fortune\n\n\
-        Package: greet-data\nArchitecture: all\nDepends: ${misc:Depends}\n\n\
+        Package: greet-data\nArchitecture: all\nDepends: ${misc:Depends}\nProvides: greetings (= 2), ${x}\n\n\
         Package: greet-arm\nArchitecture: arm64\nDepends: nothing-for-amd64\n";
     const LIBRARY: &[u8] = b"Source: libgreet\nBuild-Depends: cmake\n\nPackage: libgreet-dev\nArchitecture: any\n";
-    const TESTS: &[u8] = b"Tests: one\nDepends: @, curl\n\nTests: two\nDepends: curl, @\n\nTests: three\nDepends: wget\nRestrictions: build-needed\n";
+    const TESTS: &[u8] = b"Tests: one\nDepends: @, curl, greetings\n\nTests: two\nDepends: curl, @\n\nTests: three\nDepends: wget\nRestrictions: build-needed\n";
 
     fn known(name: &str, control: &[u8], tests: Option<&[u8]>) -> Known {
         Known::read(name, "1", control.to_vec(), tests, "amd64").unwrap()
