@@ -306,6 +306,7 @@ fn the_ci_engines_words_work() {
         "-s",
         "hello",
         "-w",
+        "--pool",
     ];
     assert_eq!(world.run(&create).status.code(), Some(0));
     assert_eq!(world.run(&["update_ticket", "6", "--queue"]).status.code(), Some(0));
@@ -327,6 +328,7 @@ fn the_ci_engines_words_work() {
             bug: Some("123".into()),
             owner: Some("joe".into()),
             wait: true,
+            pool: true,
             ..method::TicketCreate::default()
         }
     );

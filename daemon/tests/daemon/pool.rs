@@ -5,6 +5,7 @@ use preflight_protocol::error::ErrorCode;
 use preflight_protocol::event::EventKind;
 use preflight_protocol::method::*;
 use preflight_protocol::pool::PoolState;
+use preflight_protocol::repository::RepositoryState;
 use preflightd::testing::Step;
 
 use crate::support::{Client, House, within};
@@ -139,6 +140,22 @@ async fn who_holds_one_holds_it_after_a_restart_and_who_waits_waits_on() {
     let client = house.client().await;
     let holder = async || within(client.connection.request(&PoolList {})).await.unwrap()[0].ticket;
     assert_eq!(holder().await, Some(first));
+    for (ticket, name, told) in [
+        (first, "pool/01", "pool/01 is empty"),
+        (second.id, "pool/01", "does not hold pool/01"),
+        (first, "pool/02", "does not hold pool/02"),
+        (first, "../x", "names no repository"),
+    ] {
+        let state = RepositoryState {
+            ticket,
+            generation: None,
+            pool: Some(name.into()),
+        };
+        match within(client.connection.request(&RepositoryShow { state })).await {
+            Err(ClientError::Rpc(error)) => assert!(error.message.contains(told), "{error:?}"),
+            other => panic!("{name}: {other:?}"),
+        }
+    }
     let waits = client.show(second.id).await;
     assert_eq!(
         waits.summary.status,
