@@ -5,7 +5,8 @@ mod stub;
 
 use std::process::Command;
 
-use preflight_protocol::replay::Agreement;
+use preflight_protocol::ids::TicketId;
+use preflight_protocol::replay::{Agreement, ReplayOf};
 use pretty_assertions::assert_eq;
 use serde_json::{Value, json};
 use stub::{Shared, Stub, fixtures};
@@ -89,6 +90,28 @@ fn whether_the_runs_agree_is_said_and_is_the_exit_code() {
             json!({"ticket": 2, "job": null, "owner": null}),
             json!({"ticket": 99, "job": null, "owner": null}),
         ]
+    );
+}
+
+#[test]
+fn a_ticket_says_what_it_replays_and_whether_it_agrees() {
+    let world = World::new();
+    let replays = |id: u64| {
+        let mut state = world.state.lock().unwrap();
+        state.ticket(TicketId(id)).replay_of = Some(ReplayOf {
+            ticket: TicketId(1),
+            job: None,
+        });
+        drop(state);
+        let (text, code) = world.shows(&format!("ticket show {id}"));
+        assert_eq!(code, 0, "{text}");
+        let line = text.lines().find(|line| line.starts_with("replays"));
+        line.unwrap().trim_start_matches("replays").trim_start().to_owned()
+    };
+    assert_eq!(replays(2), "ticket #1, and agrees with it");
+    assert_eq!(
+        replays(3),
+        "ticket #1, and differs: `preflight replay 3 --agreement` says in what"
     );
 }
 

@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use preflight_protocol::ids::TicketId;
 use preflight_protocol::job::{Job, JobState};
 use preflight_protocol::method::{TicketCancel, TicketList, TicketShow, TicketUpdate};
+use preflight_protocol::replay::{Agreement, TicketAgreement};
 use preflight_protocol::ticket::{Ticket, TicketFiles, TicketStatus, TicketSummary};
 
 use super::change::CreateArgs;
@@ -213,12 +214,19 @@ pub async fn show(context: &Context, args: &ShowArgs) -> Result<u8, CliError> {
     if args.json {
         output::json(&ticket)?;
     } else {
-        output::print(&text(context, &ticket))?;
+        let agreement = match ticket.replay_of {
+            // Nobody can say where the ticket that it replays has been removed.
+            Some(_) if ticket.summary.status.is_final() => {
+                context.ask(&TicketAgreement { ticket: args.ticket }).await.ok()
+            }
+            _ => None,
+        };
+        output::print(&text(context, &ticket, agreement.as_ref()))?;
     }
     Ok(0)
 }
 
-fn text(context: &Context, ticket: &Ticket) -> String {
+fn text(context: &Context, ticket: &Ticket, agreement: Option<&Agreement>) -> String {
     let paint = context.output.out;
     let summary = &ticket.summary;
     let mut lines = vec![format!(
@@ -264,7 +272,15 @@ fn text(context: &Context, ticket: &Ticket) -> String {
             Some(source) => format!(", its {} of {source}", job.kind),
             None => format!(", its {}", job.kind),
         });
-        field("replays", &format!("ticket #{}{job}", replay.ticket));
+        let end = match agreement {
+            Some(agreement) if agreement.agrees => ", and agrees with it".to_owned(),
+            Some(_) => format!(
+                ", and differs: `preflight replay {} --agreement` says in what",
+                summary.id
+            ),
+            None => String::new(),
+        };
+        field("replays", &format!("ticket #{}{job}{end}", replay.ticket));
     }
     field("snapshot", ticket.snapshot.as_deref().unwrap_or_default());
     for line in package_sources::used(ticket) {
