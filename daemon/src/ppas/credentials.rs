@@ -40,10 +40,12 @@ impl CredentialDesk {
         told.map_err(|error| RpcError::new(ErrorCode::InvalidParams, error.to_string()))
     }
 
-    /// Has those sent to a repository that the PPAs there want: none where none is private.
+    /// Has those sent to a repository that the PPAs there want, of several those of the newest: none where none is private.
     pub(super) fn restore(&self, uri: &PpaUri, known: &[PpaRecord]) -> Result<(), RpcError> {
         let private = known.iter().filter(|record| record.definition.private);
-        for record in private {
+        let mut newest_first: Vec<&PpaRecord> = private.collect();
+        newest_first.sort_by_key(|record| std::cmp::Reverse(record.added_at));
+        for record in newest_first {
             let ppa = definition::ppa(&record.definition)?;
             if ppa.uri != *uri {
                 continue;

@@ -212,14 +212,15 @@ impl Ppas for ArchivePpas {
         }
         let touched: Vec<_> = described.iter().map(|new| new.ppa.clone()).collect();
         let added = self.add_all(handle, series, described).await;
-        if added.is_err() {
-            // Where the daemon stops meanwhile, the next one removes what is nobody's.
-            let known = all(handle).await?;
-            for ppa in touched {
-                let forgotten = self.desk.forget(&ppa.name);
-                if let Err(error) = forgotten.and_then(|()| self.desk.restore(&ppa.uri, &known)) {
-                    tracing::warn!(ppa = %ppa.name, %error, "the credentials of a PPA that was refused are left");
-                }
+        // Where the daemon stops meanwhile, the next one removes what is nobody's.
+        let known = all(handle).await?;
+        for ppa in touched {
+            let forgotten = match &added {
+                Ok(_) => Ok(()),
+                Err(_) => self.desk.forget(&ppa.name),
+            };
+            if let Err(error) = forgotten.and_then(|()| self.desk.restore(&ppa.uri, &known)) {
+                tracing::warn!(ppa = %ppa.name, %error, "the credentials of a PPA are not as they were");
             }
         }
         added

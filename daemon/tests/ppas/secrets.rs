@@ -74,6 +74,17 @@ async fn a_wrong_token_changes_nothing_and_is_not_repeated() {
     assert_eq!(list(&client).await.len(), 1);
     // The one that is there still has its own.
     assert_eq!(refresh(&client, "test/it").await.refused, None);
+    // One beside it that needs no token, as some repositories give a suite to all, takes nothing away from it.
+    let mut password = None;
+    world.server.tell(|told| password = told.password.take());
+    let without = PpaAdd {
+        name: Some("open".into()),
+        token: None,
+        ..request.clone()
+    };
+    ask(&client, &without).await;
+    world.server.tell(|told| told.password = password);
+    assert_eq!(refresh(&client, "test/it").await.refused, None);
     // Two of one repository share what is sent there, until the last has gone.
     let second = PpaAdd {
         name: Some("second".into()),

@@ -3,8 +3,6 @@
 //! asked for anonymously, so its keys have to be given.
 
 use std::collections::BTreeSet;
-use std::fmt;
-use std::str::FromStr;
 
 use preflight_debian::{CertificateError, Fingerprint};
 use serde::Deserialize;
@@ -12,7 +10,8 @@ use serde::Deserialize;
 use crate::error::ArchiveError;
 use crate::fetch::{FetchError, Fetcher, HttpTimeouts};
 use crate::ppa::credentials::CredentialsError;
-use crate::ppa::definition::{Ppa, PpaFieldError, PpaName, PpaUri, PublicKeys, SuiteTemplate};
+use crate::ppa::definition::{Ppa, PpaFieldError, PpaUri, PublicKeys, SuiteTemplate};
+use crate::ppa::launchpad_name::LaunchpadName;
 use crate::ppa::spec::{LaunchpadSpec, NewPpa};
 
 /// An archive's entry has 2 KiB; a page of its publications a few hundred.
@@ -40,69 +39,6 @@ impl Default for LaunchpadConfig {
             content: "https://ppa.launchpadcontent.net".to_owned(),
             private_content: "https://private-ppa.launchpadcontent.net".to_owned(),
             key_server: "https://keyserver.ubuntu.com/pks/lookup?op=get&options=mr&search=0x{fingerprint}".to_owned(),
-        }
-    }
-}
-
-/// `OWNER/NAME` or `OWNER/DISTRIBUTION/NAME`, as after `ppa:`; the distribution is Ubuntu where it is not said.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct LaunchpadName {
-    owner: String,
-    distribution: String,
-    name: String,
-}
-
-const UBUNTU: &str = "ubuntu";
-
-impl LaunchpadName {
-    /// What it is called here.
-    pub(crate) fn ppa_name(&self) -> Result<PpaName, PpaFieldError> {
-        match self.distribution.as_str() {
-            UBUNTU => format!("{}/{}", self.owner, self.name).parse(),
-            other => format!("{}/{other}/{}", self.owner, self.name).parse(),
-        }
-    }
-}
-
-impl fmt::Display for LaunchpadName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.distribution.as_str() {
-            UBUNTU => write!(f, "ppa:{}/{}", self.owner, self.name),
-            other => write!(f, "ppa:{}/{other}/{}", self.owner, self.name),
-        }
-    }
-}
-
-/// The text is no such name.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("OWNER/NAME or OWNER/DISTRIBUTION/NAME is wanted, of a-z, 0-9, +, . and -")]
-pub struct LaunchpadNameError;
-
-impl FromStr for LaunchpadName {
-    type Err = LaunchpadNameError;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let text = text.strip_prefix('~').unwrap_or(text);
-        let (owner, distribution, name) = match *text.split('/').collect::<Vec<_>>() {
-            [owner, name] => (owner, UBUNTU, name),
-            [owner, distribution, name] => (owner, distribution, name),
-            _ => return Err(LaunchpadNameError),
-        };
-        // Launchpad's own rule for names.
-        let good = |part: &str| {
-            part.starts_with(|c: char| c.is_ascii_lowercase() || c.is_ascii_digit())
-                && part
-                    .chars()
-                    .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || "+.-".contains(c))
-        };
-        if [owner, distribution, name].into_iter().all(good) && text.len() <= 100 {
-            Ok(Self {
-                owner: owner.to_owned(),
-                distribution: distribution.to_owned(),
-                name: name.to_owned(),
-            })
-        } else {
-            Err(LaunchpadNameError)
         }
     }
 }
@@ -429,33 +365,5 @@ fn of_fetch(name: &LaunchpadName, url: &str, error: FetchError) -> LaunchpadErro
             url: url.to_owned(),
             reason: error.to_string(),
         },
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names() {
-        let name = |text: &str| text.parse::<LaunchpadName>();
-        assert_eq!(name("jane/tools").unwrap().to_string(), "ppa:jane/tools");
-        assert_eq!(
-            name("~jane/debian/tools").unwrap().ppa_name().unwrap().as_str(),
-            "jane/debian/tools"
-        );
-        for bad in [
-            "",
-            "jane",
-            "jane/",
-            "/tools",
-            "Jane/tools",
-            "jane/to ols",
-            "jane/../tools",
-            "a/b/c/d",
-            "jane/tools?x",
-        ] {
-            assert!(name(bad).is_err(), "{bad}");
-        }
     }
 }

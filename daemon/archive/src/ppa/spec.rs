@@ -9,7 +9,7 @@ use url::Url;
 use crate::ppa::auth_conf::GivenCredentials;
 use crate::ppa::credentials::{Credentials, CredentialsError, may_be_sent_to};
 use crate::ppa::definition::{Ppa, PpaFieldError, PpaName, PpaUri, PublicKeys, SuiteTemplate};
-use crate::ppa::launchpad::LaunchpadName;
+use crate::ppa::launchpad_name::LaunchpadName;
 use crate::ppa::pins::{PinPriority, PinnedPackage};
 
 /// The URIs and suites of one file, multiplied.
