@@ -24,6 +24,9 @@ pub(crate) const SHORT: Duration = Duration::from_secs(300);
 /// For making base images.
 const IMAGES: Duration = Duration::from_secs(30 * 60);
 
+/// What is fetched is fetched, whatever this host's apt has.
+const FETCHED: &str = "\n[archive]\napt_archives = false\nproxy = false\n";
+
 /// Whether clones are made ahead.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Pool {
@@ -117,7 +120,7 @@ impl Bed {
             Pool::None => "\n[testbed]\npool = 0\n",
         };
         self.home
-            .configure(&format!("[ticket]\nseries = \"{}\"\n{none}", self.series));
+            .configure(&format!("[ticket]\nseries = \"{}\"\n{none}{FETCHED}", self.series));
     }
 
     /// A command in a fresh testbed, with an input of its own where it is to be told something.

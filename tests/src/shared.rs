@@ -92,10 +92,13 @@ fn open() -> Home {
 }
 
 /// The shared home's configuration, with so many clones that may be made ahead: none, unless a test is about them, since a
-/// held machine looks like one that was left behind.
+/// held machine looks like one that was left behind. What is fetched does not depend on what this host's apt has.
 #[must_use]
 pub fn configuration(pool: u16) -> String {
-    format!("[ticket]\nseries = \"debian-bookworm\"\n\n[testbed]\nkeeper_grace_s = {GRACE}\npool = {pool}\n")
+    format!(
+        "[ticket]\nseries = \"debian-bookworm\"\n\n[testbed]\nkeeper_grace_s = {GRACE}\npool = {pool}\n\n\
+         [archive]\napt_archives = false\nproxy = false\n"
+    )
 }
 
 /// Removes what earlier runs have left, whatever became of them, except images and archive that may be used again.
