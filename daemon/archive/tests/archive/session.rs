@@ -501,7 +501,7 @@ async fn a_mirrors_own_keyring_replaces_the_archives() {
         ..own.clone()
     };
     let by_text = Mirror {
-        keys: Some(mirror.key.public_armored().unwrap().into()),
+        keys: Some(mirror.key.public_armored().unwrap()),
         // Not asked where there are keys.
         keyrings: vec!["/nonexistent".into()],
         ..own
