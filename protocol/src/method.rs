@@ -24,13 +24,13 @@ pub use crate::prefetch::{ArchivePrefetch, ArchivePrefetched};
 use crate::prefetch::{ArchivePrefetching, PrefetchResult};
 use crate::promotion::{LinkInfo, LinkStanding, Promoted};
 pub use crate::promotion::{Promote, PromotionCheck, PromotionList, RollBack};
+use crate::replay::{Agreement, TicketReplaying};
+pub use crate::replay::{TicketAgreement, TicketReplay};
 use crate::repository::{ExportedRepository, Generation, Repository, RepositoryChanges};
 pub use crate::repository::{RepositoryDiff, RepositoryExport, RepositoryList, RepositoryShow};
 use crate::shell::{ShellOpen, ShellOpened};
 use crate::ticket::{KeepFailed, Priority, Ticket, TicketSummary};
-pub use crate::replay::{TicketAgreement, TicketReplay};
 pub use crate::transfer::{TicketExport, TicketImport};
-use crate::replay::{Agreement, TicketReplaying};
 use crate::transfer::{TicketExported, TicketImported};
 
 /// A request that clients send: the implementing type is its parameters.

@@ -39,10 +39,10 @@ pub use lock::{Lock, LockEntry, LockKind};
 pub use loopback::Loopback;
 pub use places::{HostCache, Places, SnapshotService, TemplateError};
 pub use ppa::{
-    Credentials, CredentialsError, GivenCredentials, LaunchpadClient, LaunchpadConfig, LaunchpadError, LaunchpadName, LaunchpadSpec,
-    NewPpa, PinError, PinPriority, PinnedPackage, PocketPins, Ppa, PpaArchive, PpaFieldError, PpaName, PpaPackage,
-    PpaRefusal, PpaRefusalKind, PpaSpec, PpaSpecError, PpaState, PpaUri, PublicKeys, Secret, SecretStore, SpecOptions,
-    SuiteLabels, SuiteTemplate, pocket_preferences, ppa_preferences,
+    Credentials, CredentialsError, GivenCredentials, LaunchpadClient, LaunchpadConfig, LaunchpadError, LaunchpadName,
+    LaunchpadSpec, NewPpa, PinError, PinPriority, PinnedPackage, PocketPins, Ppa, PpaArchive, PpaFieldError, PpaName,
+    PpaPackage, PpaRefusal, PpaRefusalKind, PpaSpec, PpaSpecError, PpaState, PpaUri, PublicKeys, Secret, SecretStore,
+    SpecOptions, SuiteLabels, SuiteTemplate, pocket_preferences, ppa_preferences,
 };
 pub use session::{MOUNTED_HOST, Mirror, Network, Session, SessionOptions, TICKET_HOST, TicketMount, Transferred};
 pub use signing::SigningKey;
