@@ -7,6 +7,7 @@ mod disk;
 pub(crate) mod fixtures;
 mod images;
 mod ppas;
+mod prefetches;
 mod promotions;
 mod replays;
 mod shell;
@@ -276,6 +277,7 @@ impl State {
                 .or_else(|| images::answer(other, &params, self.now))
                 .or_else(|| replays::answer(other, &params))
                 .or_else(|| ppas::answer(other, &params, self.now))
+                .or_else(|| prefetches::answer(other, &params))
                 .unwrap_or_else(|| Err(RpcError::new(ErrorCode::MethodNotFound, format!("no method {other}")))),
         }
     }
