@@ -128,6 +128,7 @@ impl ScriptedGuest {
             | Stage::MakeFolder
             | Stage::Remove
             | Stage::Clean
+            | Stage::Upgrade
             | Stage::Ask
             | Stage::Policy
             | Stage::Satisfy
@@ -160,6 +161,7 @@ impl ScriptedGuest {
                 Some(tree) => self.unpack(&String::from_utf8(tree.bytes).unwrap(), shell),
                 None => 2,
             },
+            Stage::Update => Self::update(shell).await,
             Stage::TestsControl => i32::from(shell.files().read(&command.argv[2]).is_none()),
             Stage::BuildDepends => {
                 // A `.dsc`, before the source is there, or the source's tree.
@@ -237,31 +239,37 @@ impl ScriptedGuest {
         0
     }
 
-    /// Whether apt can install a package from the ticket's repository: its lists name it, and its file is served.
-    async fn repository_has(name: &str, shell: &FakeShell) -> bool {
-        let text = |path: &str| {
-            let file = shell.files().read(path);
-            file.map_or_else(String::new, |file| String::from_utf8(file.bytes).unwrap())
-        };
-        let sources = text("/etc/apt/sources.list.d/preflight-ticket.list");
-        let Some(url) = sources.split_whitespace().find(|word| word.contains("://")) else {
-            return false;
-        };
-        let lists = "/var/lib/apt/lists/ticket.preflight.invalid_packages_._";
-        let packages = text(&format!("{lists}Packages"));
-        let is_signed = text(&format!("{lists}InRelease")).contains("-----BEGIN PGP SIGNED MESSAGE-----");
-        let wanted = format!("Package: {name}");
-        let stanza = packages
-            .split("\n\n")
-            .find(|stanza| stanza.lines().any(|line| line == wanted));
-        let file = stanza.and_then(|stanza| stanza.lines().find_map(|line| line.strip_prefix("Filename: ")));
-        match file {
-            Some(file) if is_signed => shell
-                .fetch(&format!("{url}/./{file}"))
-                .await
-                .starts_with(b"HTTP/1.1 200"),
-            _ => false,
+    /// apt fetches the indices of what was added to its sources.
+    async fn update(shell: &FakeShell) -> i32 {
+        for url in urls(shell, ADDED) {
+            for name in ["InRelease", "Packages"] {
+                let answer = shell.fetch(&format!("{url}/./{name}")).await;
+                let Some(body) = body(&answer) else { return 100 };
+                shell.files().write(list(&url, name), FakeFile::plain(body));
+            }
         }
+        0
+    }
+
+    /// Whether apt can install a package from the ticket's repository, or another one's: its lists name it, and its file is
+    /// served.
+    async fn repository_has(name: &str, shell: &FakeShell) -> bool {
+        for url in [OWN, ADDED].into_iter().flat_map(|sources| urls(shell, sources)) {
+            let packages = text(shell, &list(&url, "Packages"));
+            let is_signed = text(shell, &list(&url, "InRelease")).contains("-----BEGIN PGP SIGNED MESSAGE-----");
+            let wanted = format!("Package: {name}");
+            let stanza = packages
+                .split("\n\n")
+                .find(|stanza| stanza.lines().any(|line| line == wanted));
+            let file = stanza.and_then(|stanza| stanza.lines().find_map(|line| line.strip_prefix("Filename: ")));
+            let Some(file) = file.filter(|_| is_signed) else {
+                continue;
+            };
+            if body(&shell.fetch(&format!("{url}/./{file}")).await).is_some() {
+                return true;
+            }
+        }
+        false
     }
 
     async fn install_build_depends(&self, shell: &FakeShell) -> i32 {
@@ -294,6 +302,34 @@ impl ScriptedGuest {
         }
         0
     }
+}
+
+/// The sources of the ticket's own repository, and those that its options add.
+const OWN: &str = "/etc/apt/sources.list.d/preflight-ticket.list";
+const ADDED: &str = "/etc/apt/sources.list.d/preflight-added.list";
+
+fn text(shell: &FakeShell, path: &str) -> String {
+    let file = shell.files().read(path);
+    file.map_or_else(String::new, |file| String::from_utf8(file.bytes).unwrap())
+}
+
+/// The URLs of a file of sources.
+fn urls(shell: &FakeShell, sources: &str) -> Vec<String> {
+    let sources = text(shell, sources);
+    let words = sources.split_whitespace().filter(|word| word.contains("://"));
+    words.map(str::to_owned).collect()
+}
+
+/// Where apt puts a file of a flat repository.
+fn list(url: &str, name: &str) -> String {
+    let place = url.strip_prefix("http://").unwrap().replace('/', "_");
+    format!("/var/lib/apt/lists/{place}_._{name}")
+}
+
+/// What was answered, where it is a file.
+fn body(answer: &[u8]) -> Option<&[u8]> {
+    let end = answer.windows(4).position(|four| four == b"\r\n\r\n")?;
+    answer.starts_with(b"HTTP/1.1 200").then(|| &answer[end + 4..])
 }
 
 /// An attempt to look up a host.

@@ -21,6 +21,7 @@ mod images;
 mod intake;
 mod lab;
 mod machines;
+mod mounted;
 mod passing;
 mod places;
 mod pooled;

@@ -18,6 +18,10 @@ pub(crate) enum Stage {
     PackTree,
     Remove,
     TestsControl,
+    /// apt reads what was added to its sources …
+    Update,
+    /// … and what is installed becomes what that has.
+    Upgrade,
     BuildDepends,
     Build,
     List,
@@ -62,6 +66,8 @@ impl Stage {
             ["sh", "-c", script] if script.contains("dpkg-query") => Self::Packages,
             ["sh", "-c", _, "apt-get", ..] if words.contains(&"--print-uris") => Self::Ask,
             ["apt-cache", "policy", ..] => Self::Policy,
+            ["sh", "-c", _, "apt-get", ..] if words.contains(&"update") => Self::Update,
+            ["sh", "-c", _, "apt-get", ..] if words.contains(&"dist-upgrade") => Self::Upgrade,
             ["sh", "-c", _, "apt-get", ..] if words.contains(&"build-dep") => Self::BuildDepends,
             ["sh", "-c", _, "apt-get", ..] if words.contains(&"install") => Self::Install,
             ["sh", "-c", _, "sh", "satisfy" | "install", ..] => Self::Satisfy,

@@ -5,6 +5,9 @@ use std::process::Command;
 
 use preflight_protocol::image::ImageFiles;
 use preflight_protocol::job::JobKind;
+use preflight_protocol::repository::Repository;
+use preflight_protocol::result::Outcome;
+use preflight_tests::home::Home;
 use preflight_tests::{fixture, shared};
 use pretty_assertions::assert_eq;
 use serde_json::Value;
@@ -53,6 +56,28 @@ fn sources_are_built_in_the_order_that_they_need_and_their_image_stands_alone() 
     let info = information(&disk);
     assert_eq!(info["format"], "qcow2");
     assert_eq!(info.get("backing-filename"), None, "{info:#}");
+    alone(&home, &id, &needs);
+}
+
+/// The one that needs the other is checked alone: with the first state of the ticket's repository, in which there was only the
+/// other one, and without.
+fn alone(home: &Home, ticket: &str, needs: &Path) {
+    let repositories: Vec<Repository> = home
+        .json("repository-list.answer", &["repo", "list", ticket, "--json"])
+        .parse();
+    let generations = &repositories[0].generations;
+    assert_eq!(generations.iter().map(|one| one.packages).collect::<Vec<_>>(), [2, 1]);
+    let first = generations[1].generation.to_string();
+    let state = format!("{ticket}@{}", &first[..12]);
+    let checked = check(home, "with another ticket's", &[needs], &["--repository", &state], 0);
+    assert_eq!(checked.tests(), ["greeter evening PASS"]);
+    let used = &checked.ticket.repositories;
+    assert_eq!(
+        (used.len(), used[0].ticket.to_string(), used[0].generation.to_string()),
+        (1, ticket.to_owned(), first)
+    );
+    let none = check(home, "without another ticket's", &[needs], &[], 12);
+    assert_eq!(none.ticket.summary.outcome, Some(Outcome::BadPackage));
 }
 
 fn information(disk: &Path) -> Value {
