@@ -6,13 +6,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use preflight_archive::{Lock, Progress, Session};
-use preflight_core::{
-    Finding, FirstError, ImageId, JobKind, LockEntry, LockHead, LogName, Sha256, SourceFile, Subticket,
-};
-use preflight_debian::{Sha256Digest, SourcePackage};
+use preflight_core::{Finding, FirstError, LockEntry, LogName, Sha256, Subticket};
 use preflight_testbed::template::{Template, TemplateId};
 use preflight_testbed::{MachineId, Priority};
-use preflight_vm_images::Variant;
 use tokio_util::task::TaskTracker;
 
 use super::failure::StepFailure;
@@ -43,9 +39,9 @@ pub struct JobContext {
     pub(super) findings: FindingBook,
     has_kept: Arc<AtomicBool>,
     /// What it goes by, where it is run again.
-    replay: Option<Arc<JobReplay>>,
+    pub(super) replay: Option<Arc<JobReplay>>,
     /// Layers that only this job could use: those of a replay.
-    own_layers: Arc<Mutex<Vec<TemplateId>>>,
+    pub(super) own_layers: Arc<Mutex<Vec<TemplateId>>>,
     others: usize,
     /// Testbeds that are taken down while the job goes on.
     releasing: TaskTracker,
@@ -71,80 +67,6 @@ impl JobContext {
             others: 0,
             releasing: TaskTracker::new(),
         }
-    }
-
-    /// The same, where an earlier run is replayed: by that run's lock.
-    #[must_use]
-    pub(crate) fn replaying(self, replay: Option<JobReplay>) -> Self {
-        Self {
-            replay: replay.map(Arc::new),
-            ..self
-        }
-    }
-
-    /// The lock that is replayed, where one is.
-    pub(super) fn replayed_lock(&self) -> Option<&Lock> {
-        self.replay.as_ref().map(|replay| &replay.lock)
-    }
-
-    /// What tells a replay's layers and images from others', since they are made anew; none for a run of its own.
-    #[must_use]
-    pub fn replay_word(&self) -> Option<String> {
-        let ticket = self.order.ticket.id;
-        self.replay
-            .as_ref()
-            .map(|_| format!("replay, made anew by ticket {ticket}"))
-    }
-
-    /// Remembers a layer that nobody but this job could use.
-    pub(super) fn note_own_layer(&self, id: &TemplateId) {
-        let mut layers = self.own_layers.lock().unwrap_or_else(PoisonError::into_inner);
-        layers.push(id.clone());
-    }
-
-    /// Takes such layers away, when no testbed of this job is left; the topmost goes first. One that something still uses
-    /// goes with the disk's budget, as all layers do.
-    pub(super) async fn drop_own_layers(&self) {
-        let layers = std::mem::take(&mut *self.own_layers.lock().unwrap_or_else(PoisonError::into_inner));
-        // An image's is what its tests are cloned from.
-        if self.order.kind == JobKind::Image || layers.is_empty() {
-            return;
-        }
-        let workshop = Arc::clone(&self.workshop);
-        let removing = tokio::task::spawn_blocking(move || {
-            for id in layers.iter().rev() {
-                if let Err(error) = workshop.templates.store().remove(id) {
-                    tracing::debug!(layer = %id, %error, "a replay's layer stays for now");
-                }
-            }
-        });
-        // Whatever comes of it, the attempt has ended.
-        let _ = removing.await;
-    }
-
-    /// The base image that the job's testbeds start from: the newest of the series, or in a replay the one of then.
-    ///
-    /// # Errors
-    /// There is none, or it is no longer there.
-    pub fn base(&self, variant: Variant) -> Result<BootImage, StepFailure> {
-        match &self.replay {
-            Some(replay) => self.workshop.base_named(&replay.base),
-            None => self.workshop.base(&self.order.ticket.series, variant),
-        }
-    }
-
-    /// Writes down with the lock what the job's testbeds start from, and the source that it is done for.
-    pub fn lock_head(&self, image: &BootImage, source: Option<&SourcePackage>) -> Result<(), StepFailure> {
-        let sources = source.map_or_else(|| Ok(vec![]), source_files);
-        let sources = sources.map_err(|error| StepFailure::Testbed(format!("the staged source: {error}")))?;
-        let state = super::image_state::read(image.base.folder(), &self.workshop.images);
-        self.report(JobReport::LockHead(Box::new(LockHead {
-            base: ImageId(image.base.id().to_string()),
-            archive_state: state.map(|state| Sha256(*state.digest().as_bytes())),
-            image: image.id.clone().map(ImageId),
-            sources,
-        })));
-        Ok(())
     }
 
     /// The same attempt with another log: a part of the job whose lines must not mix with those of parts beside it. What it
@@ -399,29 +321,4 @@ fn words_of(fetch: &Progress) -> String {
         Some(total) => format!("fetching {name} ({} %)", fetch.bytes.saturating_mul(100) / total),
         None => format!("fetching {name} ({} KiB)", fetch.bytes >> 10),
     }
-}
-
-/// The files of a source package: its `.dsc`, then what that names, all of them verified.
-fn source_files(source: &SourcePackage) -> std::io::Result<Vec<SourceFile>> {
-    let file = |name: String, sha256: Sha256Digest, size: u64| SourceFile {
-        name,
-        sha256: Sha256(*sha256.as_bytes()),
-        size,
-    };
-    let dsc = source
-        .dsc_path
-        .file_name()
-        .unwrap_or_default()
-        .to_string_lossy()
-        .into_owned();
-    let size = std::fs::metadata(&source.dsc_path)?.len();
-    let mut files = vec![file(dsc, source.dsc_sha256, size)];
-    files.extend(
-        source
-            .dsc
-            .files
-            .iter()
-            .map(|listed| file(listed.name.clone(), listed.sha256, listed.size)),
-    );
-    Ok(files)
 }

@@ -19,6 +19,7 @@ mod pool;
 mod pulse;
 mod rebuilt;
 mod remains;
+mod replaying;
 mod runner;
 mod session;
 mod shells;

@@ -4,17 +4,17 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use preflight_core::{ArtifactRecord, Attempt, Ending, JobId, JobKind, JobLabel, Outcome, Ticket};
+use preflight_core::{Attempt, Ending, JobId, JobKind, Outcome, Ticket};
 use preflight_protocol::error::RpcError;
 use preflight_store::LogWriter;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::context::JobContext;
 use super::log::JobLog;
+use super::replaying::replayed;
 use super::sweep;
 use super::workshop::Workshop;
 use crate::pipeline;
-use crate::replay::{JobReplay, ReplayRecord};
 use crate::services::{Executor, JobOrder, JobReport, Reports};
 
 /// Runs jobs by the pipeline's steps.
@@ -119,32 +119,6 @@ async fn attempt(workshop: Arc<Workshop>, order: JobOrder, reports: Reports) {
             .get_or_insert_with(|| context.first_error(line, last_words));
     }
     context.report(JobReport::Finished(ending));
-}
-
-/// What a job of a replay goes by. A lone one finds the packages in its ticket that jobs before it had made.
-fn replayed(mut order: JobOrder) -> Result<(JobOrder, Option<JobReplay>), String> {
-    if order.ticket.options.replay_of.is_none() || order.rerun.is_some() {
-        return Ok((order, None));
-    }
-    let source = order.subticket.and_then(|id| order.ticket.subticket(id));
-    let label = JobLabel {
-        kind: order.kind,
-        source: source.map(|subticket| subticket.source.clone()),
-    };
-    let record = ReplayRecord::read(&order.folder)?;
-    let replay = record
-        .job(&label)
-        .ok_or_else(|| format!("the run that is replayed never came to the {label}: nothing says what it may fetch"))?;
-    let given = record.given(&order.folder);
-    if !given.is_empty() {
-        let given = given.into_iter().map(|artifact| ArtifactRecord {
-            job: JobId(0),
-            attempt: Attempt(0),
-            artifact,
-        });
-        Arc::make_mut(&mut order.ticket).artifacts.extend(given);
-    }
-    Ok((order, Some(replay)))
 }
 
 async fn run(kind: JobKind, context: &JobContext) -> Ending {
