@@ -166,14 +166,21 @@ async fn what_was_done_once_is_not_done_again() {
     let third = world.make("third = other: vim").await;
     assert_eq!(changes(&third), ["jq >1", "vim >1"]);
     assert_eq!(third.base, first.base);
+    // Step by step it is the same image as at once.
+    let fourth = world.make("third = third: tmux").await;
+    assert_eq!(world.here("third = third: tmux").await, fourth);
+    assert_eq!(
+        world.here("y = debian-bookworm: tmux jq vim").await.info.id,
+        fourth.info.id
+    );
     // Each run of apt has in sight what must not go; nothing was installed twice.
-    assert_eq!(world.installed(), ["jq", "jq tree nano-", "jq vim"]);
+    assert_eq!(world.installed(), ["jq", "jq tree nano-", "jq vim", "jq tmux vim"]);
     // In whatever order it was asked for.
     assert_eq!(world.here("x = debian-bookworm: vim jq").await.info.id, third.info.id);
 
     let all = world.ask(&ImageList {}).await.unwrap();
     let named: Vec<_> = all.iter().filter(|image| !image.names.is_empty()).collect();
-    assert_eq!(named.len(), 3, "{all:#?}");
+    assert_eq!(named.len(), 4, "{all:#?}");
 }
 
 #[tokio::test]

@@ -50,9 +50,17 @@ pub(super) fn rest(done: &[Step], wanted: &[Step]) -> Option<Vec<Step>> {
     Some(rest[finished..].to_vec())
 }
 
-/// How much was done: so many packages need not be dealt with again.
-pub(super) fn weight(done: &[Step]) -> usize {
-    done.iter().map(|step| 1 + step.add.len() + step.remove.len()).sum()
+/// Where to begin: the place of the one, of those of which each has these steps behind it, of which most is already what is
+/// wanted (in normal form), and what is left to do to it. None where none of them is a beginning; of equals the first.
+pub(super) fn nearest<'a>(all: impl IntoIterator<Item = &'a [Step]>, wanted: &[Step]) -> Option<(usize, Vec<Step>)> {
+    let weight = |done: &[Step]| -> usize { done.iter().map(|step| 1 + step.add.len() + step.remove.len()).sum() };
+    let beginnings = all.into_iter().enumerate().filter_map(|(place, steps)| {
+        // The same may have been done in few steps or in many.
+        let done = normal(steps);
+        Some((weight(&done), place, rest(&done, wanted)?))
+    });
+    let best = beginnings.reduce(|best, other| if other.0 > best.0 { other } else { best });
+    best.map(|(_, place, rest)| (place, rest))
 }
 
 #[cfg(test)]
@@ -102,6 +110,23 @@ mod tests {
         ] {
             let found = rest(&normal(&steps(done)), &normal(&steps(wanted)));
             assert_eq!(found, left.map(steps), "{done:?} on the way to {wanted:?}");
+        }
+    }
+
+    #[test]
+    fn whoever_has_most_of_it_is_where_to_begin() {
+        for (all, wanted, best) in [
+            (&["", "a"][..], "a b", Some((1, "a b"))),
+            // Many steps are not more than few.
+            (&["a | a b", "a | a b | a b c"], "a b c", Some((1, ""))),
+            (&["a b c", "a | a b | a b c"], "a b c", Some((0, ""))),
+            (&["a b", "a | b | c"], "a b c d", Some((1, "a b c d"))),
+            (&["x", "p: a"], "a", None),
+            (&[], "a", None),
+        ] {
+            let all: Vec<Vec<Step>> = all.iter().map(|text| steps(text)).collect();
+            let found = nearest(all.iter().map(Vec::as_slice), &normal(&steps(wanted)));
+            assert_eq!(found, best.map(|(place, left)| (place, steps(left))), "{wanted:?}");
         }
     }
 

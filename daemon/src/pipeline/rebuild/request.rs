@@ -6,7 +6,7 @@ use preflight_vm_images::Variant;
 use crate::executor::{BootImage, Step, StepFailure, TicketImage, Workshop};
 use crate::pipeline::package_sources;
 
-use super::plan::{normal, rest, weight};
+use super::plan::{nearest, normal};
 use super::step::asked;
 
 /// An image that is asked for.
@@ -65,35 +65,35 @@ impl Request {
 
     /// The image from which least is left to do; of those from which as much is, the oldest.
     pub(super) fn start(&self, workshop: &Workshop) -> Result<Start, StepFailure> {
-        let mut best = Start {
+        let unread = |error: std::io::Error| StepFailure::Testbed(format!("the images: {error}"));
+        let mut overlays = workshop.ticket_images.list().map_err(unread)?;
+        overlays.retain(|image| image.base == self.base.name() && image.rebuilt.is_some());
+        overlays.sort_by_key(|image| image.created_at);
+        let steps = |image: &'_ TicketImage| {
+            image
+                .rebuilt
+                .as_ref()
+                .map_or_else(Vec::new, |rebuilt| rebuilt.steps.clone())
+        };
+        let done: Vec<Vec<Step>> = overlays.iter().map(steps).collect();
+        let nearest = nearest(done.iter().map(Vec::as_slice), &self.wanted);
+        if let Some((place, rest)) = nearest {
+            let overlay = overlays.swap_remove(place);
+            if let Some(image) = workshop.on_its_base(overlay.clone()) {
+                return Ok(Start {
+                    image,
+                    done: steps(&overlay),
+                    rest,
+                    overlay: Some(overlay),
+                });
+            }
+        }
+        Ok(Start {
             image: self.base.clone(),
             done: vec![],
             rest: self.wanted.clone(),
             overlay: None,
-        };
-        let unread = |error: std::io::Error| StepFailure::Testbed(format!("the images: {error}"));
-        let mut overlays = workshop.ticket_images.list().map_err(unread)?;
-        overlays.sort_by_key(|image| image.created_at);
-        for overlay in overlays {
-            let Some(rebuilt) = overlay.rebuilt.as_ref().filter(|_| overlay.base == self.base.name()) else {
-                continue;
-            };
-            let done = normal(&rebuilt.steps);
-            let Some(rest) = rest(&done, &self.wanted) else {
-                continue;
-            };
-            if weight(&done) > weight(&best.done)
-                && let Some(image) = workshop.on_its_base(overlay.clone())
-            {
-                best = Start {
-                    image,
-                    done: rebuilt.steps.clone(),
-                    rest,
-                    overlay: Some(overlay),
-                };
-            }
-        }
-        Ok(best)
+        })
     }
 }
 
