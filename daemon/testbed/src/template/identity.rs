@@ -10,7 +10,7 @@ use crate::machine::Accelerator;
 use crate::start::Method;
 
 /// The version of what a frozen machine means to this release: counts up when something changes that no other field tells.
-const GENERATION: u32 = 1;
+const GENERATION: u32 = 2;
 
 /// All that a template depends on.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
