@@ -8,7 +8,7 @@ use preflight_protocol::error::{ErrorCode, RpcError};
 use preflight_protocol::ids::ImageId;
 use preflight_protocol::image::{ImageChoice, ImageDetails, ImageRebuilding};
 use preflight_protocol::job::JobKind;
-use preflight_protocol::method::{ImageList, ImageRebuild, ImageRemove, ImageShow, Method};
+use preflight_protocol::method::{ImageList, ImageRebuild, ImageRemove, ImageShow, Method, TicketRemove};
 use preflight_protocol::ticket::Ticket;
 use preflight_testbed::fake::{Chance, Faults};
 use preflightd::bootstrap::Daemon;
@@ -181,6 +181,24 @@ async fn what_was_done_once_is_not_done_again() {
     let all = world.ask(&ImageList {}).await.unwrap();
     let named: Vec<_> = all.iter().filter(|image| !image.names.is_empty()).collect();
     assert_eq!(named.len(), 4, "{all:#?}");
+}
+
+#[tokio::test]
+async fn a_named_image_outlives_the_ticket_that_made_it() {
+    let mut world = World::new(scenario()).await;
+    let [first, second] = [
+        world.run("mine = debian-bookworm: jq").await,
+        world.run("mine = debian-bookworm: tree").await,
+    ];
+    for ticket in [&first, &second] {
+        let ticket = ticket.summary.id;
+        world.ask(&TicketRemove { ticket }).await.unwrap();
+    }
+    let all = world.ask(&ImageList {}).await.unwrap();
+    let is_there = |ticket: &Ticket| all.iter().any(|image| Some(&image.id) == ticket.image.as_ref());
+    // The first one lost its name to the second.
+    assert_eq!((is_there(&first), is_there(&second)), (false, true));
+    assert_eq!(world.show("mine").await.info.id, second.image.unwrap());
 }
 
 #[tokio::test]

@@ -25,7 +25,8 @@ async fn remove_image(context: &Context, id: ImageId) -> Result<(), RpcError> {
         let image = view.state.image(&wanted);
         image.is_some_and(|image| view.state.users(image).is_empty() && view.state.may_remove(image).is_ok())
     });
-    if !is_free.await? {
+    // Who has given it a name wants it whatever becomes of the ticket that made it.
+    if !is_free.await? || !context.services.rebuilt_images.about(&id).await?.names.is_empty() {
         return Ok(());
     }
     context.services.images.remove(&id).await?;
