@@ -34,13 +34,22 @@ impl Download {
 
     /// What was found, of a command that has ended; the body has to be as large as is expected.
     pub(crate) fn of(ended: &Ended, expected: u64) -> Result<Self, BenchError> {
-        let text = ended.text();
-        let found = Self::parse(&text).filter(|found| found.bytes == expected && found.seconds > 0.0);
-        found.ok_or_else(|| BenchError::Unexpected(format!("{expected} bytes were to come, and it says {text:?}")))
+        let found = Self::each(ended, expected)?.pop();
+        found.ok_or_else(|| BenchError::Unexpected("it says nothing".to_owned()))
     }
 
-    fn parse(text: &str) -> Option<Self> {
-        let mut words = text.lines().last()?.splitn(4, ' ');
+    /// The same of a command that was run several times.
+    pub(crate) fn each(ended: &Ended, expected: u64) -> Result<Vec<Self>, BenchError> {
+        let text = ended.text();
+        let of_line = |line: &str| {
+            let found = Self::parse(line).filter(|found| found.bytes == expected && found.seconds > 0.0);
+            found.ok_or_else(|| BenchError::Unexpected(format!("{expected} bytes were to come, and it says {line:?}")))
+        };
+        text.lines().map(of_line).collect()
+    }
+
+    fn parse(line: &str) -> Option<Self> {
+        let mut words = line.splitn(4, ' ');
         let bytes = words.next()?.parse().ok()?;
         let (since, until): (f64, f64) = (words.next()?.parse().ok()?, words.next()?.parse().ok()?);
         words.next()?.contains(" 200").then_some(Self {
@@ -63,13 +72,14 @@ mod tests {
 
     #[test]
     fn an_answer_has_its_rate() {
-        let found = Download::parse("a warning\n5000000 1700000000.25 1700000002.25 HTTP/1.1 200 OK").unwrap();
+        let found = Download::parse("5000000 1700000000.25 1700000002.25 HTTP/1.1 200 OK").unwrap();
         assert!((found.rate() - 2.5).abs() < 1e-9, "{found:?}");
         for wrong in [
             "",
             "12 1.0",
             "12 1.0 2.0 HTTP/1.1 404 Not Found",
             "x 1.0 2.0 HTTP/1.0 200",
+            "a warning",
         ] {
             assert_eq!(Download::parse(wrong), None, "{wrong}");
         }
