@@ -2,41 +2,17 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 
 mod stub;
-
-use std::process::Command;
+mod world;
 
 use preflight_protocol::ids::{ImageId, TicketId};
 use pretty_assertions::assert_eq;
 use serde_json::{Value, json};
-use stub::{Shared, Stub, fixtures};
-
-struct World {
-    folder: tempfile::TempDir,
-    state: Shared,
-    _stub: Stub,
-}
+use world::World;
 
 impl World {
-    fn new() -> Self {
-        // The socket's path must be short, whatever TMPDIR is.
-        let folder = tempfile::Builder::new().prefix("pf").tempdir_in("/tmp").unwrap();
-        let state = fixtures::world(&folder.path().join("logs"), fixtures::noon()).shared();
-        let _stub = Stub::start(folder.path(), &state);
-        Self { folder, state, _stub }
-    }
-
     /// Standard output, standard error, exit code.
     fn run(&self, arguments: &str) -> (String, String, Option<i32>) {
-        let output = Command::new(env!("CARGO_BIN_EXE_preflight"))
-            .env("PREFLIGHT_HOME", self.folder.path())
-            // Nothing that a test starts may be a real daemon.
-            .env("PREFLIGHT_DAEMON", "/nonexistent/preflightd")
-            .env("LC_ALL", "C.UTF-8")
-            .current_dir(self.folder.path())
-            .arg("image")
-            .args(arguments.split_whitespace())
-            .output()
-            .unwrap();
+        let output = self.command(&format!("image {arguments}")).output().unwrap();
         let text = |bytes| String::from_utf8(bytes).unwrap();
         (text(output.stdout), text(output.stderr), output.status.code())
     }

@@ -3,38 +3,19 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 
 mod stub;
+mod world;
 
 use std::io::Write as _;
-use std::process::{Command, Output, Stdio};
+use std::process::{Output, Stdio};
 
 use pretty_assertions::assert_eq;
 use serde_json::{Value, json};
-use stub::{Shared, Stub, fixtures};
-
-struct World {
-    folder: tempfile::TempDir,
-    state: Shared,
-    _stub: Stub,
-}
+use world::World;
 
 impl World {
-    fn new() -> Self {
-        // The socket's path must be short, whatever TMPDIR is.
-        let folder = tempfile::Builder::new().prefix("pf").tempdir_in("/tmp").unwrap();
-        let state = fixtures::world(&folder.path().join("logs"), fixtures::noon()).shared();
-        let _stub = Stub::start(folder.path(), &state);
-        Self { folder, state, _stub }
-    }
-
     fn run(&self, arguments: &str, input: &str) -> Output {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_preflight"));
+        let mut command = self.command("ppa");
         command
-            .env("PREFLIGHT_HOME", self.folder.path())
-            // Nothing that a test starts may be a real daemon.
-            .env("PREFLIGHT_DAEMON", "/nonexistent/preflightd")
-            .env("LC_ALL", "C.UTF-8")
-            .current_dir(self.folder.path())
-            .args(["ppa"])
             .args(arguments.split_whitespace())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())

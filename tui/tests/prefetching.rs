@@ -2,40 +2,19 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 
 mod stub;
+mod world;
 
-use std::process::{Command, Output};
+use std::process::Output;
 
 use pretty_assertions::assert_eq;
 use serde_json::{Value, json};
-use stub::{Shared, Stub, fixtures};
-
-struct World {
-    folder: tempfile::TempDir,
-    state: Shared,
-    _stub: Stub,
-}
+use world::World;
 
 impl World {
-    fn new() -> Self {
-        // The socket's path must be short, whatever TMPDIR is.
-        let folder = tempfile::Builder::new().prefix("pf").tempdir_in("/tmp").unwrap();
-        std::fs::create_dir_all(folder.path().join("hello/debian")).unwrap();
-        let state = fixtures::world(&folder.path().join("logs"), fixtures::noon()).shared();
-        let _stub = Stub::start(folder.path(), &state);
-        Self { folder, state, _stub }
-    }
-
     fn run(&self, arguments: &str) -> Output {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_preflight"));
-        command
-            .env("PREFLIGHT_HOME", self.folder.path())
-            // Nothing that a test starts may be a real daemon.
-            .env("PREFLIGHT_DAEMON", "/nonexistent/preflightd")
-            .env("LC_ALL", "C.UTF-8")
-            .current_dir(self.folder.path())
-            .args(["archive", "prefetch"])
-            .args(arguments.split_whitespace());
-        command.output().unwrap()
+        // A source to name.
+        std::fs::create_dir_all(self.folder.path().join("hello/debian")).unwrap();
+        self.command(&format!("archive prefetch {arguments}")).output().unwrap()
     }
 
     /// What is printed, and the exit code.

@@ -3,38 +3,18 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 
 mod stub;
+mod world;
 
-use std::process::{Command, Output};
+use std::process::Output;
 
 use preflight_protocol::method;
 use pretty_assertions::assert_eq;
 use serde_json::{Value, json};
-use stub::{Shared, Stub, fixtures};
-
-struct World {
-    folder: tempfile::TempDir,
-    state: Shared,
-    _stub: Stub,
-}
+use world::World;
 
 impl World {
-    fn new() -> Self {
-        // The socket's path must be short, whatever TMPDIR is.
-        let folder = tempfile::Builder::new().prefix("pf").tempdir_in("/tmp").unwrap();
-        let state = fixtures::world(&folder.path().join("logs"), fixtures::noon()).shared();
-        let _stub = Stub::start(folder.path(), &state);
-        Self { folder, state, _stub }
-    }
-
     fn run(&self, arguments: &str) -> Output {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_preflight"));
-        command
-            .env("PREFLIGHT_HOME", self.folder.path())
-            // Nothing that a test starts may be a real daemon.
-            .env("PREFLIGHT_DAEMON", "/nonexistent/preflightd")
-            .env("LC_ALL", "C.UTF-8")
-            .args(arguments.split_whitespace());
-        command.output().unwrap()
+        self.command(arguments).output().unwrap()
     }
 
     /// What is printed, standard error after standard output, and the exit code.
