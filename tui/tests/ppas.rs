@@ -10,6 +10,7 @@ use std::process::{Output, Stdio};
 
 use pretty_assertions::assert_eq;
 use serde_json::{Value, json};
+use stub::ages::without_ages;
 use world::World;
 
 impl World {
@@ -36,18 +37,6 @@ impl World {
     fn asked(&self) -> (String, Value) {
         self.state.lock().unwrap().requests.last().unwrap().clone()
     }
-}
-
-/// The invented moments are some fixed day's, and a column is as wide as its widest age.
-fn without_ages(text: &str) -> String {
-    let mut text = text.to_owned();
-    for (found, instead) in [(r"\d+d ago", "AGE"), (r"(\S) {2,}", "$1  ")] {
-        text = regex::Regex::new(found)
-            .unwrap()
-            .replace_all(&text, instead)
-            .into_owned();
-    }
-    text
 }
 
 #[test]

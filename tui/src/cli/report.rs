@@ -278,14 +278,19 @@ pub fn text(ticket: &Ticket, paint: Paint) -> String {
     } else if exit_code(ticket) != 0 && ticket.jobs.iter().any(|job| job.log.is_some()) {
         next.push((format!("preflight logs {id}"), "all logs"));
     }
-    if ticket.image.is_some() {
-        next.push((
-            format!("preflight image get {id} -o image.qcow2"),
-            "the image that was tested",
-        ));
+    // What was asked for by its own command tells of its result itself.
+    if !summary.sources.is_empty() {
+        if ticket.image.is_some() {
+            next.push((
+                format!("preflight image get {id} -o image.qcow2"),
+                "the image that was tested",
+            ));
+        }
+        next.push(("preflight".to_owned(), "all tickets on the screen"));
     }
-    next.push(("preflight".to_owned(), "all tickets on the screen"));
-    lines.push("next:".to_owned());
+    if !next.is_empty() {
+        lines.push("next:".to_owned());
+    }
     let width = next.iter().map(|(command, _)| command.len()).max().unwrap_or(0);
     for (command, what) in next {
         lines.push(format!("    {command:<width$}  {}", paint.role(Role::Dim, what)));

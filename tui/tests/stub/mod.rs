@@ -3,6 +3,7 @@
 #![expect(dead_code, reason = "each test and the example use a part of it")]
 #![expect(clippy::unwrap_used, reason = "a stub that cannot go on fails its test")]
 
+pub(crate) mod ages;
 mod disk;
 pub(crate) mod fixtures;
 mod images;
