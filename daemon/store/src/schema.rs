@@ -12,6 +12,7 @@ const VERSIONS: &[M<'static>] = &[
     M::up(include_str!("schema/001.sql")),
     M::up(include_str!("schema/002.sql")),
     M::up(include_str!("schema/003.sql")),
+    M::up(include_str!("schema/004.sql")),
 ];
 
 /// Brings the database to the newest version that is known here.
