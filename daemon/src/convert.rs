@@ -6,6 +6,7 @@ mod package_sources;
 mod ppas;
 mod promotions;
 mod replays;
+pub(crate) mod test_options;
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -178,6 +179,11 @@ fn job(job: &core::Job, live: &LiveJobs) -> wire::job::Job {
         needs: job.needs.iter().copied().map(job_id).collect(),
         rerun: job.rerun.as_ref().map(|rerun| wire::job::Rerun {
             test: rerun.test.clone(),
+            purpose: match rerun.purpose {
+                core::Purpose::Asked => wire::job::Purpose::Asked,
+                core::Purpose::Repeat => wire::job::Purpose::Repeat,
+                core::Purpose::Baseline => wire::job::Purpose::Baseline,
+            },
             dirty: rerun.dirty,
         }),
         state: job_state(job.state),
@@ -340,6 +346,7 @@ pub(crate) fn ticket(ticket: &core::Ticket, live: &LiveJobs) -> wire::ticket::Ti
             core::KeepFailed::Newest => wire::ticket::KeepFailed::Newest,
             core::KeepFailed::Always => wire::ticket::KeepFailed::Always,
         },
+        test_options: test_options::test_options(&ticket.options.tests),
         priority: match ticket.options.priority {
             core::Priority::Interactive => wire::ticket::Priority::Interactive,
             core::Priority::Normal => wire::ticket::Priority::Normal,

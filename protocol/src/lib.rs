@@ -35,5 +35,7 @@ pub mod replay;
 pub mod repository;
 pub mod result;
 pub mod shell;
+pub mod testbed;
+pub mod test_options;
 pub mod ticket;
 pub mod transfer;

@@ -29,6 +29,9 @@ pub use crate::replay::{TicketAgreement, TicketReplay};
 use crate::repository::{ExportedRepository, Generation, Repository, RepositoryChanges};
 pub use crate::repository::{RepositoryDiff, RepositoryExport, RepositoryList, RepositoryShow};
 use crate::shell::{ShellOpen, ShellOpened};
+use crate::testbed::Testbed;
+pub use crate::testbed::{TestbedClose, TestbedOpen, TestbedRevert};
+use crate::test_options::TestOptions;
 use crate::ticket::{KeepFailed, Priority, Ticket, TicketSummary};
 pub use crate::transfer::{TicketExport, TicketImport};
 use crate::transfer::{TicketExported, TicketImported};
@@ -107,6 +110,9 @@ methods! {
     DiskUsage => "disk/usage", Usage;
     DiskFree => "disk/free", Freed;
     ShellOpen => "shell/open", ShellOpened;
+    TestbedOpen => "testbed/open", Testbed;
+    TestbedRevert => "testbed/revert", Testbed;
+    TestbedClose => "testbed/close", Empty;
     Status => "daemon/status", DaemonStatus;
     Doctor => "daemon/doctor", Vec<Check>;
     Stop => "daemon/stop", Empty;
@@ -201,6 +207,9 @@ pub struct TicketCreate {
     /// Reserve a repository of the PPA pool for it, in which its packages are published, too. It waits in the queue until one is free.
     #[serde(default)]
     pub pool: bool,
+    /// How its tests are run.
+    #[serde(default, skip_serializing_if = "TestOptions::is_default")]
+    pub tests: TestOptions,
 }
 
 /// The ticket that was made.

@@ -11,6 +11,7 @@ use crate::job::{Job, Progress};
 use crate::package_sources::{UsedPocket, UsedPpa, UsedRepository};
 use crate::replay::ReplayOf;
 use crate::result::{Artifact, Finding, Outcome, TestResult};
+use crate::test_options::TestOptions;
 use crate::transfer::Origin;
 
 /// Where a ticket stands. On the wire it is its number, as the Ubuntu CI Engine has them.
@@ -327,6 +328,9 @@ pub struct Ticket {
     /// What it runs again, from that ticket's locks alone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub replay_of: Option<ReplayOf>,
+    /// How its tests are run.
+    #[serde(default, skip_serializing_if = "TestOptions::is_default")]
+    pub test_options: TestOptions,
     /// Whether testbeds of failed attempts are kept.
     #[serde(default)]
     pub keep_failed: KeepFailed,

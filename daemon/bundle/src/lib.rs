@@ -14,6 +14,7 @@ mod error;
 mod finding;
 mod name;
 mod read;
+mod test_options;
 mod ticket;
 mod write;
 
@@ -25,9 +26,10 @@ pub use error::BundleError;
 pub use finding::{Finding, Found, Process, Protocol};
 pub use name::{EntryName, NameError, Place};
 pub use read::{Sink, read};
+pub use test_options::{BaselinePolicy, InternetPolicy, TestOptions, TestTimeout};
 pub use ticket::{
     Artifact, Attempt, End, FirstError, Job, JobKind, JobLabel, JobState, KeepFailed, Options, Outcome, PackageSources,
-    Pocket, Ppa, Priority, ReplayOf, Repository, Rerun, Signature, Snapshot, Status, Subticket, Suite, Test,
+    Pocket, Ppa, Priority, Purpose, ReplayOf, Repository, Rerun, Signature, Snapshot, Status, Subticket, Suite, Test,
     TestStatus, Ticket,
 };
 pub use write::Writer;

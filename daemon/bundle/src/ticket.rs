@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::finding::Finding;
 use crate::name::EntryName;
+use crate::test_options::TestOptions;
 
 /// A ticket that has ended.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -156,6 +157,9 @@ pub struct Options {
     pub keep_failed: KeepFailed,
     /// Whose jobs went first.
     pub priority: Priority,
+    /// How its tests were run.
+    #[serde(default, skip_serializing_if = "TestOptions::is_default")]
+    pub tests: TestOptions,
     /// What it ran again, from its locks alone.
     pub replay_of: Option<ReplayOf>,
 }
@@ -348,8 +352,31 @@ pub struct Job {
 pub struct Rerun {
     /// The test's name.
     pub test: String,
+    /// What for.
+    #[serde(default, skip_serializing_if = "Purpose::is_default")]
+    pub purpose: Purpose,
     /// It ran files that were not the ticket's; they are `reruns/JOB/…`.
     pub dirty: bool,
+}
+
+/// What a test was run once more for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Purpose {
+    /// Its owner asked for it.
+    #[default]
+    Asked,
+    /// It had failed: whether it always did.
+    Repeat,
+    /// Whether it failed without the change, too.
+    Baseline,
+}
+
+impl Purpose {
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// One run of a job.

@@ -24,8 +24,10 @@ mod result;
 pub mod schedule;
 mod sources;
 mod state;
+mod test_options;
 mod text;
 mod ticket;
+mod verdict;
 
 pub use agreement::{Agreement, Counts, Difference, End, JobLabel, Run, What, compare};
 pub use command::{Command, Edit, NewSubticket, NewTicket, Preparation, Refusal, Report};
@@ -37,11 +39,13 @@ pub use finding::{Finding, FindingKind, FindingRecord, GuestProcess, NetworkFind
 pub use ids::{Attempt, ImageId, JobId, LogName, Moment, Sequence, Series, Sha256, Sha256Error, SubticketId, TicketId};
 pub use image::{ImageKind, ImageName, ImageNameError, ImageRebuild, ImageRecord};
 pub use import::{ImportedTicket, Origin};
-pub use job::{AttemptRecord, Ending, FirstError, Job, JobKind, JobState, Rerun};
+pub use job::{AttemptRecord, Ending, FirstError, Job, JobKind, JobState, Purpose, Rerun};
 pub use replay::{LockHead, ReplayOf, SourceFile};
 pub use result::{Artifact, ArtifactRecord, LockEntry, Outcome, TestRecord, TestResult, TestStatus};
 pub use sources::{AptSuite, PackageSources, PinnedSnapshot, Pocket, PocketUse, PpaUse, RepositoryUse, UnknownPocket};
 pub use state::{Numbers, State};
+pub use test_options::{BadTestOption, BaselinePolicy, InternetPolicy, TestOptions, TestPattern, TestVariable, Trigger};
 pub use ticket::{
     KeepFailed, Options, Priority, Signature, Subticket, Ticket, TicketEnd, TicketFiles, TicketStatus, WorkflowStep,
 };
+pub use verdict::{Baseline, Rate, Said, Verdict, Verdicts, judge};

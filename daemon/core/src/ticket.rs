@@ -13,6 +13,7 @@ use crate::job::Job;
 use crate::replay::ReplayOf;
 use crate::result::{ArtifactRecord, Outcome, TestRecord};
 use crate::sources::PackageSources;
+use crate::test_options::TestOptions;
 
 /// Where a ticket stands; the numbers are the Ubuntu CI Engine's. In order: a ticket never goes back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -145,6 +146,8 @@ pub struct Options {
     pub priority: Priority,
     /// How many repositories of the PPA pool it holds while it runs; it waits for them in the queue.
     pub pool_repositories: u8,
+    /// How its tests are run.
+    pub tests: TestOptions,
     /// What is run again, from its locks alone.
     pub replay_of: Option<ReplayOf>,
 }

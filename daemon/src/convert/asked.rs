@@ -30,6 +30,8 @@ pub(crate) fn options(request: &wire::method::TicketCreate) -> core::Options {
             wire::ticket::Priority::Background => core::Priority::Background,
         },
         pool_repositories: request.pool.into(),
+        // Judged by whoever can refuse them.
+        tests: core::TestOptions::default(),
         replay_of: None,
     }
 }

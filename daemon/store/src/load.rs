@@ -10,7 +10,7 @@ use preflight_core::{
 use rusqlite::{Connection, Row, params};
 
 use crate::error::StoreError;
-use crate::rows::{findings, package_sources, replays};
+use crate::rows::{findings, package_sources, replays, test_options};
 use crate::words::{Word, duration, exit_code, nonsense, number, path, unsigned};
 use crate::{pool, ppas, promotions};
 
@@ -241,6 +241,8 @@ fn ticket(row: &Row<'_>) -> Result<Ticket> {
             keep_failed: word(row, "keep_failed")?,
             priority: word(row, "priority")?,
             pool_repositories: row.get("pool_repositories")?,
+            tests: test_options::read(row.get::<_, Option<String>>("test_options")?.as_deref())
+                .map_err(|why| nonsense("test options", why))?,
             replay_of: replays::of_ticket(row)?,
         },
         step: Word::read(&row.get::<_, i64>("step")?.to_string())?,
@@ -327,6 +329,7 @@ fn rerun(row: &Row<'_>) -> Result<Option<Rerun>> {
     };
     Ok(Some(Rerun {
         test,
+        purpose: word_if_any(row, "purpose")?.unwrap_or_default(),
         dirty: row.get("dirty")?,
         staged: row.get::<_, Option<Vec<u8>>>("staged")?.map(path),
     }))

@@ -4,6 +4,7 @@ pub(crate) mod findings;
 mod imports;
 pub(crate) mod package_sources;
 pub(crate) mod replays;
+pub(crate) mod test_options;
 mod tickets;
 
 use preflight_core::{

@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use preflight_core::{
-    ExitCode, ImageKind, JobKind, JobState, KeepFailed, Outcome, Priority, TestStatus, TicketStatus, WorkflowStep,
+    BaselinePolicy, ExitCode, ImageKind, InternetPolicy, JobKind, JobState, KeepFailed, Outcome, Priority, Purpose, TestStatus,
+    TicketStatus, WorkflowStep,
 };
 
 use crate::error::StoreError;
@@ -64,8 +65,14 @@ words! {
         Cancelled "cancelled";
     KeepFailed, "which failed testbeds are kept":
         Never "never", Newest "newest", Always "always";
+    Purpose, "what a test is run once more for":
+        Asked "asked", Repeat "repeat", Baseline "baseline";
     Priority, "a priority":
         Interactive "interactive", Normal "normal", Background "background";
+    InternetPolicy, "what becomes of tests that want the internet":
+        Skip "skip", Try "try", Run "run";
+    BaselinePolicy, "which tests have a baseline":
+        Never "never", Failed "failed", All "all";
     ImageKind, "an image's kind":
         Base "base", BaseBuild "base_build", Ticket "ticket";
     WorkflowStep, "a workflow step":
@@ -126,6 +133,7 @@ mod tests {
         round_trip::<TicketStatus>();
         round_trip::<KeepFailed>();
         round_trip::<Priority>();
+        round_trip::<InternetPolicy>();
         round_trip::<ImageKind>();
         round_trip::<WorkflowStep>();
     }

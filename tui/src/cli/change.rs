@@ -8,6 +8,7 @@ use preflight_protocol::ticket::{KeepFailed, Priority};
 
 use super::error::CliError;
 use super::package_sources::PackageSources;
+use super::test_options::TestArgs;
 
 /// Options of a change.
 #[derive(Debug, Clone, Default, clap::Args)]
@@ -42,9 +43,9 @@ pub struct Change {
     /// Fetch nothing from the network: what is not in the store is missing
     #[arg(long)]
     pub offline: bool,
-    /// Seconds after which one test is ended [default: 10000]
-    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(1..))]
-    pub test_timeout: Option<u32>,
+    /// How tests are run
+    #[command(flatten)]
+    pub tests: TestArgs,
     /// Seconds after which a build is ended [default: 100000]
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(1..))]
     pub build_timeout: Option<u32>,
@@ -140,7 +141,7 @@ impl Change {
             }),
             wait,
             offline: self.offline,
-            test_timeout_s: self.test_timeout,
+            test_timeout_s: self.tests.timeout_s(),
             build_timeout_s: self.build_timeout,
             keep_going: self.keep_going,
             keep_failed: match self.keep_failed {
@@ -154,6 +155,7 @@ impl Change {
                 Urgency::Background => Priority::Background,
             },
             pool: self.pool,
+            tests: self.tests.asked(),
         })
     }
 }

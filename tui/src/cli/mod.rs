@@ -39,4 +39,5 @@ pub mod screen;
 pub mod shell;
 pub mod status;
 pub mod table;
+pub mod test_options;
 pub mod ticket;

@@ -8,6 +8,7 @@ use preflight_protocol::image::{ImageInfo, ImageKind};
 use preflight_protocol::job::{AttemptRecord, FirstError, Job, JobKind, JobState, Progress};
 use preflight_protocol::log::{LogInfo, LogName};
 use preflight_protocol::result::{Artifact, Finding, FindingKind, NetworkProtocol, Outcome, TestResult, TestStatus};
+use preflight_protocol::test_options::TestOptions;
 use preflight_protocol::ticket::{
     KeepFailed, Priority, Signature, Subticket, TestCounts, Ticket, TicketStatus, TicketSummary, WorkflowStep,
 };
@@ -94,6 +95,7 @@ pub(crate) fn ticket(id: u64, source: &str, version: &str, now: Moment) -> Ticke
     jobs[1].needs = vec![JobId(first + 1)];
     jobs[2].needs = vec![JobId(first + 2)];
     Ticket {
+        test_options: TestOptions::default(),
         summary: summary(id, source, version, now),
         description: "Fix the greeting".into(),
         bug: Some("1012345".into()),

@@ -169,6 +169,16 @@ pub(crate) fn document() -> Document {
                 keep_going: true,
                 keep_failed: KeepFailed::Newest,
                 priority: Priority::Normal,
+                tests: TestOptions {
+                    internet: InternetPolicy::Try,
+                    timeouts: vec![TestTimeout {
+                        of: "hello/smoke".into(),
+                        after_us: 2_500_000,
+                    }],
+                    triggers: vec!["hello/2.10-3".into()],
+                    env: vec!["A=b".into()],
+                    rerun_failed: 2,
+                },
                 replay_of: Some(ReplayOf {
                     ticket: 11,
                     job: Some(JobLabel {
@@ -221,6 +231,7 @@ pub(crate) fn document() -> Document {
                     needs: vec![5],
                     rerun: Some(Rerun {
                         test: "smoke".into(),
+                        purpose: Purpose::Asked,
                         dirty: true,
                     }),
                     ..job(7, "test", attempt("7-test-hello.1.log", Outcome::Pass, 0))

@@ -18,6 +18,7 @@ pub(super) async fn handle(context: &Context, request: TicketCreate) -> Result<T
         return Err(RpcError::new(ErrorCode::InvalidParams, message));
     }
     let owner = request.owner.clone().unwrap_or_else(user_name);
+    let tests = convert::test_options::asked(&request.tests)?;
     let examined = context.services.intake.examine(&request, &owner).await?;
     let missing = context.services.images.missing(&examined.series).await?;
     let titles = examined
@@ -26,6 +27,7 @@ pub(super) async fn handle(context: &Context, request: TicketCreate) -> Result<T
         .map(|source| format!("{} {}", source.name, source.version));
     let mut options = convert::options(&request);
     options.sources = package_sources::resolve(context, &examined.series, &request.package_sources).await?;
+    options.tests = tests;
     mounted_repositories::give(context, &options.sources, &examined.staging, None).await?;
     let new = NewTicket {
         title: request.title.unwrap_or_else(|| titles.collect::<Vec<_>>().join(", ")),

@@ -9,7 +9,7 @@ use preflight_bundle as bundle;
 use preflight_core as core;
 use preflight_debian::{PackageName, Sha256Digest, SourceName, Version};
 
-use super::{finding, words};
+use super::{finding, test_options, words};
 use crate::pipeline::stage::PACKAGE;
 
 /// The longest name of a series or an image.
@@ -139,6 +139,7 @@ fn options(options: &bundle::Options) -> Result<core::Options, String> {
         priority: words::from_priority(options.priority),
         // Those of the host that it comes from.
         pool_repositories: 0,
+        tests: test_options::from(&options.tests)?,
         replay_of: options.replay_of.as_ref().map(replay_of).transpose()?,
     })
 }
@@ -245,6 +246,7 @@ fn job(ticket: core::TicketId, job: &bundle::Job, subtickets: &[core::Subticket]
         needs: job.needs.iter().copied().map(core::JobId).collect(),
         rerun: job.rerun.as_ref().map(|rerun| core::Rerun {
             test: rerun.test.clone(),
+            purpose: words::from_purpose(rerun.purpose),
             dirty: rerun.dirty,
             staged: rerun.dirty.then(|| format!("reruns/{}", job.number).into()),
         }),

@@ -3,5 +3,6 @@
 
 mod finding;
 pub(super) mod from;
+mod test_options;
 pub(super) mod to;
 mod words;

@@ -7,7 +7,7 @@ use preflight_bundle as bundle;
 use preflight_core as core;
 use preflight_debian::Sha256Digest;
 
-use super::{finding, words};
+use super::{finding, test_options, words};
 
 fn moment(moment: core::Moment) -> Timestamp {
     Timestamp::from_microsecond(moment.0).unwrap_or(Timestamp::UNIX_EPOCH)
@@ -17,7 +17,7 @@ fn digest(digest: core::Sha256) -> Sha256Digest {
     Sha256Digest::from_bytes(digest.0)
 }
 
-fn microseconds(duration: Duration) -> u64 {
+pub(super) fn microseconds(duration: Duration) -> u64 {
     u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
 }
 
@@ -67,6 +67,7 @@ fn options(options: &core::Options) -> bundle::Options {
         keep_going: options.keep_going,
         keep_failed: words::to_keep_failed(options.keep_failed),
         priority: words::to_priority(options.priority),
+        tests: test_options::to(&options.tests),
         replay_of: options.replay_of.as_ref().map(|replay| bundle::ReplayOf {
             ticket: replay.ticket.0,
             job: replay.job.as_ref().map(|job| bundle::JobLabel {
@@ -148,6 +149,7 @@ fn job(job: &core::Job) -> Option<bundle::Job> {
         needs: job.needs.iter().map(|id| id.0).collect(),
         rerun: job.rerun.as_ref().map(|rerun| bundle::Rerun {
             test: rerun.test.clone(),
+            purpose: words::to_purpose(rerun.purpose),
             dirty: rerun.dirty,
         }),
         state: words::to_state(job.state)?,

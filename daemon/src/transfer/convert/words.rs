@@ -20,6 +20,9 @@ words! {
     to_outcome, from_outcome: Outcome { Pass, Fail, Skipped, NoTests, BadPackage, TestbedBroken, Cancelled }
     to_test_status, from_test_status: TestStatus { Pass, Fail, Skip, Flaky }
     to_keep_failed, from_keep_failed: KeepFailed { Never, Newest, Always }
+    to_internet, from_internet: InternetPolicy { Skip, Try, Run }
+    to_baseline, from_baseline: BaselinePolicy { Never, Failed, All }
+    to_purpose, from_purpose: Purpose { Asked, Repeat, Baseline }
     to_priority, from_priority: Priority { Interactive, Normal, Background }
 }
 

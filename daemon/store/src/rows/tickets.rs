@@ -3,7 +3,7 @@
 use preflight_core::{Job, Signature, Subticket, Ticket, TicketEnd, TicketStatus, WorkflowStep};
 use rusqlite::{Connection, Result, params};
 
-use super::{package_sources, replays, run};
+use super::{package_sources, replays, run, test_options};
 use crate::words::{Word, microseconds, number, path_bytes};
 
 pub(super) fn step_number(step: WorkflowStep) -> i64 {
@@ -26,8 +26,8 @@ pub(super) fn create(db: &Connection, ticket: &Ticket) -> Result<()> {
         db,
         "INSERT INTO tickets (id, title, description, bug, owner, series, offline, test_timeout, build_timeout, step,
          status, created_at, queued_at, queue_position, keep_going, keep_failed, priority, kept,
-         package_sources, pool_repositories)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20)",
+         package_sources, pool_repositories, test_options)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21)",
         params![
             id,
             ticket.title,
@@ -49,6 +49,7 @@ pub(super) fn create(db: &Connection, ticket: &Ticket) -> Result<()> {
             ticket.kept,
             package_sources::write(&options.sources),
             options.pool_repositories,
+            test_options::write(&options.tests),
         ],
     )?;
     replays::write(db, ticket)?;
@@ -85,8 +86,8 @@ pub(super) fn add_job(db: &Connection, job: &Job) -> Result<()> {
     let rerun = job.rerun.as_ref();
     run(
         db,
-        "INSERT INTO jobs (id, ticket, kind, subticket, source, state, rerun, dirty, staged)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+        "INSERT INTO jobs (id, ticket, kind, subticket, source, state, rerun, dirty, staged, purpose)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
         params![
             number(job.id.0),
             number(job.ticket.0),
@@ -97,6 +98,7 @@ pub(super) fn add_job(db: &Connection, job: &Job) -> Result<()> {
             rerun.map(|rerun| rerun.test.as_str()),
             rerun.is_some_and(|rerun| rerun.dirty),
             rerun.and_then(|rerun| rerun.staged.as_deref()).map(path_bytes),
+            rerun.map(|rerun| rerun.purpose.word()),
         ],
     )?;
     job.needs.iter().zip(0i64..).try_for_each(|(need, place)| {

@@ -225,6 +225,13 @@ impl History {
                 keep_failed: [KeepFailed::Always, KeepFailed::Newest][usize::from(self.random(2) == 0)],
                 priority: Priority::Background,
                 pool_repositories: u8::from(self.random(2) == 0),
+                tests: TestOptions {
+                    internet: [InternetPolicy::Skip, InternetPolicy::Try][usize::from(self.random(2) == 0)],
+                    timeouts: vec![("source0/x".parse().unwrap(), std::time::Duration::from_secs(8))],
+                    triggers: vec!["source0/1".parse().unwrap()],
+                    env: vec!["A=b\nc".parse().unwrap()],
+                    rerun_failed: 2,
+                },
                 replay_of: (self.random(3) == 0).then_some(ReplayOf {
                     ticket: TicketId(3),
                     job: None,
