@@ -121,11 +121,28 @@ pub struct AttemptRecord {
     pub kept: Option<u64>,
 }
 
-/// One test of a ticket, run once more on the ticket's image. Whatever comes of it, the ticket stays as it is.
+/// What a test is run once more for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Purpose {
+    /// Its owner asked for it.
+    #[default]
+    Asked,
+    /// It has failed: whether it always does.
+    Repeat,
+    /// Whether it fails without the change, too: on the base image, with what the archive has in the place of the ticket's
+    /// packages.
+    Baseline,
+}
+
+/// One test of a ticket, run once more. Whatever comes of it, the ticket stays as it is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Rerun {
     /// The test's name.
     pub test: String,
+    /// What for.
+    #[serde(default)]
+    pub purpose: Purpose,
     /// Whether it ran files that are not the ticket's: its results never count for a promotion or a submission.
     pub dirty: bool,
 }
@@ -176,7 +193,11 @@ impl Job {
     pub fn title(&self) -> String {
         match &self.rerun {
             Some(rerun) if rerun.dirty => "rerun (dirty)".to_owned(),
-            Some(_) => "rerun".to_owned(),
+            Some(rerun) => match rerun.purpose {
+                Purpose::Asked => "rerun".to_owned(),
+                Purpose::Repeat => "repeat".to_owned(),
+                Purpose::Baseline => "baseline".to_owned(),
+            },
             None => self.kind.to_string(),
         }
     }

@@ -440,6 +440,7 @@ fn findings_are_shown_beside_the_results() {
         let mut rerun = fixtures::job(2, 99, JobKind::Test, Some("hello"));
         rerun.rerun = Some(Rerun {
             test: "command1".into(),
+            purpose: preflight_protocol::job::Purpose::Asked,
             dirty: false,
         });
         ticket.findings = vec![
@@ -491,6 +492,7 @@ fn reruns_and_kept_testbeds_are_shown_and_do_not_count() {
         let mut job = fixtures::job(ticket.summary.id.0, 99, JobKind::Test, Some("hello"));
         job.rerun = Some(Rerun {
             test: "upstream".into(),
+            purpose: preflight_protocol::job::Purpose::Asked,
             dirty: true,
         });
         let mut test = fixtures::test(&job, "upstream", TestStatus::Fail, Some("non-zero exit status 7"), 1.0);

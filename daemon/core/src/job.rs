@@ -178,11 +178,26 @@ impl AttemptRecord {
     }
 }
 
-/// One test of a ticket, run once more on the ticket's image. Whatever comes of it, the ticket stays as it is.
+/// What a test is run once more for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub enum Purpose {
+    /// Its owner asked for it.
+    #[default]
+    Asked,
+    /// It has failed: whether it always does.
+    Repeat,
+    /// Whether it fails without the change, too: on the base image, with what the archive has in the place of the ticket's
+    /// packages.
+    Baseline,
+}
+
+/// One test of a ticket, run once more. Whatever comes of it, the ticket stays as it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rerun {
     /// The test's name in its source's `debian/tests/control`.
     pub test: String,
+    /// What for.
+    pub purpose: Purpose,
     /// Whether it runs files that are not the ticket's: its results count for nothing but the owner's eyes.
     pub dirty: bool,
     /// The folder, relative to the ticket's, whose `debian/control` and `debian/tests/…` take the place of those in

@@ -44,7 +44,9 @@ pub use replay::{LockHead, ReplayOf, SourceFile};
 pub use result::{Artifact, ArtifactRecord, LockEntry, Outcome, TestRecord, TestResult, TestStatus};
 pub use sources::{AptSuite, PackageSources, PinnedSnapshot, Pocket, PocketUse, PpaUse, RepositoryUse, UnknownPocket};
 pub use state::{Numbers, State};
-pub use test_options::{BadTestOption, BaselinePolicy, InternetPolicy, TestOptions, TestPattern, TestVariable, Trigger};
+pub use test_options::{
+    BadTestOption, BaselinePolicy, InternetPolicy, TestOptions, TestPattern, TestVariable, Trigger,
+};
 pub use ticket::{
     KeepFailed, Options, Priority, Signature, Subticket, Ticket, TicketEnd, TicketFiles, TicketStatus, WorkflowStep,
 };

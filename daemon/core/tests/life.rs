@@ -475,6 +475,7 @@ fn estimates_are_medians_of_what_passed() {
     assert_eq!(estimate(&house.state, &rerun), seconds(1));
     rerun.rerun = Some(Rerun {
         test: "one".into(),
+        purpose: Purpose::Asked,
         dirty: false,
         staged: None,
     });

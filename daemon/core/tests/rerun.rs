@@ -99,6 +99,7 @@ fn a_rerun_changes_nothing_of_its_ticket() {
         found.rerun,
         Some(Rerun {
             test: "smoke".into(),
+            purpose: Purpose::Asked,
             dirty: true,
             staged: Some("reruns/4".into()),
         })

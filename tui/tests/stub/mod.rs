@@ -218,6 +218,7 @@ impl State {
                 let mut job = fixtures::job(request.ticket.0, id, JobKind::Test, Some(&ticket.summary.sources[0]));
                 job.rerun = Some(Rerun {
                     test: request.test,
+                    purpose: preflight_protocol::job::Purpose::Asked,
                     dirty: request.with.is_some(),
                 });
                 let answer = method::TicketRerunning {

@@ -178,6 +178,8 @@ pub(crate) fn document() -> Document {
                     triggers: vec!["hello/2.10-3".into()],
                     env: vec!["A=b".into()],
                     rerun_failed: 2,
+                    baseline: BaselinePolicy::Failed,
+                    no_build: false,
                 },
                 replay_of: Some(ReplayOf {
                     ticket: 11,

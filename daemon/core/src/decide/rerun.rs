@@ -6,7 +6,7 @@ use super::Draft;
 use crate::command::Refusal;
 use crate::event::Event;
 use crate::ids::TicketId;
-use crate::job::{Job, JobKind, JobState, Rerun};
+use crate::job::{Job, JobKind, JobState, Purpose, Rerun};
 use crate::text::{LONGEST_NAME, clean};
 use crate::ticket::{Subticket, Ticket, TicketFiles};
 
@@ -27,6 +27,7 @@ impl Draft<'_> {
         let job = self.state.numbers().job.next();
         let rerun = Rerun {
             test: name.to_owned(),
+            purpose: Purpose::Asked,
             dirty,
             // Named after the job, which never is another's.
             staged: dirty.then(|| format!("reruns/{job}").into()),

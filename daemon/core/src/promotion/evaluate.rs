@@ -9,7 +9,7 @@ use super::criteria::{Criteria, HowMany, JobRequirement, Requirement, Which};
 use super::link::RepositoryState;
 use super::missing::{Found, MissingCriterion, Wanted};
 use crate::ids::{JobId, Moment, Series, Sha256};
-use crate::job::{Job, JobKind, JobState};
+use crate::job::{Job, JobKind, JobState, Purpose, Rerun};
 use crate::result::{Outcome, TestResult, TestStatus};
 use crate::state::State;
 use crate::ticket::Ticket;
@@ -219,7 +219,9 @@ struct Verdict {
 /// Whether a job has run one of another's tests once more, to its end, with nothing edited.
 fn is_clean_rerun(job: &Job, of: &Job) -> bool {
     let ended = matches!(job.state, JobState::Passed | JobState::Failed);
-    ended && job.source == of.source && job.rerun.as_ref().is_some_and(|rerun| !rerun.dirty)
+    // What was run to tell a flaky test, or without the change, says nothing for it.
+    let counts = |rerun: &Rerun| !rerun.dirty && rerun.purpose == Purpose::Asked;
+    ended && job.source == of.source && job.rerun.as_ref().is_some_and(counts)
 }
 
 /// The newest result of each test, by name, as these jobs have it. Where a name stands twice in one run, the worse one

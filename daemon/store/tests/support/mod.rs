@@ -231,6 +231,8 @@ impl History {
                     triggers: vec!["source0/1".parse().unwrap()],
                     env: vec!["A=b\nc".parse().unwrap()],
                     rerun_failed: 2,
+                    baseline: BaselinePolicy::Failed,
+                    no_build: false,
                 },
                 replay_of: (self.random(3) == 0).then_some(ReplayOf {
                     ticket: TicketId(3),
