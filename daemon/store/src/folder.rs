@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 
 use preflight_core::{Attempt, JobId, LogName, TicketId};
 
+use crate::recorded::TestsFolder;
+
 /// The folder of all tickets, below the state folder.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TicketsFolder(PathBuf);
@@ -96,6 +98,16 @@ impl TicketFolder {
     #[must_use]
     pub fn reruns(&self) -> PathBuf {
         self.0.join("reruns")
+    }
+
+    /// What was recorded of the tests of a source, whose name is one path component; those of a rerun are apart.
+    #[must_use]
+    pub fn tests(&self, rerun: Option<JobId>, source: &str) -> TestsFolder {
+        let of = match rerun {
+            None => self.0.clone(),
+            Some(job) => self.reruns().join(job.to_string()),
+        };
+        TestsFolder::at(of.join("tests").join(source))
     }
 
     /// The folder of the states of other tickets' repositories that it uses.
