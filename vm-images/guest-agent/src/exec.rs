@@ -2,6 +2,7 @@
 //! thread pumps output and waits for the process, another feeds standard input.
 
 use std::ffi::OsString;
+use std::fs::File;
 use std::io::{self, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStringExt;
@@ -295,7 +296,17 @@ fn pump(stream: &Arc<Stream>, child: &Child, ends: Ends, leftovers: Leftovers) -
             break;
         }
     }
+    if leftovers == Leftovers::Keep {
+        pipes.into_iter().flatten().for_each(drain);
+    }
     Ok(())
+}
+
+/// Takes what a process that was left alone still writes, so that it is not killed for writing it.
+fn drain(pipe: Pipe) {
+    let mut output = File::from(pipe.fd);
+    // Without a thread for it, the pipe closes: what else could be done?
+    let _ = crate::serve::thread("leftovers", move || io::copy(&mut output, &mut io::sink()));
 }
 
 fn pass_on(stream: &Stream, slot: &mut Option<Pipe>, buffer: &mut [u8]) -> Result<(), Refusal> {

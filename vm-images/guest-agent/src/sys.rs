@@ -2,9 +2,10 @@
 //! of the agent is unsafe.
 #![expect(
     unsafe_code,
-    reason = "pidfd_open, pre_exec and ioctls have no safe wrapper in std or nix"
+    reason = "pidfd_open, kexec_file_load, pre_exec and ioctls have no safe wrapper in std or nix"
 )]
 
+use std::ffi::CStr;
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
@@ -99,6 +100,31 @@ pub(crate) fn pidfd_open(pid: u32) -> io::Result<OwnedFd> {
     let fd = i32::try_from(fd).map_err(|_| io::Error::from_raw_os_error(libc::EBADF))?;
     // SAFETY: the kernel has just made this descriptor and nobody else has it.
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+/// Has the kernel take in another one, with its initrd and its command line, for `reboot` to start.
+pub(crate) fn load_kernel(kernel: BorrowedFd<'_>, initrd: Option<BorrowedFd<'_>>, line: &CStr) -> io::Result<()> {
+    /// `KEXEC_FILE_NO_INITRAMFS` of linux/kexec.h.
+    const NO_INITRAMFS: libc::c_ulong = 4;
+    let flags = if initrd.is_some() { 0 } else { NO_INITRAMFS };
+    let initrd = initrd.map_or(-1, |initrd| initrd.as_raw_fd());
+    let bytes = line.to_bytes_with_nul();
+    // SAFETY: the call reads two open files, and of `bytes` as many bytes as it is told.
+    let done = unsafe {
+        libc::syscall(
+            libc::SYS_kexec_file_load,
+            kernel.as_raw_fd(),
+            initrd,
+            bytes.len(),
+            bytes.as_ptr(),
+            flags,
+        )
+    };
+    if done == 0 {
+        Ok(())
+    } else {
+        Err(io::Error::last_os_error())
+    }
 }
 
 /// What RNDADDENTROPY takes: `struct rand_pool_info` with a buffer of fixed size.

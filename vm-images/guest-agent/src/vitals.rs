@@ -22,6 +22,7 @@ pub(crate) fn facts(tunnel_port: u16) -> Facts {
     Facts(AgentHello {
         agent: env!("CARGO_PKG_VERSION").to_owned(),
         kernel,
+        own_kernel: crate::init::is_own_kernel(),
         machine,
         boot_id: first_line("/proc/sys/kernel/random/boot_id"),
         uptime_ms: 0,

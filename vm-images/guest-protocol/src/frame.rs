@@ -10,7 +10,7 @@ use crate::ids::{Sequence, SessionId, StreamId};
 pub const MAGIC: [u8; 4] = [0xf5, b'P', b'f', 0x1a];
 /// The version of layout and messages that this crate speaks. Whatever changes the encoding of either counts it up; a
 /// template is keyed by it, because the agent that is frozen in it speaks the version of its day for ever.
-pub const VERSION: u8 = 2;
+pub const VERSION: u8 = 3;
 /// Bytes of a header.
 pub const HEADER_LEN: usize = 40;
 /// The longest payload, in bytes; a longer one is refused before anything is kept of it.

@@ -48,6 +48,8 @@ pub struct AgentHello {
     pub agent: String,
     /// `uname -r`.
     pub kernel: String,
+    /// Whether that kernel came from the guest's own disk, and not from its image.
+    pub own_kernel: bool,
     /// `uname -m`.
     pub machine: String,
     /// Of this boot, as the kernel gives it; the same in clones of one template.

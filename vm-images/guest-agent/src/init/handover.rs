@@ -74,6 +74,11 @@ pub(super) fn switch(init: &str) -> Result<Infallible, InitError> {
     mount(Some("."), "/", None::<&str>, MsFlags::MS_MOVE, None::<&str>).map_err(InitError::io("moving the root"))?;
     chroot(".").map_err(InitError::io("changing the root"))?;
     chdir("/").map_err(InitError::io("entering the root"))?;
+    become_init(init)
+}
+
+/// Becomes the root's init.
+pub(super) fn become_init(init: &str) -> Result<Infallible, InitError> {
     let program = CString::new(init).map_err(|_| InitError::NoRoot)?;
     execv(&program, &[&program]).map_err(InitError::io(format!("starting {init}")))
 }
