@@ -84,6 +84,17 @@ pub struct Edit {
     pub kept: Option<bool>,
 }
 
+/// Which tests of a ticket are run without the change.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum BaselineTests {
+    /// Those that have failed.
+    Failed,
+    /// All that were run.
+    All,
+    /// These: `SOURCE/TEST` or `TEST`.
+    Named(Vec<String>),
+}
+
 /// What an executor says of an attempt.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Report {
@@ -161,6 +172,13 @@ pub enum Command {
         /// Whether files of the owner's take the place of the ticket's.
         staged: bool,
     },
+    /// Run tests without the change, as far as that was not done.
+    Baseline {
+        /// The ticket.
+        ticket: TicketId,
+        /// Which tests.
+        tests: BaselineTests,
+    },
     /// Forget an ended ticket and all that belongs to it.
     Remove {
         /// The ticket.
@@ -228,6 +246,9 @@ pub enum Refusal {
     /// Its sources, which a test runs in, were freed.
     #[error("the sources of ticket {0} were freed")]
     NoSources(TicketId),
+    /// The ticket's tests ran without the change: there is none.
+    #[error("ticket {0} builds nothing: its tests run with the archive's packages as it is")]
+    NothingBuilt(TicketId),
     /// The ticket has no source of which such a test can be.
     #[error("ticket {0} has no test {1}")]
     NoTest(TicketId, String),

@@ -1,6 +1,7 @@
 //! What a command does to the state, as events. Whether something may happen is decided here and nowhere else.
 
 mod attempt;
+mod baseline;
 mod import;
 mod pool;
 mod ppa;
@@ -37,6 +38,7 @@ pub fn decide(state: &State, command: Command, now: Moment) -> Result<Vec<Event>
         Command::Report { job, attempt, report } => draft.report(job, attempt, report)?,
         Command::Interrupt { job, reason } => draft.interrupt(job, reason)?,
         Command::Rerun { ticket, test, staged } => draft.rerun(ticket, &test, staged)?,
+        Command::Baseline { ticket, tests } => draft.baselines(ticket, &tests)?,
         Command::Remove { ticket } => draft.remove(ticket)?,
         Command::ForgetKept { job, attempt } => draft.forget_kept(job, attempt)?,
         Command::ForgetFiles { ticket, files } => draft.forget_files(ticket, files)?,

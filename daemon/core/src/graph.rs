@@ -6,7 +6,8 @@ use crate::job::{Job, JobKind, JobState};
 use crate::ticket::Subticket;
 
 /// The jobs of a ticket: its preparation, then for each source its source package and its build, then the image, then the
-/// tests of each source; or the one that is run again alone. `last` is the last job's number that was handed out.
+/// tests of each source; or the one that is run again alone. Where nothing is to be built there is no image either: the tests
+/// run on the base image. `last` is the last job's number that was handed out.
 pub(crate) fn jobs(ticket: TicketId, new: &NewTicket, subtickets: &[Subticket], last: JobId) -> Vec<Job> {
     let mut jobs: Vec<Job> = Vec::new();
     let mut add = |kind: JobKind, subticket: Option<&Subticket>, needs: Vec<JobId>| {
@@ -43,6 +44,17 @@ pub(crate) fn jobs(ticket: TicketId, new: &NewTicket, subtickets: &[Subticket], 
     let mut base: Vec<JobId> = vec![];
     for &kind in preparation {
         base = vec![add(kind, None, base)];
+    }
+    if new.options.tests.no_build {
+        for (source, subticket) in new.subtickets.iter().zip(subtickets) {
+            let needs = if source.needs_source_package {
+                vec![add(JobKind::Source, Some(subticket), base.clone())]
+            } else {
+                base.clone()
+            };
+            add(JobKind::Test, Some(subticket), needs);
+        }
+        return jobs;
     }
     let mut builds: Vec<JobId> = Vec::new();
     for (source, subticket) in new.subtickets.iter().zip(subtickets) {

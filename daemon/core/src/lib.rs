@@ -30,7 +30,7 @@ mod ticket;
 mod verdict;
 
 pub use agreement::{Agreement, Counts, Difference, End, JobLabel, Run, What, compare};
-pub use command::{Command, Edit, NewSubticket, NewTicket, Preparation, Refusal, Report};
+pub use command::{BaselineTests, Command, Edit, NewSubticket, NewTicket, Preparation, Refusal, Report};
 pub use decide::decide;
 pub use estimate::estimate;
 pub use event::Event;

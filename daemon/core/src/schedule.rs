@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 
 use crate::ids::{JobId, Series, TicketId};
-use crate::job::{Job, JobState};
+use crate::job::{Job, JobState, Purpose};
 use crate::state::State;
 use crate::ticket::{Priority, Ticket, TicketStatus};
 
@@ -134,12 +134,12 @@ pub fn next(state: &State, load: &Load<'_>) -> Turn {
     }
 }
 
-/// Whose turn comes before others': for a rerun somebody waits.
+/// Whose turn comes before others': for a rerun that was asked for somebody waits.
 #[must_use]
 pub fn priority(ticket: &Ticket, job: &Job) -> Priority {
-    match job.rerun {
-        Some(_) => Priority::Interactive,
-        None => ticket.options.priority,
+    match &job.rerun {
+        Some(rerun) if rerun.purpose == Purpose::Asked => Priority::Interactive,
+        _ => ticket.options.priority,
     }
 }
 

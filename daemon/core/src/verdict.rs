@@ -148,7 +148,7 @@ pub struct Verdicts<'a>(BTreeMap<Key<'a>, Known<'a>>);
 
 impl<'a> Verdicts<'a> {
     /// Looks at all that was run of a ticket beside its own jobs. Of several baselines of a test the newest counts that has
-    /// ended. A run with edited files counts for nothing.
+    /// come to a result. A run with edited files counts for nothing.
     #[must_use]
     pub fn of(ticket: &'a Ticket) -> Self {
         let mut results: BTreeMap<_, Vec<&TestRecord>> = BTreeMap::new();
@@ -172,7 +172,9 @@ impl<'a> Verdicts<'a> {
                     entry.again.passed += u32::from(said == Said::Pass);
                 }
                 (Purpose::Baseline, said) => {
-                    if let Some(baseline) = baseline(job, said) {
+                    if let Some(baseline) = baseline(job, said)
+                        && (entry.baseline.is_none() || baseline != Baseline::Broken)
+                    {
                         entry.baseline = Some((job, baseline));
                     }
                 }
@@ -187,6 +189,12 @@ impl<'a> Verdicts<'a> {
     pub fn over(&self, result: &TestResult) -> Option<Verdict> {
         let known = self.known(result);
         judge(Said::of(result), known.again, known.baseline.map(|(_, said)| said))
+    }
+
+    /// Whether a test's baseline has come to a result.
+    #[must_use]
+    pub fn has_baseline(&self, result: &TestResult) -> bool {
+        matches!(self.known(result).baseline, Some((_, Baseline::Said(_))))
     }
 
     /// The job that has run a test's baseline to an end.

@@ -45,7 +45,8 @@ pub(crate) fn refusal(refusal: &core::Refusal) -> RpcError {
         Refusal::Ppa(refusal) => return super::ppa_refusal(refusal),
         Refusal::NoTicket(_) | Refusal::NoJob(_) | Refusal::NoTest(..) => ErrorCode::NotFound,
         Refusal::NothingToDo | Refusal::BadOrder { .. } | Refusal::Ambiguous { .. } => ErrorCode::InvalidParams,
-        Refusal::Ended(_)
+        Refusal::NothingBuilt(_)
+        | Refusal::Ended(_)
         | Refusal::Active(_)
         | Refusal::Kept(_)
         | Refusal::NoImage(_)

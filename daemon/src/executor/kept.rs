@@ -7,7 +7,7 @@ use std::io;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use preflight_core::KeepFailed;
+use preflight_core::{KeepFailed, Purpose, Rerun};
 use preflight_testbed::overlay::rebase;
 use preflight_testbed::{DiskFormat, Frozen, MachineId, MemoryName, Method, MiB};
 use preflight_vm_images::BaseImage;
@@ -152,7 +152,10 @@ impl JobContext {
     }
 
     async fn keep(&self, machine: &MachineId, scene: Scene) {
-        let is_wanted = self.order.ticket.options.keep_failed != KeepFailed::Never;
+        // Nobody looks into runs that were made to judge another one.
+        let asked = |rerun: &Rerun| rerun.purpose == Purpose::Asked;
+        let is_wanted = self.order.ticket.options.keep_failed != KeepFailed::Never
+            && self.order.rerun.as_ref().is_none_or(asked);
         if !is_wanted || !self.may_keep() {
             return;
         }

@@ -147,7 +147,7 @@ pub struct BootImage {
 }
 
 impl BootImage {
-    pub(super) fn of_base(base: BaseImage) -> Self {
+    pub(crate) fn of_base(base: BaseImage) -> Self {
         Self {
             id: None,
             template: None,

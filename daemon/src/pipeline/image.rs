@@ -2,7 +2,7 @@
 //! The result is an image of its own that every test starts from.
 
 use async_trait::async_trait;
-use preflight_core::Ending;
+use preflight_core::{ArtifactRecord, Ending};
 use preflight_debian::BinaryPackage;
 use preflight_report::findings;
 use preflight_vm_images::Variant;
@@ -68,21 +68,21 @@ impl Prepare for Installation<'_> {
     async fn prepare(&self, testbed: &Testbed) -> Result<(), StepFailure> {
         self.0.phase("installing the ticket's packages", None);
         apt::add_ticket_repository(self.0, testbed).await?;
-        install(self.0, testbed).await?;
+        install(self.0, testbed, &self.0.order.ticket.artifacts).await?;
         image_disk::clean(testbed).await
     }
 }
 
-async fn install(context: &JobContext, testbed: &Testbed) -> Result<(), StepFailure> {
+/// Installs the packages among these, and adds and removes what the ticket's owner wants added and removed, all at once.
+pub(super) async fn install(
+    context: &JobContext,
+    testbed: &Testbed,
+    built: &[ArtifactRecord],
+) -> Result<(), StepFailure> {
     let options = &context.order.ticket.options;
     let mut arguments = vec!["install".to_owned(), "--allow-downgrades".to_owned()];
-    for artifact in context
-        .order
-        .ticket
-        .artifacts
-        .iter()
-        .filter(|record| record.artifact.name.ends_with(".deb"))
-    {
+    let packages = built.iter().filter(|record| record.artifact.name.ends_with(".deb"));
+    for artifact in packages {
         let package = BinaryPackage::open(&artifact.artifact.path)
             .map_err(|error| StepFailure::Testbed(format!("{}: {error}", artifact.artifact.name)))?;
         // Debugging symbols are kept, but nobody's test needs them installed.
@@ -116,13 +116,20 @@ async fn install(context: &JobContext, testbed: &Testbed) -> Result<(), StepFail
     })
 }
 
+/// What its owner wants added to the image and removed from it.
+pub(super) fn additions(context: &JobContext) -> Vec<String> {
+    let options = &context.order.ticket.options;
+    let added = options.add_packages.iter().map(|name| format!("+{name}"));
+    let removed = options.remove_packages.iter().map(|name| format!("-{name}"));
+    added.chain(removed).collect()
+}
+
 /// All that an image is made of beside its base image: packages, what was added and removed.
 fn contents(context: &JobContext) -> Vec<String> {
     let ticket = &context.order.ticket;
     let mut parts: Vec<String> = build::packages(ticket);
     parts.extend(package_sources::words(&ticket.options.sources));
-    parts.extend(ticket.options.add_packages.iter().map(|name| format!("+{name}")));
-    parts.extend(ticket.options.remove_packages.iter().map(|name| format!("-{name}")));
+    parts.extend(additions(context));
     // A replay that took an image which is there would prove nothing of it.
     parts.extend(context.replay_word());
     parts

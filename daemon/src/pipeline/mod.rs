@@ -3,6 +3,7 @@
 
 mod apt;
 mod artifacts;
+mod bare;
 pub mod base_image;
 pub mod build;
 pub mod image;

@@ -15,7 +15,7 @@ use preflight_dep8::restriction::Restriction;
 use preflight_report::subunit::{RouteCode, TestId};
 use tokio::sync::mpsc;
 
-use super::build;
+use super::{bare, build, tree};
 use super::results::Part;
 use super::test_log::{Section, error_in_log, line_in_log};
 use super::test_order::{GroupIndex, Order, TestIndex};
@@ -26,13 +26,17 @@ use crate::executor::{FindingBook, JobContext, JobLog, StepFailure, repository};
 use crate::services::{JobReport, Wider};
 
 pub(crate) async fn run(context: &JobContext) -> Result<Ending, StepFailure> {
-    let (workshop, ticket) = (&context.workshop, &context.order.ticket);
-    let image = workshop.ticket_image(ticket)?;
+    let ticket = &context.order.ticket;
+    let image = bare::image_of_tests(context)?;
     let source = context.subticket()?.source.clone();
     if context.order.rerun.is_none() {
         context.lock_head(&image, Some(&build::source_package(&context.staged()?)?))?;
     }
-    build::publish_given(context, &repository(&context.order.folder))?;
+    if bare::is_bare(context) {
+        tree::ensure(context).await?;
+    } else {
+        build::publish_given(context, &repository(&context.order.folder))?;
+    }
     let route = RouteCode::new(ticket.id.0, ticket.series.as_str(), image.architecture());
     let stream = Stream::open(context, route)?;
     let mut record = Record::new(context, &stream, &source);

@@ -13,7 +13,7 @@ use super::package_sources::Telling;
 use super::test_machine::TestbedMachine;
 use super::test_run::{Stop, timeouts};
 use super::tree::{self, TREE};
-use super::{build, stage};
+use super::{bare, build, stage};
 use crate::executor::{BootImage, JobContext, LayerSpec, Prepare, StepFailure, Testbed, repository};
 use crate::services::JobReport;
 
@@ -39,11 +39,20 @@ pub(super) async fn start(context: &JobContext, image: &BootImage, test: &Planne
             "{} {}, prepared as for test {}",
             source.source, source.version, test.name
         ),
-        contents: vec![GENERATION.to_owned(), tree_key(context)?, prepare_key(test)],
+        contents: [
+            vec![GENERATION.to_owned(), tree_key(context)?, prepare_key(test)],
+            bare::words(context),
+        ]
+        .concat(),
     };
-    let session = context.session(image, Some(&repository(&context.order.folder)))?;
+    let is_bare = bare::is_bare(context);
+    let repository = (!is_bare).then(|| repository(&context.order.folder));
+    let session = context.session(image, repository.as_deref())?;
+    // The ticket's image knows its package sources.
+    let telling = Telling::of(context, image).filter(|_| is_bare);
+    let before = telling.as_ref().map(Telling::layer);
     let filling = Filling { context, image, test };
-    match context.prepared(image, None, layer, session, &filling).await {
+    match context.prepared(image, before, layer, session, &filling).await {
         Ok(prepared) => {
             tell_of_pins(context, image, test, &prepared.testbed).await?;
             Ok(Start::Ready(Box::new(prepared.testbed)))
@@ -107,6 +116,7 @@ impl Prepare for Filling<'_> {
     /// Tree, build, dependencies.
     async fn prepare(&self, testbed: &Testbed) -> Result<(), Unfilled> {
         let (context, user) = (self.context, self.image.user());
+        bare::prepare(context, testbed).await?;
         tree::place(testbed, &context.staged()?, user).await?;
         if self.test.needs_build() {
             self.build(testbed).await?;

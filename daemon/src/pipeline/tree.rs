@@ -7,6 +7,7 @@ use std::path::Path;
 use preflight_debian::{Sha256Digest, SourcePackage};
 use preflight_guest::{Exec, GuestError};
 use preflight_report::findings;
+use preflight_vm_images::Variant;
 
 use super::build::{ending_of, part};
 use super::results;
@@ -57,6 +58,28 @@ pub(super) async fn make(
         true => Ok(()),
         false => Err(cannot(std::io::ErrorKind::NotFound.into())),
     }
+}
+
+/// Makes the tree of a source that no build has unpacked, where it is not there.
+pub(super) async fn ensure(context: &JobContext) -> Result<(), StepFailure> {
+    let staged = context.staged()?;
+    if staged.join(UNPACKED).exists() {
+        return Ok(());
+    }
+    let source = super::build::source_package(&staged)?;
+    // It has dpkg-source, and nothing is fetched for it: that it is another image than the tests' changes nothing of them.
+    let image = context.workshop.base(&context.order.ticket.series, Variant::Build)?;
+    let below = image.name();
+    if keep(context, &key(&source, &below)?, &staged)? {
+        return Ok(());
+    }
+    context.phase("unpacking the source", None);
+    let session = context.session(&image, None)?;
+    session.seal();
+    let testbed = context.testbed(&image, session).await?;
+    make(context, &testbed, &source, &below).await?;
+    testbed.release(context);
+    Ok(())
 }
 
 /// Puts the tree that [`make`] has kept into a testbed.

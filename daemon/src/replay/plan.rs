@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use preflight_core::{
-    Artifact, ImageId, Job, JobId, JobKind, JobLabel, JobState, LockEntry, LockHead, NewSubticket, NewTicket, Refusal,
+    Artifact, BaselinePolicy, ImageId, Job, JobId, JobKind, JobLabel, JobState, LockEntry, LockHead, NewSubticket, NewTicket, Refusal,
     ReplayOf, SubticketId, Ticket, TicketFiles,
 };
 use preflight_protocol::error::{ErrorCode, RpcError};
@@ -91,7 +91,8 @@ pub(crate) fn plan(earlier: &Earlier, job: Option<JobId>) -> Result<Plan, RpcErr
     }
     let given = lone.map_or_else(|| Ok(Vec::new()), |job| given(ticket, job))?;
     let image = match lone.map(|job| job.kind) {
-        Some(JobKind::Test) => {
+        // Where nothing was built, it ran on the base image.
+        Some(JobKind::Test) if !ticket.options.tests.no_build => {
             let image = ticket.image.clone();
             Some(image.ok_or_else(|| convert::refusal(&Refusal::NoImage(id)))?)
         }
@@ -217,6 +218,9 @@ impl Plan {
         options.offline = true;
         // Its packages are for nobody but who compares them.
         options.pool_repositories = 0;
+        // What was run beside the ticket's own jobs is not replayed.
+        options.tests.rerun_failed = 0;
+        options.tests.baseline = BaselinePolicy::Never;
         NewTicket {
             title: format!("replay of #{}: {}", earlier.id, earlier.title),
             description: earlier.description.clone(),

@@ -48,8 +48,9 @@ impl Plan {
                 _ => failed(&package, &error),
             })?;
             share(&package, &own.join(PACKAGE), names).map_err(|error| failed(&package, &error))?;
-            if of_test == Some(&subticket.source) {
-                if !staged.join(UNPACKED).exists() {
+            let is_tested = of_test == Some(&subticket.source);
+            if is_tested || earlier.options.tests.no_build {
+                if is_tested && !staged.join(UNPACKED).exists() {
                     let message = format!(
                         "the unpacked tree of {} is not there: it was freed, or left behind",
                         subticket.source

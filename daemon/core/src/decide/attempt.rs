@@ -168,7 +168,8 @@ impl Draft<'_> {
             }
         };
         let good = ending.outcome.is_good();
-        let retry = ending.unresponsive && !cancelled && self.may_retry(job);
+        let judges_again = self.may_judge_again(job, ending.outcome);
+        let retry = !cancelled && (judges_again || (ending.unresponsive && self.may_retry(job)));
         self.push(Event::AttemptEnded {
             ticket,
             job,
@@ -177,7 +178,7 @@ impl Draft<'_> {
             retry,
             at: self.now,
         });
-        if retry {
+        if retry && !judges_again {
             self.warn_of_retry(ticket, job);
         }
         if cancelled || retry {
@@ -186,6 +187,7 @@ impl Draft<'_> {
         if !good {
             self.skip_dependents(ticket, job);
         }
+        self.judge_tests(ticket, job);
         self.end_if_done(ticket);
     }
 

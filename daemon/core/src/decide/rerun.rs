@@ -5,29 +5,70 @@ use std::collections::BTreeSet;
 use super::Draft;
 use crate::command::Refusal;
 use crate::event::Event;
-use crate::ids::TicketId;
+use crate::ids::{JobId, TicketId};
 use crate::job::{Job, JobKind, JobState, Purpose, Rerun};
 use crate::text::{LONGEST_NAME, clean};
 use crate::ticket::{Subticket, Ticket, TicketFiles};
 
 impl Draft<'_> {
     pub(super) fn rerun(&mut self, id: TicketId, test: &str, dirty: bool) -> Result<(), Refusal> {
+        self.may_run_tests(id)?;
         let ticket = self.ticket(id)?;
-        let mut images = ticket.jobs.iter().filter(|job| job.kind == JobKind::Image);
-        let made = images.find(|job| job.state == JobState::Passed);
-        let is_there = ticket
-            .image
-            .as_ref()
-            .is_some_and(|image| ticket.origin.is_none() && self.state.image(image).is_some());
-        let image = made.filter(|_| is_there).ok_or(Refusal::NoImage(id))?.id;
-        if ticket.gone.contains(&TicketFiles::Sources) {
-            return Err(Refusal::NoSources(id));
-        }
         let (subticket, name) = meant(ticket, test)?;
-        let job = self.state.numbers().job.next();
+        let (subticket, name) = (subticket.clone(), name.to_owned());
+        self.run_again(id, &subticket, name, Purpose::Asked, dirty)
+    }
+
+    /// Whether tests of a ticket can be run once more.
+    pub(super) fn may_run_tests(&self, id: TicketId) -> Result<(), Refusal> {
+        let ticket = self.ticket(id)?;
+        let is_there = match ticket.options.tests.no_build {
+            true => {
+                let mut packing = ticket.jobs.iter().filter(|job| job.kind == JobKind::Source);
+                ticket.origin.is_none() && packing.all(|job| job.state == JobState::Passed)
+            }
+            false => {
+                let mut images = ticket.jobs.iter().filter(|job| job.kind == JobKind::Image);
+                let is_made = images.any(|job| job.state == JobState::Passed);
+                let image = ticket.image.as_ref().filter(|_| ticket.origin.is_none());
+                is_made && image.is_some_and(|image| self.state.image(image).is_some())
+            }
+        };
+        if !is_there {
+            return Err(Refusal::NoImage(id));
+        }
+        match ticket.gone.contains(&TicketFiles::Sources) {
+            true => Err(Refusal::NoSources(id)),
+            false => Ok(()),
+        }
+    }
+
+    /// Adds the job that runs a test once more.
+    pub(super) fn run_again(
+        &mut self,
+        id: TicketId,
+        subticket: &Subticket,
+        test: String,
+        purpose: Purpose,
+        dirty: bool,
+    ) -> Result<(), Refusal> {
+        let ticket = self.ticket(id)?;
+        // Where nothing is built there is no image, and a source package at most.
+        let is_needed = |job: &&Job| match ticket.options.tests.no_build {
+            true => job.kind == JobKind::Source && job.subticket == Some(subticket.id),
+            false => job.kind == JobKind::Image && job.state == JobState::Passed,
+        };
+        let needs: Vec<JobId> = ticket
+            .jobs
+            .iter()
+            .find(is_needed)
+            .map(|job| job.id)
+            .into_iter()
+            .collect();
+        let job = self.next_job();
         let rerun = Rerun {
-            test: name.to_owned(),
-            purpose: Purpose::Asked,
+            test,
+            purpose,
             dirty,
             // Named after the job, which never is another's.
             staged: dirty.then(|| format!("reruns/{job}").into()),
@@ -38,13 +79,22 @@ impl Draft<'_> {
             kind: JobKind::Test,
             subticket: Some(subticket.id),
             source: Some(subticket.source.clone()),
-            needs: vec![image],
+            needs,
             rerun: Some(rerun),
             state: JobState::Queued,
             reason: None,
             attempts: vec![],
         })));
         Ok(())
+    }
+
+    /// The next job's number; those count that were decided on just now.
+    fn next_job(&self) -> JobId {
+        let added = self.events.iter().filter_map(|event| match event {
+            Event::JobAdded(job) => Some(job.id),
+            _ => None,
+        });
+        added.fold(self.state.numbers().job, JobId::max).next()
     }
 }
 
