@@ -20,8 +20,8 @@ use crate::bootstrap::{DaemonError, Home};
 use crate::config::{self, Config, NetworkPolicy, TestbedConfig, TimeoutConfig};
 use crate::disk::{Storage, StorageDesk, StorageParts};
 use crate::executor::{
-    JobFolders, JobSettings, Limits, PipelineExecutor, TestbedDoctor, TestbedShells, TicketImages, UnpackedSources,
-    Workshop, make_reachable,
+    Borrowed, JobFolders, JobSettings, Limits, PipelineExecutor, TestbedDoctor, TestbedLoans, TestbedShells, TicketImages,
+    UnpackedSources, Workshop, make_reachable,
 };
 use crate::host::Host;
 use crate::images::WorkshopImages;
@@ -149,6 +149,7 @@ pub async fn services(home: &Home, config: &Config) -> Result<(Services, Arc<Hos
         budget: desk.budget(),
     };
     let doctor = TestbedDoctor::new(Arc::clone(&host) as _, Arc::clone(&workshop));
+    let borrowed = Borrowed::default();
     let services = Services {
         executor: Arc::new(PipelineExecutor::new(Arc::clone(&workshop))),
         intake: Arc::new(SourceIntake {
@@ -169,6 +170,12 @@ pub async fn services(home: &Home, config: &Config) -> Result<(Services, Arc<Hos
         shells: Arc::new(TestbedShells::new(
             Arc::clone(&workshop),
             TicketsFolder::below(&folders.state),
+            borrowed.clone(),
+        )),
+        loans: Arc::new(TestbedLoans::new(
+            Arc::clone(&workshop),
+            TicketsFolder::below(&folders.state),
+            borrowed,
         )),
     };
     Ok((services, host))

@@ -112,6 +112,7 @@ impl Daemon {
         services.ppas.begin(&ppas).await;
         let pool = PoolFolder::below(&folders.state);
         let stop = CancellationToken::new();
+        let room = Room::new(capacity(&config.scheduler, services.demands.usual));
         let parts = Parts {
             store,
             loaded,
@@ -119,7 +120,7 @@ impl Daemon {
             pool: pool.clone(),
             executor: Arc::clone(&services.executor),
             doctor: Arc::clone(&services.doctor),
-            room: Room::new(capacity(&config.scheduler, services.demands.usual)),
+            room: room.clone(),
             demands: services.demands.clone(),
             stop: stop.clone(),
         };
@@ -142,6 +143,7 @@ impl Daemon {
         let context = Arc::new(Context {
             dispatcher: handle.clone(),
             services,
+            room,
             tickets,
             pool: pool.clone(),
             promotions: CriteriaFolder::below(&folders.config),

@@ -16,6 +16,7 @@ pub mod executor;
 pub mod folders;
 pub mod host;
 pub mod images;
+pub mod loans;
 mod manifest;
 mod mounted;
 mod output_file;

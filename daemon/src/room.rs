@@ -6,7 +6,7 @@
 //! back what it took. A job that waits for its turn comes before all who only want to widen, unless these are more
 //! urgent.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use preflight_core::schedule::{Capacity, Demand, Taken};
@@ -32,6 +32,10 @@ struct Books {
     awaited: Option<Priority>,
     /// Who wants to widen, first come first.
     waiting: Vec<Waiting>,
+    /// What testbeds take that no job has.
+    lent: Vec<Demand>,
+    /// Who wants one of those, first come first.
+    borrowers: VecDeque<Borrower>,
 }
 
 /// What a job takes.
@@ -44,6 +48,12 @@ struct Share {
     runs: bool,
     /// Testbeds beside the first.
     wider: usize,
+}
+
+#[derive(Debug)]
+struct Borrower {
+    testbed: Demand,
+    grant: oneshot::Sender<LentRoom>,
 }
 
 #[derive(Debug)]
@@ -62,6 +72,8 @@ impl Room {
                 jobs: BTreeMap::new(),
                 awaited: None,
                 waiting: vec![],
+                lent: vec![],
+                borrowers: VecDeque::new(),
             }),
             freed: Notify::new(),
         }))
@@ -76,9 +88,39 @@ impl Room {
         self.books().capacity
     }
 
-    /// What jobs take now, testbed by testbed.
+    /// What is taken now, testbed by testbed; of testbeds that no job has, by [`NO_JOB`].
     pub(crate) fn taken(&self) -> Vec<(JobId, Demand)> {
         self.books().taken().collect()
+    }
+
+    /// Waits for room for a testbed that no job has: somebody sits before it, so it comes before all jobs but those that
+    /// somebody waits for. What is larger than the host is had when nothing else is. Dropping the future takes nothing.
+    pub(crate) async fn lend(&self, testbed: Demand) -> LentRoom {
+        let (grant, granted) = oneshot::channel();
+        self.borrow(Borrower { testbed, grant });
+        match granted.await {
+            Ok(lent) => lent,
+            // The books keep who waits until it is granted.
+            Err(_) => std::future::pending().await,
+        }
+    }
+
+    /// Apart from the waiting, across which the books must not be held.
+    fn borrow(&self, borrower: Borrower) {
+        let mut books = self.books();
+        books.borrowers.push_back(borrower);
+        self.settle(books);
+    }
+
+    fn give_back_lent(&self, testbed: Demand) {
+        let mut books = self.books();
+        if let Some(place) = books.lent.iter().position(|lent| *lent == testbed) {
+            books.lent.swap_remove(place);
+        }
+        if books.awaited.is_some() {
+            self.0.freed.notify_one();
+        }
+        self.settle(books);
     }
 
     /// A job's turn has come. The scheduler has seen to it that there is room.
@@ -139,11 +181,23 @@ impl Room {
 
     /// Lets those widen for whom there is room. Consumes the lock: a grant that nobody takes gives itself back.
     fn settle(&self, mut books: MutexGuard<'_, Books>) {
+        let mut lends = Vec::new();
+        while let Some(borrower) = books.next_borrower() {
+            books.lent.push(borrower.testbed);
+            let lent = LentRoom {
+                room: self.clone(),
+                testbed: borrower.testbed,
+            };
+            lends.push((lent, borrower.grant));
+        }
         let mut grants = Vec::new();
         while let Some(waiting) = books.next() {
             grants.push((self.take(&mut books, waiting.job), waiting.grant));
         }
         drop(books);
+        for (lent, grant) in lends {
+            let _ = grant.send(lent);
+        }
         for (wider, grant) in grants {
             // Who has stopped waiting drops it.
             let _ = grant.send(wider);
@@ -163,10 +217,27 @@ impl Room {
 
 impl Books {
     fn taken(&self) -> impl Iterator<Item = (JobId, Demand)> + '_ {
-        self.jobs.iter().flat_map(|(&job, share)| {
+        let of_jobs = self.jobs.iter().flat_map(|(&job, share)| {
             let testbeds = share.wider + usize::from(share.runs);
             std::iter::repeat_n((job, share.testbed), testbeds)
-        })
+        });
+        of_jobs.chain(self.lent.iter().map(|&testbed| (NO_JOB, testbed)))
+    }
+
+    fn fits(&self, testbed: Demand) -> bool {
+        let taken: Taken = self.taken().map(|(_, demand)| demand).collect();
+        taken.and(testbed).is_within(self.capacity)
+    }
+
+    /// Takes the next who is lent room, if there is room for it now.
+    fn next_borrower(&mut self) -> Option<Borrower> {
+        self.borrowers.retain(|borrower| !borrower.grant.is_closed());
+        let testbed = self.borrowers.front()?.testbed;
+        let goes_first = self.awaited.is_none_or(|awaited| Priority::Interactive < awaited);
+        let is_alone = self.taken().next().is_none();
+        (goes_first && (is_alone || self.fits(testbed)))
+            .then(|| self.borrowers.pop_front())
+            .flatten()
     }
 
     /// Whether a job may take room for another testbed now.
@@ -175,8 +246,8 @@ impl Books {
             return false;
         };
         let goes_first = self.awaited.is_none_or(|awaited| share.priority < awaited);
-        let taken: Taken = self.taken().map(|(_, demand)| demand).collect();
-        goes_first && taken.and(share.testbed).is_within(self.capacity)
+        // Who is lent room comes before all who only want to widen.
+        goes_first && self.borrowers.is_empty() && self.fits(share.testbed)
     }
 
     /// Takes the next who may widen out of those who wait: the most urgent, then whose job is the least wide, then who
@@ -253,6 +324,23 @@ pub struct Wider {
 impl Drop for Wider {
     fn drop(&mut self) {
         self.room.give_back(self.job);
+    }
+}
+
+/// The job of testbeds that no job has: jobs count from 1.
+pub(crate) const NO_JOB: JobId = JobId(0);
+
+/// Room for one testbed that no job has; dropped, it is given back.
+#[derive(Debug)]
+#[must_use = "dropped, it is given back"]
+pub struct LentRoom {
+    room: Room,
+    testbed: Demand,
+}
+
+impl Drop for LentRoom {
+    fn drop(&mut self) {
+        self.room.give_back_lent(self.testbed);
     }
 }
 

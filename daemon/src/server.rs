@@ -3,6 +3,7 @@
 
 mod feed;
 mod handlers;
+mod loans;
 mod session;
 mod shell;
 
@@ -23,6 +24,7 @@ use tokio_util::task::TaskTracker;
 use crate::dispatcher::Handle;
 use crate::ppa_pool::PoolFolder;
 use crate::promotions::CriteriaFolder;
+use crate::room::Room;
 use crate::services::Services;
 
 /// How many clients may be connected at once.
@@ -36,6 +38,8 @@ pub struct Context {
     pub dispatcher: Handle,
     /// Who does the work.
     pub services: Services,
+    /// The host's room, for testbeds that no job has.
+    pub room: Room,
     /// Where tickets' files are.
     pub tickets: TicketsFolder,
     /// Where the repositories of the PPA pool are.

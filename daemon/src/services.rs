@@ -20,6 +20,7 @@ use preflight_store::TicketFolder;
 use tokio_util::sync::CancellationToken;
 
 use crate::disk::DiskKeeper;
+use crate::loans::Loans;
 use crate::ppas::Ppas;
 pub use crate::reports::{JobReport, Reports};
 pub use crate::room::{JobRoom, Wider};
@@ -53,6 +54,8 @@ pub struct Services {
     pub transfer: Transfer,
     /// Opens shells.
     pub shells: Arc<dyn Shells>,
+    /// Lends testbeds.
+    pub loans: Arc<dyn Loans>,
 }
 
 /// One attempt of a job, as the dispatcher orders it.

@@ -12,6 +12,8 @@ use preflight_protocol::error::{ErrorCode, RpcError};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
+use crate::loans::LoanId;
+
 pub use preflight_protocol::shell::TerminalSize;
 pub use preflight_protocol::shell::frame::Exit;
 
@@ -63,6 +65,8 @@ pub enum Target {
         /// One of its jobs, which has ended; the ticket's image where it is missing.
         job: Option<JobId>,
     },
+    /// In a testbed that is lent: it outlives the shell, as does what the command has left behind.
+    Lent(LoanId),
 }
 
 /// Tells what is waited for before a shell is open; the newest word counts.

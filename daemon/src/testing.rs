@@ -30,6 +30,7 @@ pub use shells::{BROKEN_SERIES, LocalShells, SLOW_SERIES};
 pub use snapshots::NoSnapshots;
 
 use crate::disk::Budget;
+use crate::loans::NoLoans;
 use crate::services::{
     Examined, ExaminedSource, Executor, Export, HostDescription, HostDoctor, Images, Intake, JobOrder, JobReport,
     Reports, Services, StagedRerun, Staging,
@@ -345,6 +346,7 @@ pub fn services(executor: &ScriptedExecutor, state: &Path) -> Services {
         ppas: Arc::new(NoPpas),
         transfer: transfer(state),
         shells: Arc::new(LocalShells::default()),
+        loans: Arc::new(NoLoans),
     }
 }
 

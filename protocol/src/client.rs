@@ -20,6 +20,7 @@ use crate::event::{BEAT, Beat, EVENT, Envelope, RESYNC};
 use crate::handshake::{ClientHello, DaemonHello, PROTOCOL_VERSION};
 use crate::message::Message;
 use crate::method::{Initialize, Method};
+use crate::testbed::{PROGRESS, TestbedProgress};
 
 /// How many notifications wait for a slow reader before the daemon's socket is left to fill.
 const WAITING_NOTIFICATIONS: usize = 1024;
@@ -60,6 +61,8 @@ pub enum Notification {
     Beat(Beat),
     /// This subscriber was too slow: subscribe again.
     Resync,
+    /// What is waited for until a borrowed testbed is ready.
+    Testbed(TestbedProgress),
 }
 
 type Answer = Result<Value, RpcError>;
@@ -231,6 +234,7 @@ fn read_notification(method: &str, params: Value) -> Option<Notification> {
             .map(|event| Notification::Event(Box::new(event))),
         BEAT => serde_json::from_value(params).ok().map(Notification::Beat),
         RESYNC => Some(Notification::Resync),
+        PROGRESS => serde_json::from_value(params).ok().map(Notification::Testbed),
         _ => None,
     }
 }

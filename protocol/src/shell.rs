@@ -54,6 +54,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::ids::{ImageId, JobId, Series, TicketId};
 use crate::job::JobKind;
+use crate::testbed::TestbedId;
 use word::Word;
 
 /// What the handshake calls this.
@@ -96,6 +97,9 @@ pub enum ShellTarget {
         /// Which of its jobs; the newest that failed where it is missing, and without one the ticket's image.
         job: Option<JobChoice>,
     },
+    /// In a testbed that is lent ([`crate::testbed`]). The shell's end is not the testbed's then, nor that of processes
+    /// which the command has left behind.
+    Testbed(TestbedId),
 }
 
 /// One of a ticket's jobs.

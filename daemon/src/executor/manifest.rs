@@ -10,7 +10,7 @@ use preflight_testbed::Priority;
 
 use super::failure::StepFailure;
 use super::remains::Leases;
-use super::shells::ClearOnDrop;
+use super::place::ClearOnDrop;
 use super::testbed::{Ran, Testbed, TestbedSpec, describe};
 use super::workshop::{BootImage, Workshop};
 use crate::manifest::{self, Bounded, Manifest};

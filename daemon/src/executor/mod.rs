@@ -3,6 +3,7 @@
 
 mod answering;
 mod attempts;
+mod borrowed;
 mod context;
 mod failure;
 mod findings;
@@ -15,6 +16,7 @@ mod machine;
 mod manifest;
 mod named_image;
 mod origins;
+mod place;
 mod pool;
 mod pulse;
 mod rebuilt;
@@ -33,6 +35,7 @@ mod unpacked;
 mod workshop;
 
 pub use attempts::SeenAttempt;
+pub use borrowed::{Borrowed, TestbedLoans};
 pub use context::JobContext;
 pub use failure::StepFailure;
 pub use findings::{FindingBook, Subject};

@@ -157,3 +157,52 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn what_no_job_has_is_lent_while_there_is_room_and_before_who_widens() {
+    let room = room(2);
+    let job = start(&room, 1);
+    let mut first = pin!(room.lend(ONE));
+    let lent = poll(&mut first).unwrap();
+    assert_eq!(room.taken(), [(JobId(1), ONE), (NO_JOB, ONE)]);
+    let mut second = pin!(room.lend(ONE));
+    assert!(poll(&mut second).is_none());
+    let mut wider = pin!(job.widen());
+    assert!(poll(&mut wider).is_none());
+    drop(lent);
+    let lent = poll(&mut second).unwrap();
+    assert!(poll(&mut wider).is_none());
+    drop(lent);
+    assert!(poll(&mut wider).is_some());
+}
+
+#[test]
+fn a_job_that_somebody_waits_for_comes_before_what_is_lent() {
+    let room = room(1);
+    let mut first = pin!(room.lend(ONE));
+    let lent = poll(&mut first).unwrap();
+    let mut second = pin!(room.lend(ONE));
+    assert!(poll(&mut second).is_none());
+    room.await_turn(Some(Priority::Interactive));
+    drop(lent);
+    assert!(poll(&mut second).is_none());
+    room.await_turn(Some(Priority::Normal));
+    assert!(poll(&mut second).is_some());
+}
+
+#[test]
+fn a_testbed_larger_than_the_host_is_lent_when_nothing_else_runs() {
+    let room = room(1);
+    let large = Demand {
+        cores: 4,
+        memory_mib: 100,
+    };
+    start(&room, 1);
+    let mut waiting = pin!(room.lend(large));
+    assert!(poll(&mut waiting).is_none());
+    room.end(JobId(1));
+    let lent = poll(&mut waiting).unwrap();
+    assert_eq!(room.taken(), [(NO_JOB, large)]);
+    drop(lent);
+    assert!(room.taken().is_empty());
+}

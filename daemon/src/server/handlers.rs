@@ -44,6 +44,9 @@ mod runs;
 pub(super) mod shell_open;
 pub(super) mod status;
 mod stop;
+mod testbed_close;
+mod testbed_open;
+mod testbed_revert;
 mod ticket_agreement;
 mod ticket_cancel;
 mod ticket_create;
@@ -65,7 +68,9 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::Context;
+use super::loans::ConnectionLoans;
 use crate::convert;
+use crate::shells::Phase;
 
 macro_rules! route {
     ($context:ident, $method:ident, $params:ident, { $($request:ident => $verb:ident,)* }) => {
@@ -134,6 +139,37 @@ pub(super) async fn handle(context: &Context, method: &str, params: Value) -> Re
         Doctor => doctor,
         Stop => stop,
     })
+}
+
+/// Whether a method is about testbeds that connections borrow.
+pub(super) fn is_of_testbeds(method: &str) -> bool {
+    [
+        method::TestbedOpen::NAME,
+        method::TestbedRevert::NAME,
+        method::TestbedClose::NAME,
+    ]
+    .contains(&method)
+}
+
+/// Has a request about borrowed testbeds handled: they are the connection's.
+pub(super) async fn handle_testbeds(
+    context: &Context,
+    loans: &ConnectionLoans,
+    phase: Phase,
+    method: &str,
+    params: Value,
+) -> Result<Value, RpcError> {
+    match method {
+        method::TestbedOpen::NAME => {
+            let request = read_params(method, params)?;
+            write_answer(&testbed_open::handle(context, loans, phase, request).await?)
+        }
+        method::TestbedRevert::NAME => {
+            let request = read_params(method, params)?;
+            write_answer(&testbed_revert::handle(loans, phase, request).await?)
+        }
+        _ => write_answer(&testbed_close::handle(loans, &read_params(method, params)?)?),
+    }
 }
 
 pub(super) fn read_params<P: DeserializeOwned>(method: &str, params: Value) -> Result<P, RpcError> {

@@ -13,11 +13,13 @@ use preflight_protocol::handshake::{DaemonHello, PROTOCOL_VERSION};
 use preflight_protocol::message::Message;
 use preflight_protocol::method::{Initialize, Method, Subscribe};
 use preflight_protocol::shell::{self as wire_shell, ShellOpen, ShellProgress};
+use preflight_protocol::testbed::{self as wire_testbed, TestbedProgress};
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, ReadHalf, WriteHalf};
 use tokio::sync::{Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
 
+use super::loans::ConnectionLoans;
 use super::{Context, admit, feed, handlers, peer_of, shell};
 use crate::shells::{OpenShell, Phase};
 
@@ -68,18 +70,22 @@ pub(super) async fn run(stream: Stream, own: u32, context: Arc<Context>) {
     match admitted {
         Ok(()) => {
             let (gone, unread) = (outgoing.gone.clone(), outgoing.frames.clone());
+            let loans = Arc::<ConnectionLoans>::default();
             let session = Session {
                 context: Arc::clone(&context),
                 outgoing,
                 client: None,
+                loans: Arc::clone(&loans),
             };
             tokio::select! {
                 () = gone.cancelled() => {}
                 // It no longer reads.
                 () = unread.closed() => {}
+                () = give_back_at_the_end(&context, &loans) => {}
                 shell = session.read(reader) => taken_over = shell,
             }
             gone.cancel();
+            loans.close();
         }
         Err(refused) => {
             tracing::warn!(%refused, "a client is turned away");
@@ -95,6 +101,13 @@ pub(super) async fn run(stream: Stream, own: u32, context: Arc<Context>) {
         // The client may have gone first.
         None => drop(writer.shutdown().await),
     }
+}
+
+/// Gives back what a connection has borrowed when the daemon is to end. It never returns: the connection lives on.
+async fn give_back_at_the_end(context: &Context, loans: &ConnectionLoans) {
+    context.stop.cancelled().await;
+    loans.close();
+    std::future::pending().await
 }
 
 /// Writes until every sender is gone, or the client no longer reads.
@@ -113,6 +126,7 @@ struct Session {
     outgoing: Outgoing,
     /// What the client calls itself, once it has shaken hands.
     client: Option<String>,
+    loans: Arc<ConnectionLoans>,
 }
 
 /// What becomes of a connection after a message.
@@ -245,9 +259,12 @@ impl Session {
             return Next::End;
         };
         let (context, outgoing) = (Arc::clone(&self.context), self.outgoing.clone());
+        let loans = Arc::clone(&self.loans);
         tokio::spawn(async move {
             if method == Subscribe::NAME {
                 feed::subscribe(id, params, &context, &outgoing).await;
+            } else if handlers::is_of_testbeds(&method) {
+                testbeds(id, &method, params, &context, &loans, &outgoing).await;
             } else {
                 outgoing
                     .answer(Some(id), handlers::handle(&context, &method, params).await)
@@ -280,7 +297,39 @@ impl Session {
             protocol: PROTOCOL_VERSION,
             version: env!("CARGO_PKG_VERSION").to_owned(),
             instance: self.context.instance.clone(),
-            capabilities: vec![wire_shell::CAPABILITY.to_owned()],
+            capabilities: vec![wire_shell::CAPABILITY.to_owned(), wire_testbed::CAPABILITY.to_owned()],
         })
     }
+}
+
+/// Has a request about borrowed testbeds handled, and tells what is waited for. Nothing is begun for a client that has gone,
+/// nor when the daemon stops.
+async fn testbeds(
+    id: u64,
+    method: &str,
+    params: Value,
+    context: &Context,
+    loans: &ConnectionLoans,
+    outgoing: &Outgoing,
+) {
+    let (phase, mut phases) = Phase::new();
+    let handling = handlers::handle_testbeds(context, loans, phase, method, params);
+    tokio::pin!(handling);
+    let result = loop {
+        tokio::select! {
+            biased;
+            () = outgoing.gone.cancelled() => return,
+            () = context.stop.cancelled() => break Err(shell::stopping()),
+            result = &mut handling => break result,
+            Ok(()) = phases.changed() => {
+                let progress = TestbedProgress { phase: phases.borrow_and_update().clone() };
+                let message = Message::Notification {
+                    method: wire_testbed::PROGRESS.to_owned(),
+                    params: serde_json::to_value(progress).unwrap_or_default(),
+                };
+                outgoing.send(&message).await;
+            }
+        }
+    };
+    outgoing.answer(Some(id), result).await;
 }

@@ -59,6 +59,7 @@ impl Shells for LocalShells {
         let (series, job) = match &request.target {
             Target::Series(series) => (series.clone(), None),
             Target::Ticket { ticket, job } => (ticket.series.clone(), *job),
+            Target::Lent(id) => (Series(id.0.clone()), None),
         };
         match series.as_str() {
             SLOW_SERIES => {

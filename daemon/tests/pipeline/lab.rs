@@ -22,7 +22,8 @@ use preflightd::bootstrap::{Daemon, Home};
 use preflightd::config::Config;
 use preflightd::disk::Budget;
 use preflightd::executor::{
-    JobFolders, JobSettings, Limits, PipelineExecutor, TicketImages, UnpackedSources, Workshop, make_reachable,
+    Borrowed, JobFolders, JobSettings, Limits, PipelineExecutor, TestbedLoans, TestbedShells, TicketImages,
+    UnpackedSources, Workshop, make_reachable,
 };
 use preflightd::images::WorkshopImages;
 use preflightd::pipeline::intake::SourceIntake;
@@ -225,6 +226,7 @@ impl Lab {
             InstallationId::new("lab").unwrap(),
             Arc::new(self.machines.clone()),
         ));
+        let borrowed = Borrowed::default();
         Services {
             executor: Arc::new(PipelineExecutor::new(Arc::clone(&workshop))),
             intake: Arc::new(SourceIntake {
@@ -235,7 +237,7 @@ impl Lab {
                 keyrings: Vec::new(),
             }),
             images: Arc::new(WorkshopImages::new(Arc::clone(&workshop))),
-            rebuilt_images: Arc::new(WorkshopImages::new(workshop)),
+            rebuilt_images: Arc::new(WorkshopImages::new(Arc::clone(&workshop))),
             doctor: Arc::new(ScriptedDoctor),
             demands: Demands {
                 usual: ONE,
@@ -245,7 +247,12 @@ impl Lab {
             snapshots: Arc::new(NoSnapshots),
             ppas: Arc::new(NoPpas),
             transfer: preflightd::testing::transfer(&folders.state),
-            shells: Arc::new(preflightd::shells::NoShells),
+            shells: Arc::new(TestbedShells::new(
+                Arc::clone(&workshop),
+                self.tickets(),
+                borrowed.clone(),
+            )),
+            loans: Arc::new(TestbedLoans::new(workshop, self.tickets(), borrowed)),
         }
     }
 

@@ -189,6 +189,7 @@ impl Following {
                             self.beat = Some(beat);
                         }
                     }
+                    Some(Notification::Testbed(_)) => {}
                     Some(Notification::Resync) => {
                         ticket = match self.subscribe(&connection).await? {
                             Some(ticket) => ticket,

@@ -183,7 +183,7 @@ impl Following {
                             ended = self.has_ended(std::slice::from_ref(&**job));
                         }
                     }
-                    Some(Notification::Beat(_)) => {}
+                    Some(Notification::Beat(_) | Notification::Testbed(_)) => {}
                     Some(Notification::Resync) => match connection.request(&subscribe).await {
                         Ok(snapshot) => ended = snapshot.ticket.is_some_and(|ticket| self.has_ended(&ticket.jobs)),
                         Err(ClientError::Closed) => return Ok(None),

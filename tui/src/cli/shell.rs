@@ -219,6 +219,7 @@ fn greeting(opened: &ShellOpened, target: &ShellTarget, raw: bool) -> Vec<String
             }
             (ShellTarget::Ticket { ticket, .. }, _) => format!("ticket {ticket}: a fresh testbed of {}", opened.image),
             (ShellTarget::Series(series), _) => format!("{series}: a fresh testbed"),
+            (ShellTarget::Testbed(id), _) => format!("the lent testbed {id}"),
         };
         lines.push(format!("{place}; `Enter ~ .` leaves it if it hangs"));
     }

@@ -119,6 +119,7 @@ async fn serve(
                         news.send(LinkNews::Event(event)).await
                     }
                     Some(Notification::Beat(beat)) => news.send(LinkNews::Beat(beat)).await,
+                    Some(Notification::Testbed(_)) => Ok(()),
                     Some(Notification::Resync) => continue 'subscribe,
                     None => break 'subscribe,
                 },

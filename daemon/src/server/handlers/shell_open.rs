@@ -13,6 +13,7 @@ use preflight_protocol::shell::word::Word;
 use preflight_protocol::shell::{JobChoice, ShellOpen, ShellOpened, ShellTarget};
 
 use super::{Context, of_ticket};
+use crate::loans::LoanId;
 use crate::shells::{OpenShell, Phase, ShellInfo, ShellRequest, Target};
 
 /// Opens a shell; a future that is dropped leaves nothing of it.
@@ -33,6 +34,7 @@ pub(in crate::server) async fn handle(
             .await??;
             Target::Ticket { ticket, job }
         }
+        ShellTarget::Testbed(id) => Target::Lent(LoanId(id.0)),
     };
     let request = ShellRequest {
         target,
