@@ -12,7 +12,7 @@ use subunit::types::{
 
 use utf8::Utf8Pieces;
 
-mod utf8;
+pub(crate) mod utf8;
 
 /// An attachment's content goes out in packets of at most this size, so that no reader waits for megabytes.
 const CHUNK: usize = 32 * 1024;

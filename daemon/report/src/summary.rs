@@ -95,27 +95,34 @@ impl fmt::Display for SummaryLine {
     }
 }
 
-/// The lines of one source's summary, in autopkgtest's order.
+/// The lines of a result of a source's test.
 #[must_use]
-pub fn lines(results: &[TestResult], trouble: Option<&Trouble>) -> Vec<SummaryLine> {
-    let mut lines = Vec::new();
-    for result in results {
-        lines.push(result.into());
-        if let (Some(Reason::BadPackage), Some(detail)) = (&result.reason, &result.detail) {
-            lines.push(SummaryLine::BadPackage(one_line(detail)));
-        }
+pub fn of_result(source: &str, result: &TestResult) -> Vec<SummaryLine> {
+    let mut lines = vec![result.into()];
+    if let (TestStatus::Fail, Some(Reason::BadPackage), Some(detail)) = (result.status, &result.reason, &result.detail)
+    {
+        lines.push(SummaryLine::Blame(source.to_owned()));
+        lines.push(SummaryLine::BadPackage(one_line(detail)));
     }
-    if let Some(Trouble::ErroneousPackage(why)) = trouble {
-        lines.push(SummaryLine::BadPackage(one_line(why)));
-    }
-    lines.extend(trouble.map(SummaryLine::from));
     lines
 }
 
-/// The whole file.
+/// The lines of what ended a source's tests early.
 #[must_use]
-pub fn file(results: &[TestResult], trouble: Option<&Trouble>) -> String {
-    lines(results, trouble).iter().map(|line| format!("{line}\n")).collect()
+pub fn of_trouble(source: &str, trouble: &Trouble) -> Vec<SummaryLine> {
+    let mut lines = Vec::new();
+    if let Trouble::ErroneousPackage(why) = trouble {
+        lines.push(SummaryLine::Blame(source.to_owned()));
+        lines.push(SummaryLine::BadPackage(one_line(why)));
+    }
+    lines.push(trouble.into());
+    lines
+}
+
+/// Lines as they are in the file.
+#[must_use]
+pub fn text(lines: &[SummaryLine]) -> String {
+    lines.iter().map(|line| format!("{line}\n")).collect()
 }
 
 /// Reads a file of ours or of autopkgtest's.
@@ -172,21 +179,26 @@ mod tests {
         let mut bad = TestResult::skipped("tests", Reason::BadPackage);
         bad.status = TestStatus::Fail;
         bad.detail = Some("debian/tests/tests does\nnot exist".into());
-        let results = [
-            TestResult::skipped("a-name-of-more-than-20-letters", Reason::Skippable),
-            bad,
-        ];
-        let text = file(&results, Some(&Trouble::TestbedFailure("the guest\nis gone".into())));
+        let skipped = TestResult::skipped("a-name-of-more-than-20-letters", Reason::Skippable);
+        let mut lines = of_result("hello", &skipped);
+        lines.extend(of_result("hello", &bad));
+        let mut gone = lines.clone();
+        gone.extend(of_trouble(
+            "hello",
+            &Trouble::TestbedFailure("the guest\nis gone".into()),
+        ));
         assert_eq!(
-            text,
+            text(&gone),
             "a-name-of-more-than-20-letters SKIP exit status 77 and marked as skippable\n\
              tests                FAIL badpkg\n\
+             blame: hello\n\
              badpkg: debian/tests/tests does not exist\n\
              testbed failure: the guest is gone\n"
         );
+        assert_eq!(parse(&text(&gone)).unwrap(), gone);
         assert_eq!(
-            parse(&text).unwrap(),
-            lines(&results, Some(&Trouble::TestbedFailure("the guest is gone".into())))
+            text(&of_trouble("hello", &Trouble::ErroneousPackage("no control".into()))),
+            "blame: hello\nbadpkg: no control\nerroneous package: no control\n"
         );
     }
 

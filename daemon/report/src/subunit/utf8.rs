@@ -3,14 +3,14 @@
 
 /// Decodes piece by piece.
 #[derive(Debug, Default)]
-pub(super) struct Utf8Pieces {
+pub(crate) struct Utf8Pieces {
     /// The beginning of a character whose rest is still to come; at most three bytes.
     pending: Vec<u8>,
 }
 
 impl Utf8Pieces {
     /// The text that is certain after this piece.
-    pub(super) fn feed(&mut self, bytes: &[u8]) -> String {
+    pub(crate) fn feed(&mut self, bytes: &[u8]) -> String {
         let mut all = std::mem::take(&mut self.pending);
         all.extend_from_slice(bytes);
         let certain = all.len() - unfinished(&all);
@@ -19,7 +19,7 @@ impl Utf8Pieces {
     }
 
     /// What is left when nothing more comes.
-    pub(super) fn finish(self) -> String {
+    pub(crate) fn finish(self) -> String {
         String::from_utf8_lossy(&self.pending).into_owned()
     }
 }
