@@ -40,7 +40,7 @@ mod word;
 mod workshop;
 mod workshop_error;
 
-pub use boot::{BootOptions, kernel_command_line};
+pub use boot::{BootOptions, kernel_command_line, preferring_own_kernel};
 pub use build::{BuildError, BuildRequest, build, host_architecture};
 pub use catalogue::Catalogue;
 pub use host_apt::{HostSource, ReleaseDates, read_host_sources};
@@ -55,6 +55,6 @@ pub use recipe::{
 };
 pub use store::{ImageStore, StoreError};
 pub use uefi::{Extent, Frame, Layout, UefiError, write_frame};
-pub use word::{NameError, PackageName, SuiteName, UnitName, UserName, Word};
+pub use word::{NameError, PackageName, ProgramVersion, SuiteName, UnitName, UserName, Word};
 pub use workshop::check_host;
 pub use workshop_error::WorkshopError;

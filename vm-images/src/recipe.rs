@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use crate::word::{PackageName, SuiteName, UnitName, UserName, Word};
+use crate::word::{PackageName, ProgramVersion, SuiteName, UnitName, UserName, Word};
 
 /// The version of the recipe file's format that this release reads.
 pub const RECIPE_FORMAT: u32 = 1;
@@ -49,6 +49,10 @@ pub struct Recipe {
     /// What the init must not start.
     #[serde(default)]
     pub units: RecipeUnits,
+    /// The version of autopkgtest by whose rules the series' packages are tested; the newest that is known where it is
+    /// missing. An image is the same whatever stands here, and so is its name.
+    #[serde(default, skip_serializing)]
+    pub autopkgtest: Option<ProgramVersion>,
 }
 
 /// Suites that are read from one kind of mirror.
@@ -428,7 +432,7 @@ mod tests {
             (
                 "\"kmod\"",
                 "\"kmod; rm -rf /\"",
-                &["mine.toml", "line 36", "test = ", "kmod; rm", "package name"],
+                &["mine.toml", "line 38", "test = ", "kmod; rm", "package name"],
             ),
             ("uid = 1000", "uid = 0", &["mine.toml", "uid", "expected 1000"]),
             ("format = 1", "format = 2", &["mine.toml", "line 2", "format"]),
@@ -437,17 +441,17 @@ mod tests {
             (
                 "proposed = { suite",
                 "propsed = { suite",
-                &["mine.toml", "line 26", "propsed", "backports"],
+                &["mine.toml", "line 28", "propsed", "backports"],
             ),
             (
                 "suite = \"bookworm-backports\"",
                 "suite = \"bookworm\"",
-                &["mine.toml", "line 27", "backports", "is the release"],
+                &["mine.toml", "line 29", "backports", "is the release"],
             ),
             (
                 "proposed-updates\" }",
                 "proposed-updates\", mirror = \"moon\" }",
-                &["mine.toml", "line 26", "moon"],
+                &["mine.toml", "line 28", "moon"],
             ),
         ] {
             assert!(GOOD.contains(from), "{from}");

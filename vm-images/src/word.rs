@@ -106,6 +106,18 @@ checked_name!(
     |text| text.len() <= 32 && text[0].is_ascii_lowercase() && text.iter().all(|&byte| lower(byte) || b"_-".contains(&byte))
 );
 
+checked_name!(
+    /// The beginning of a program's version: two numbers.
+    ProgramVersion,
+    "version",
+    "two numbers are expected, such as 5.28",
+    |text| {
+        let is_number = |part: &[u8]| (1..=4).contains(&part.len()) && part.iter().all(u8::is_ascii_digit);
+        let parts: Vec<&[u8]> = text.split(|&byte| byte == b'.').collect();
+        parts.len() == 2 && parts.into_iter().all(is_number)
+    }
+);
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -123,6 +135,10 @@ mod tests {
         }
         for bad in ["..", "a/b", "-x", "a b"] {
             assert!(SuiteName::try_from(bad.to_owned()).is_err(), "{bad:?}");
+        }
+        assert!(ProgramVersion::try_from("5.28".to_owned()).is_ok());
+        for bad in ["5", "5.", ".5", "5.28.1", "v5.28", "5.99999"] {
+            assert!(ProgramVersion::try_from(bad.to_owned()).is_err(), "{bad:?}");
         }
         for bad in ["root x", "0a", "Root", "a:b"] {
             assert!(UserName::try_from(bad.to_owned()).is_err(), "{bad:?}");

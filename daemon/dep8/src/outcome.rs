@@ -46,6 +46,8 @@ pub enum Reason {
     BadPackage,
     /// It exited with 77 and is `skippable`.
     Skippable,
+    /// It failed, and needs the internet, which nobody promised it.
+    NoInternet,
     /// Its dependencies cannot be installed, and it has `skip-not-installable`.
     NotInstallable,
     /// It does not fit the testbed; the words say why.
@@ -64,6 +66,7 @@ impl fmt::Display for Reason {
             Self::TimedOut => out.write_str("timed out"),
             Self::BadPackage => out.write_str("badpkg"),
             Self::Skippable => out.write_str("exit status 77 and marked as skippable"),
+            Self::NoInternet => out.write_str("Failed, but test has needs-internet and that's not guaranteed"),
             Self::NotInstallable => out.write_str("installation fails and skip-not-installable set"),
             Self::Unsupported(why) => out.write_str(why),
             Self::HealthTest(name) => write!(out, "health test {name} failed"),

@@ -1,5 +1,5 @@
 //! Which tests of a package run on a testbed of given capabilities, which are skipped and why, and what has to be
-//! installed for each. Pure: no file, no machine. The order is autopkgtest 5.28's: skips first, then tests as written.
+//! installed for each. Pure: no file, no machine. The order is autopkgtest's: skips first, then tests as written.
 
 use std::{collections::BTreeSet, sync::LazyLock};
 
@@ -9,6 +9,7 @@ use crate::{
     arch,
     control::{InvalidControl, Runs, Stanza, TestControl},
     dependency::Dependencies,
+    dialect::Dialect,
     name::TestName,
     outcome::{Reason, TestResult},
     restriction::{Restriction, Restrictions},
@@ -20,6 +21,10 @@ use crate::{
 pub struct Capabilities(BTreeSet<String>);
 
 impl Capabilities {
+    /// The word for a network that leads out of the testbed. No virtualisation server says it: autopkgtest adds it where its
+    /// user wants tests to run that need the internet.
+    pub const INTERNET: &str = "has_internet";
+
     /// What our guests can do: a machine of its own for each test, thrown away afterwards, with root, no network and
     /// (so far) no restart.
     #[must_use]
@@ -27,6 +32,13 @@ impl Capabilities {
         ["isolation-machine", "revert", "revert-full-system", "root-on-testbed"]
             .into_iter()
             .collect()
+    }
+
+    /// The same, and this one.
+    #[must_use]
+    pub fn with(mut self, capability: &str) -> Self {
+        self.0.insert(capability.to_owned());
+        self
     }
 
     /// Whether it has this one.
@@ -39,6 +51,29 @@ impl Capabilities {
 impl<'a> FromIterator<&'a str> for Capabilities {
     fn from_iter<I: IntoIterator<Item = &'a str>>(words: I) -> Self {
         Self(words.into_iter().map(str::to_owned).collect())
+    }
+}
+
+/// Where tests are to run, and by whose rules.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Setting {
+    /// What the testbed can do.
+    pub capabilities: Capabilities,
+    /// The testbed's architecture (`dpkg --print-architecture`).
+    pub architecture: String,
+    /// The autopkgtest whose rules they are.
+    pub dialect: Dialect,
+}
+
+impl Setting {
+    /// A guest of an architecture, by the newest rules.
+    #[must_use]
+    pub fn of_a_guest(architecture: &str) -> Self {
+        Self {
+            capabilities: Capabilities::of_a_guest(),
+            architecture: architecture.to_owned(),
+            dialect: Dialect::NEWEST,
+        }
     }
 }
 
@@ -95,7 +130,7 @@ pub enum PlanEntry {
 pub struct Plan {
     /// Skips first, then the tests in order. Never empty: a package without tests has the skip `*`.
     pub entries: Vec<PlanEntry>,
-    /// Something for the reader of the log: why a package has no tests though it asks for some.
+    /// Something for the reader of the log, such as where the tests come from.
     pub note: Option<String>,
 }
 
@@ -117,22 +152,17 @@ impl Plan {
     }
 }
 
-/// Decides what to do with a package's tests. `control` is `None` when the package has no `debian/tests/control`;
-/// `architecture` is the testbed's (`dpkg --print-architecture`).
+/// Decides what to do with a package's tests. `control` is `None` when the package has no `debian/tests/control`, and none
+/// was generated.
 ///
 /// # Errors
 /// When the package's dependencies or names are wrong, so that the whole package is erroneous.
-pub fn plan(
-    control: Option<&TestControl>,
-    source: &SourceControl,
-    capabilities: &Capabilities,
-    architecture: &str,
-) -> Result<Plan, InvalidControl> {
+pub fn plan(control: Option<&TestControl>, source: &SourceControl, setting: &Setting) -> Result<Plan, InvalidControl> {
     let mut skips = Vec::new();
     let mut tests = Vec::new();
     let mut commands = 0;
     for stanza in control.map(|control| control.stanzas.as_slice()).unwrap_or_default() {
-        let (dependencies, own_packages) = expand(stanza, source, architecture)?;
+        let (dependencies, own_packages) = expand(stanza, source, setting)?;
         let named: Vec<(String, Executes)> = match &stanza.runs {
             Runs::Tests { directory, names } => names
                 .iter()
@@ -147,7 +177,7 @@ pub fn plan(
             }
         };
         for (name, executes) in named {
-            match fits(&name, stanza, capabilities, architecture) {
+            match fits(&name, stanza, setting) {
                 Ok((name, restrictions)) => tests.push(PlanEntry::Run(Box::new(PlannedTest {
                     name,
                     executes,
@@ -159,44 +189,40 @@ pub fn plan(
             }
         }
     }
-    let note = source.generated_testsuite().map(|suite| {
-        format!("debian/control asks for generated tests ({suite}), which are not supported yet; only those of debian/tests/control are seen")
-    });
     skips.extend(tests);
     if skips.is_empty() {
         skips.push(PlanEntry::Skip(TestResult::no_tests()));
     }
-    Ok(Plan { entries: skips, note })
+    Ok(Plan {
+        entries: skips,
+        note: None,
+    })
 }
 
 /// The name and restrictions of a test that fits the testbed, or autopkgtest's words for why it does not.
-fn fits(
-    name: &str,
-    stanza: &Stanza,
-    capabilities: &Capabilities,
-    architecture: &str,
-) -> Result<(TestName, Restrictions), String> {
+fn fits(name: &str, stanza: &Stanza, setting: &Setting) -> Result<(TestName, Restrictions), String> {
     if let Some(field) = stanza.unknown_fields.first() {
         return Err(format!("unknown field {field}"));
     }
-    architecture_fits(&stanza.architectures, architecture)?;
+    if !stanza.architectures.is_empty() && !setting.dialect.has_architectures() {
+        return Err("unknown field Architecture".to_owned());
+    }
+    architecture_fits(&stanza.architectures, &setting.architecture)?;
     let name = TestName::new(name).map_err(|error| error.to_string())?;
     let mut restrictions = Restrictions::new();
     for word in &stanza.restrictions {
-        restrictions.insert(Restriction::from_word(word).ok_or_else(|| format!("unknown restriction {word}"))?);
+        let known = Restriction::from_word(word).filter(|restriction| setting.dialect.knows(*restriction));
+        restrictions.insert(known.ok_or_else(|| format!("unknown restriction {word}"))?);
     }
     for restriction in &restrictions {
         let needed = restriction.needs_one_of();
-        if !needed.is_empty() && !needed.iter().any(|capability| capabilities.has(capability)) {
+        if !needed.is_empty() && !needed.iter().any(|capability| setting.capabilities.has(capability)) {
             let quoted: Vec<String> = needed.iter().map(|capability| format!("\"{capability}\"")).collect();
             return Err(format!(
                 "Test restriction \"{restriction}\" requires testbed capability {}",
                 quoted.join(" and/or ")
             ));
         }
-    }
-    if restrictions.contains(&Restriction::NeedsSudo) {
-        return Err("Cannot enable needs-sudo restriction: not supported yet".to_owned());
     }
     Ok((name, restrictions))
 }
@@ -237,8 +263,9 @@ static TEST_DEPENDENCY: LazyLock<Regex> = LazyLock::new(|| {
 fn expand(
     stanza: &Stanza,
     source: &SourceControl,
-    architecture: &str,
+    setting: &Setting,
 ) -> Result<(Dependencies, Vec<Vec<String>>), InvalidControl> {
+    let architecture = setting.architecture.as_str();
     let mut all = Dependencies::default();
     let mut own_packages = Vec::new();
     let parse = |test: &str, text: &str, what: &str| {
@@ -277,23 +304,37 @@ fn expand(
                         ));
                     }
                 }
-                let dependencies = parse(stanza.label(), entry, "Test Depends field contains an")?;
+                let dependencies = Dependencies::parse(entry).map_err(|error| {
+                    InvalidControl::new(
+                        stanza.label(),
+                        format!(
+                            "Test Depends field contains dependency `{}' with an invalid version",
+                            error.0
+                        ),
+                    )
+                })?;
                 let is_own = |package: &str| source.binaries.iter().any(|binary| binary.name == package);
-                for group in dependencies.reduced(architecture).entries() {
-                    if group.iter().all(|alternative| is_own(&alternative.package)) {
-                        own_packages.push(group.iter().map(|alternative| alternative.package.clone()).collect());
+                for group in dependencies.entries() {
+                    let here = group.iter().filter(|one| one.concerns(architecture));
+                    let here: Vec<String> = here.map(|one| one.package.clone()).collect();
+                    if group.iter().all(|one| is_own(&one.package)) && !here.is_empty() {
+                        own_packages.push(here);
                     }
                 }
                 all.extend(dependencies);
             }
         }
     }
-    if stanza
+    let restrictions = stanza
         .restrictions
         .iter()
-        .any(|word| word == Restriction::NeedsSudo.word())
-    {
-        all.extend(parse(stanza.label(), "sudo", "Test Depends field contains an")?);
+        .filter_map(|word| Restriction::from_word(word));
+    for package in restrictions.flat_map(|restriction| setting.dialect.needs(restriction)) {
+        let implied = parse(stanza.label(), package, "Test Depends field contains an")?;
+        let is_there = all.entries().any(|entry| implied.entries().any(|other| other == entry));
+        if !is_there {
+            all.extend(implied);
+        }
     }
     Ok((all.reduced(architecture), own_packages))
 }

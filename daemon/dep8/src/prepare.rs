@@ -10,6 +10,8 @@ use crate::{
     install::{self, InstallError},
     machine::{ExitStatus, MachineError, Stream, TestMachine},
     plan::PlannedTest,
+    reboot,
+    restriction::Restriction,
     script::quoted,
 };
 
@@ -19,6 +21,9 @@ pub enum NotPrepared {
     /// The package asks for what cannot be had; autopkgtest's words.
     #[error("{0}")]
     BadPackage(String),
+    /// The testbed cannot be made fit for the test; autopkgtest's words.
+    #[error("{0}")]
+    Unsupported(String),
     /// Packages could not be fetched, or the machine failed.
     #[error("{0}")]
     Testbed(String),
@@ -38,6 +43,8 @@ impl From<InstallError> for NotPrepared {
 pub struct Preparation<'a> {
     /// A test that asks for it; any other with the same [`prepare_key`] would do.
     pub test: &'a PlannedTest,
+    /// The ordinary user in the testbed, who is given what `needs-sudo` promises.
+    pub normal_user: Option<&'a str>,
     /// A directory in the testbed for the tests' own files, absolute; made if it is missing.
     pub scratch: &'a str,
     /// For a command that should take no time at all, scaled to this host.
@@ -64,8 +71,13 @@ pub fn prepare_key(test: &PlannedTest) -> String {
         push_new(&mut own, group.join(" | "));
     }
     let tree = if test.needs_build() { "built" } else { "unpacked" };
+    let sudo = if test.is(Restriction::NeedsSudo) {
+        "sudo: enabled\n"
+    } else {
+        ""
+    };
     format!(
-        "tree: {tree}\nsatisfy: {}\nown: {}\n",
+        "tree: {tree}\nsatisfy: {}\nown: {}\n{sudo}",
         entries.join(", "),
         own.join(", ")
     )
@@ -103,8 +115,47 @@ pub async fn prepare(
     let make = format!("mkdir -p -m 1777 -- {}", quoted(preparation.scratch));
     short(machine, preparation.short, &make)
         .await
-        .map_err(NotPrepared::Testbed)
+        .map_err(NotPrepared::Testbed)?;
+    if let Some(places) = machine.reboot_places() {
+        let installing = reboot::install_commands(machine, places, preparation.scratch, preparation.short);
+        installing
+            .await
+            .map_err(|error| NotPrepared::Testbed(error.to_string()))?;
+    }
+    match test.is(Restriction::NeedsSudo) {
+        true => enable_sudo(machine, preparation).await,
+        false => Ok(()),
+    }
 }
+
+/// `needs-sudo`: the ordinary user is of the group sudo, and that needs no password. As autopkgtest's `enable-sudo`; sudo
+/// itself is among the test's dependencies.
+async fn enable_sudo(machine: &dyn TestMachine, preparation: &Preparation<'_>) -> Result<(), NotPrepared> {
+    let Some(user) = preparation.normal_user else {
+        let why = "Cannot enable needs-sudo restriction: no ordinary user available";
+        return Err(NotPrepared::Unsupported(why.to_owned()));
+    };
+    let script = format!(
+        "usermod -a -G sudo {}; install -d /etc/sudoers.d; umask 0337; rm -f {SUDOERS}; \
+         echo '%sudo ALL=(ALL:ALL) NOPASSWD: ALL' > {SUDOERS}",
+        quoted(user)
+    );
+    let command = install::root(vec!["sh".to_owned(), "-ec".to_owned(), script]);
+    match timeout(preparation.short, machine.exec(&command, &mut |_, _| {})).await {
+        Ok(Ok(ExitStatus::Code(0))) => Ok(()),
+        Ok(Ok(status)) => Err(NotPrepared::Unsupported(format!(
+            "Failed to enable needs-sudo restriction: exit status {}",
+            status.shell_code()
+        ))),
+        Ok(Err(error)) => Err(NotPrepared::Testbed(error.to_string())),
+        Err(_) => Err(NotPrepared::Testbed(
+            "timed out on enabling needs-sudo (kind: short)".to_owned(),
+        )),
+    }
+}
+
+/// Where sudo is told that the group needs no password.
+const SUDOERS: &str = "/etc/sudoers.d/autopkgtest-needs-sudo";
 
 /// Runs a short script as root. The error says what went wrong with it, whatever that is.
 pub(crate) async fn short(machine: &dyn TestMachine, limit: Duration, script: &str) -> Result<(), String> {
@@ -127,7 +178,7 @@ mod tests {
     use super::*;
     use crate::{
         control::TestControl,
-        plan::{Capabilities, plan},
+        plan::{Setting, plan},
         source::SourceControl,
     };
 
@@ -137,7 +188,7 @@ mod tests {
     fn key(fields: &str) -> String {
         let control = TestControl::parse(format!("Tests: a\n{fields}").as_bytes()).unwrap();
         let source = SourceControl::parse(SOURCE).unwrap();
-        let plan = plan(Some(&control), &source, &Capabilities::of_a_guest(), "amd64").unwrap();
+        let plan = plan(Some(&control), &source, &Setting::of_a_guest("amd64")).unwrap();
         prepare_key(plan.runs().next().unwrap())
     }
 
@@ -178,6 +229,10 @@ mod tests {
             ("Depends: a:any\n", "Depends: a\n"),
             ("Depends: a\n", "Depends: a\nRestrictions: build-needed\n"),
             ("Depends: a\n", "Depends: a\nRestrictions: needs-recommends\n"),
+            (
+                "Depends: passwd, sudo\n",
+                "Depends: passwd, sudo\nRestrictions: needs-sudo\n",
+            ),
         ] {
             assert_ne!(key(one), key(other), "{one:?} {other:?}");
         }

@@ -46,7 +46,7 @@ restrictions! {
     NeedsSudo = "needs-sudo",
     /// The test may write to the source tree.
     RwBuildTree = "rw-build-tree",
-    /// Newer than autopkgtest 5.28; without effect where test and testbed have one architecture, as here.
+    /// Without effect where test and testbed have one architecture, as here.
     SkipForeignArchitecture = "skip-foreign-architecture",
     /// Dependencies that cannot be installed are a skip, not a failure.
     SkipNotInstallable = "skip-not-installable",
@@ -69,7 +69,7 @@ impl Restriction {
     pub fn needs_one_of(self) -> &'static [&'static str] {
         match self {
             Self::BreaksTestbed => &["revert-full-system"],
-            Self::NeedsInternet => &["has_internet"],
+            Self::NeedsInternet => &[crate::plan::Capabilities::INTERNET],
             Self::NeedsReboot => &["reboot"],
             Self::NeedsRoot => &["root-on-testbed"],
             Self::IsolationContainer => &["isolation-container", "isolation-machine"],

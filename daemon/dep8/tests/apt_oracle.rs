@@ -9,9 +9,10 @@ use preflight_dep8::{
     control::TestControl,
     machine::Timeouts,
     outcome::{TestResult, Trouble},
-    plan::{Capabilities, plan},
+    plan::{Setting, plan},
     run::TestRun,
     source::SourceControl,
+    verdict::Rules,
 };
 
 const NO_FILE: &str = "Maintainer: A <a@b.example>\nFilename: ./gone.deb\nSize: 100\nDescription: x\n\
@@ -68,13 +69,7 @@ fn apt(folder: &Path) -> local::LocalMachine {
 /// The result of a test with these dependencies, and apt's output.
 async fn install(machine: &local::LocalMachine, folder: &Path, depends: &str) -> (Result<TestResult, Trouble>, String) {
     let control = TestControl::parse(format!("Test-Command: true\nDepends: {depends}\n").as_bytes()).unwrap();
-    let planned = plan(
-        Some(&control),
-        &SourceControl::default(),
-        &Capabilities::of_a_guest(),
-        "amd64",
-    )
-    .unwrap();
+    let planned = plan(Some(&control), &SourceControl::default(), &Setting::of_a_guest("amd64")).unwrap();
     let scratch = folder.join("scratch");
     let run = TestRun {
         test: planned.runs().next().unwrap(),
@@ -82,6 +77,8 @@ async fn install(machine: &local::LocalMachine, folder: &Path, depends: &str) ->
         scratch: scratch.to_str().unwrap(),
         normal_user: None,
         parallel: NonZeroU32::MIN,
+        env: &[],
+        rules: Rules::default(),
         timeouts: Timeouts::scaled(1.0),
         artifacts: None,
     };

@@ -8,11 +8,13 @@ use std::{fs, num::NonZeroU32, os::unix::fs::PermissionsExt, path::Path, process
 
 use preflight_dep8::{
     control::TestControl,
+    dialect::Dialect,
     machine::Timeouts,
     outcome::{TestResult, Trouble, exit_code},
-    plan::{Capabilities, PlanEntry, plan},
+    plan::{Capabilities, PlanEntry, Setting, plan},
     run::TestRun,
     source::SourceControl,
+    verdict::Rules,
 };
 use pretty_assertions::assert_eq;
 
@@ -154,6 +156,15 @@ fn theirs(tree: &str, output: &Path) -> (Vec<String>, u8) {
     )
 }
 
+/// The autopkgtest that this machine has.
+fn installed() -> Dialect {
+    let asked = Command::new("dpkg-query")
+        .args(["--show", "--showformat=${Version}", "autopkgtest"])
+        .output()
+        .unwrap();
+    String::from_utf8(asked.stdout).unwrap().parse().unwrap()
+}
+
 async fn ours(tree: &str, scratch: &Path) -> (Vec<String>, u8) {
     let root = Command::new("id").arg("-u").output().unwrap().stdout == b"0\n";
     let capabilities: Capabilities = ["isolation-machine"]
@@ -171,12 +182,12 @@ async fn ours(tree: &str, scratch: &Path) -> (Vec<String>, u8) {
         .map(|bytes| TestControl::parse(&bytes))
         .transpose();
     let planned = control.and_then(|control| {
-        plan(
-            control.as_ref(),
-            &source,
-            &capabilities,
-            str::from_utf8(&architecture).unwrap().trim(),
-        )
+        let setting = Setting {
+            capabilities,
+            architecture: str::from_utf8(&architecture).unwrap().trim().to_owned(),
+            dialect: installed(),
+        };
+        plan(control.as_ref(), &source, &setting)
     });
     let planned = match planned {
         Ok(planned) => planned,
@@ -198,6 +209,11 @@ async fn ours(tree: &str, scratch: &Path) -> (Vec<String>, u8) {
                     scratch: scratch.to_str().unwrap(),
                     normal_user: None,
                     parallel: NonZeroU32::MIN,
+                    env: &[],
+                    rules: Rules {
+                        dialect: installed(),
+                        ..Rules::default()
+                    },
                     timeouts: Timeouts {
                         test: Duration::from_secs(60),
                         ..Timeouts::scaled(1.0)

@@ -10,9 +10,10 @@ use preflight_dep8::{
     control::TestControl,
     machine::{Exec, ExitStatus, MachineError, OnOutput, Stream, TestMachine, Timeouts},
     outcome::{Reason, TestResult, TestStatus, Trouble},
-    plan::{Capabilities, PlannedTest, plan},
+    plan::{PlannedTest, Setting, plan},
     run::{RunEvent, TestRun},
     source::SourceControl,
+    verdict::Rules,
 };
 
 const SOURCE: &[u8] = b"Source: s\n\nPackage: s\nArchitecture: all\n";
@@ -20,7 +21,7 @@ const SOURCE: &[u8] = b"Source: s\n\nPackage: s\nArchitecture: all\n";
 fn test(control: &str) -> PlannedTest {
     let control = TestControl::parse(control.as_bytes()).unwrap();
     let source = SourceControl::parse(SOURCE).unwrap();
-    plan(Some(&control), &source, &Capabilities::of_a_guest(), "amd64")
+    plan(Some(&control), &source, &Setting::of_a_guest("amd64"))
         .unwrap()
         .runs()
         .next()
@@ -50,6 +51,11 @@ async fn run_as(
         scratch: scratch.to_str().unwrap(),
         normal_user,
         parallel: NonZeroU32::new(3).unwrap(),
+        env: &[
+            ("ADT_TEST_TRIGGERS".to_owned(), "a/1 it's/2".to_owned()),
+            ("LANGUAGE".to_owned(), "C".to_owned()),
+        ],
+        rules: Rules::default(),
         timeouts: Timeouts {
             test: test_timeout,
             ..Timeouts::scaled(1.0)
@@ -72,7 +78,8 @@ async fn environment_artifacts_and_lines() {
     let folder = tempfile::tempdir().unwrap();
     let command = "echo $DEB_BUILD_OPTIONS $LANG; echo made > $AUTOPKGTEST_ARTIFACTS/file; \
         [ $ADTTMP = $AUTOPKGTEST_TMP ]; [ $ADT_ARTIFACTS = $AUTOPKGTEST_ARTIFACTS ]; [ $USER:$HOME = $(getent passwd $(id -u) | cut -d: -f1,6) ]; \
-        [ $(stat -c %a $AUTOPKGTEST_ARTIFACTS/ $AUTOPKGTEST_TMP/ | tr '\\n' ,) = 1777,755, ]";
+        [ $(stat -c %a $AUTOPKGTEST_ARTIFACTS/ $AUTOPKGTEST_TMP/ | tr '\\n' ,) = 755,755, ]; \
+        [ \"$ADT_TEST_TRIGGERS\" = \"a/1 it's/2\" ]; [ \"$LANGUAGE\" = C ]";
     let test = test(&format!("Test-Command: {command}\nDepends:\nFeatures: test-name=env\n"));
     let (result, lines, output) = run(&local::LocalMachine::with_env(&[]), &test, folder.path(), LONG).await;
     assert_eq!(result.unwrap().status, TestStatus::Pass);
@@ -306,6 +313,8 @@ async fn a_test_on_a_prepared_machine_is_one_command_and_one_copy() {
         scratch: "/scratch",
         normal_user: Some("tester"),
         parallel: NonZeroU32::MIN,
+        env: &[],
+        rules: Rules::default(),
         timeouts: Timeouts::scaled(1.0),
         artifacts: Some(Path::new("/nowhere")),
     };

@@ -124,6 +124,7 @@ impl Prepare for Filling<'_> {
         let limits = timeouts(context);
         let preparation = Preparation {
             test: self.test,
+            normal_user: Some(user),
             scratch: SCRATCH,
             short: limits.short,
             install: limits.install,
@@ -147,7 +148,7 @@ impl Prepare for Filling<'_> {
         match done {
             Ok(()) => Ok(()),
             Err(NotPrepared::Testbed(why)) => Err(Unfilled::Stop(machine.stop(Trouble::TestbedFailure(why)))),
-            Err(why @ NotPrepared::BadPackage(_)) => Err(Unfilled::Dependencies(why)),
+            Err(why @ (NotPrepared::BadPackage(_) | NotPrepared::Unsupported(_))) => Err(Unfilled::Dependencies(why)),
         }
     }
 }

@@ -5,10 +5,10 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use preflight_dep8::control::TestControl;
-use preflight_dep8::plan::{Capabilities, Plan, PlanEntry, plan};
+use preflight_dep8::plan::{Plan, PlanEntry, Setting, plan};
 use preflight_dep8::source::SourceControl;
 
-use super::tree;
+use super::{test_rules, tree};
 use crate::executor::{JobContext, StepFailure};
 
 /// The owner's edited files, laid out as in a source tree, for a rerun that has some.
@@ -20,21 +20,22 @@ pub(super) fn edited(context: &JobContext) -> Option<PathBuf> {
 /// The plan. The inner error is the package's fault, in words for its owner.
 pub(super) fn make(context: &JobContext, architecture: &str) -> Result<Result<Plan, String>, StepFailure> {
     let (staged, edited) = (context.staged()?, edited(context));
-    let made = of_files(&staged, edited.as_deref(), architecture);
+    let setting = test_rules::setting(&context.workshop, &context.order.ticket, architecture)?;
+    let made = of_files(&staged, edited.as_deref(), &setting);
     Ok(made.and_then(|plan| match &context.order.rerun {
         Some(rerun) => only(plan, &rerun.test),
         None => Ok(plan),
     }))
 }
 
-fn of_files(staged: &Path, edited: Option<&Path>, architecture: &str) -> Result<Plan, String> {
+fn of_files(staged: &Path, edited: Option<&Path>, setting: &Setting) -> Result<Plan, String> {
     let control = read("debian/control", edited, &staged.join(tree::CONTROL))?.unwrap_or_default();
     let source = SourceControl::parse(&control).map_err(|error| format!("debian/control: {error}"))?;
     let tests = match read("debian/tests/control", edited, &staged.join(tree::TESTS_CONTROL))? {
         Some(bytes) => Some(TestControl::parse(&bytes).map_err(|error| error.to_string())?),
         None => None,
     };
-    plan(tests.as_ref(), &source, &Capabilities::of_a_guest(), architecture).map_err(|error| error.to_string())
+    plan(tests.as_ref(), &source, setting).map_err(|error| error.to_string())
 }
 
 /// A control file: the edited one, or the one that was kept. None where there is neither.
@@ -91,7 +92,7 @@ mod tests {
             "Tests: one two\n\nTests: net\nRestrictions: needs-internet\n",
         )
         .unwrap();
-        let plan = of_files(kept.path(), Some(edited.path()), "amd64").unwrap();
+        let plan = of_files(kept.path(), Some(edited.path()), &Setting::of_a_guest("amd64")).unwrap();
         assert_eq!(names(&plan), ["-net", "one", "two"]);
         assert_eq!(names(&only(plan.clone(), "two").unwrap()), ["two"]);
         assert_eq!(names(&only(plan.clone(), "net").unwrap()), ["-net"]);
@@ -103,7 +104,7 @@ mod tests {
             "Tests: three\nDepends: @, curl\n",
         )
         .unwrap();
-        let plan = of_files(kept.path(), Some(edited.path()), "amd64").unwrap();
+        let plan = of_files(kept.path(), Some(edited.path()), &Setting::of_a_guest("amd64")).unwrap();
         assert_eq!(names(&plan), ["three"]);
         assert_eq!(plan.runs().next().unwrap().dependencies.to_string(), "s, curl");
     }

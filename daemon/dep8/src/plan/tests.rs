@@ -14,8 +14,7 @@ fn planned(text: &str) -> Result<Plan, InvalidControl> {
     plan(
         Some(&control),
         &SourceControl::parse(SOURCE).unwrap(),
-        &Capabilities::of_a_guest(),
-        "amd64",
+        &Setting::of_a_guest("amd64"),
     )
 }
 
@@ -111,7 +110,11 @@ fn skips_have_autopkgtests_words() {
     }
     let source = SourceControl::default();
     let control = TestControl::parse(b"Tests: a\nDepends:\nRestrictions: isolation-container\n").unwrap();
-    let plan = plan(Some(&control), &source, &[].into_iter().collect(), "amd64").unwrap();
+    let setting = Setting {
+        capabilities: [].into_iter().collect(),
+        ..Setting::of_a_guest("amd64")
+    };
+    let plan = plan(Some(&control), &source, &setting).unwrap();
     assert_eq!(
         plan.skips().next().unwrap().to_string(),
         "a                    SKIP Test restriction \"isolation-container\" requires testbed capability \
@@ -140,7 +143,52 @@ fn order_and_names() {
 #[test]
 fn a_package_without_tests_says_so() {
     let source = SourceControl::parse(b"Source: s\nTestsuite: autopkgtest-pkg-perl\n").unwrap();
-    let plan = plan(None, &source, &Capabilities::of_a_guest(), "amd64").unwrap();
+    let plan = plan(None, &source, &Setting::of_a_guest("amd64")).unwrap();
     assert_eq!(plan.entries, [PlanEntry::Skip(TestResult::no_tests())]);
-    assert!(plan.note.unwrap().contains("autopkgtest-pkg-perl"));
+}
+
+/// What each version of autopkgtest would run, and what it would install for it.
+#[test]
+fn versions_differ_in_what_they_know() {
+    let control = "Tests: sudo\nDepends: passwd\nRestrictions: needs-sudo\n\n\
+        Tests: net\nDepends:\nRestrictions: needs-internet\n\n\
+        Tests: foreign\nDepends:\nRestrictions: skip-foreign-architecture\n\n\
+        Tests: here\nDepends:\nArchitecture: any\n";
+    let control = TestControl::parse(control.as_bytes()).unwrap();
+    for (version, skipped, sudo) in [
+        ("5.12", &["sudo", "net", "foreign", "here"][..], None),
+        ("5.25", &["sudo", "foreign"], None),
+        ("5.28", &["foreign"], Some("passwd, sudo")),
+        ("5.49", &[], Some("passwd, sudo")),
+        ("6.0", &[], Some("passwd, sudo")),
+    ] {
+        let setting = Setting {
+            capabilities: Capabilities::of_a_guest().with(Capabilities::INTERNET),
+            dialect: version.parse().unwrap(),
+            ..Setting::of_a_guest("amd64")
+        };
+        let plan = plan(Some(&control), &SourceControl::default(), &setting).unwrap();
+        let names: Vec<_> = plan.skips().map(|result| result.name.as_str()).collect();
+        assert_eq!(names, skipped, "{version}");
+        let first = plan.runs().find(|test| test.name.as_str() == "sudo");
+        assert_eq!(
+            first.map(|test| test.dependencies.to_string()).as_deref(),
+            sudo,
+            "{version}"
+        );
+    }
+}
+
+#[test]
+fn sudo_is_installed_once() {
+    assert_eq!(
+        planned("Tests: a\nDepends: sudo, curl\nRestrictions: needs-sudo\n")
+            .unwrap()
+            .runs()
+            .next()
+            .unwrap()
+            .dependencies
+            .to_string(),
+        "sudo, curl, passwd"
+    );
 }

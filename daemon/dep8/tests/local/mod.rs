@@ -7,6 +7,7 @@ use preflight_dep8::{
     machine::{Exec, ExitStatus, MachineError, OnOutput, Stream, TestMachine},
     outcome::{TestResult, Trouble},
     prepare::{Preparation, prepare},
+    reboot::{Places, Reboot},
     run::{RunEvent, TestRun, not_prepared, run},
 };
 use tokio::{io::AsyncReadExt, process::Command};
@@ -20,6 +21,7 @@ pub(crate) async fn run_test(
 ) -> Result<TestResult, Trouble> {
     let preparation = Preparation {
         test: test.test,
+        normal_user: test.normal_user,
         scratch: test.scratch,
         short: test.timeouts.short,
         install: test.timeouts.install,
@@ -36,6 +38,8 @@ pub(crate) struct LocalMachine {
     /// Set for every command.
     env: Vec<(String, String)>,
     groups: Mutex<Vec<u32>>,
+    /// Where it is told that it is to "start again": all its processes end, and what is in these folders goes.
+    pub(crate) places: Option<Places>,
 }
 
 impl LocalMachine {
@@ -44,10 +48,7 @@ impl LocalMachine {
             .iter()
             .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
             .collect();
-        Self {
-            env,
-            groups: Mutex::default(),
-        }
+        Self { env, ..Self::default() }
     }
 }
 
@@ -138,5 +139,26 @@ impl TestMachine for LocalMachine {
         } else {
             Err(MachineError::Refused(format!("no {from}")))
         }
+    }
+
+    fn reboot_places(&self) -> Option<&Places> {
+        self.places.as_ref()
+    }
+
+    async fn reboot(&self, how: Reboot) -> Result<(), MachineError> {
+        let places = self.places.as_ref().unwrap();
+        if let Reboot::Awaited(limit) = how {
+            // A test brings this machine down by a word into a pipe.
+            let going = Command::new("cat").arg(format!("{}/power", places.kept)).output();
+            let gone = tokio::time::timeout(limit, going).await;
+            gone.map_err(|_| MachineError::Lost("it has not gone down".to_owned()))?
+                .map_err(lost)?;
+        }
+        self.kill_all().await?;
+        for folder in [&places.marks, &places.commands] {
+            std::fs::remove_dir_all(folder).map_err(lost)?;
+            std::fs::create_dir(folder).map_err(lost)?;
+        }
+        Ok(())
     }
 }

@@ -8,6 +8,7 @@ use preflight_core::{Ending, Outcome};
 use preflight_protocol::prefetch::{FileCount, Missing, PrefetchResult};
 use preflight_vm_images::Variant;
 
+use super::super::test_rules;
 use super::answers::NamedFile;
 use super::asking::{self, Answers};
 use super::controls;
@@ -90,8 +91,9 @@ async fn known(
         Err(StepFailure::Package { reason, .. }) => return Ok(Err(missing(reason))),
         Err(failure) => return Err(failure),
     };
+    let setting = test_rules::setting(&context.workshop, &context.order.ticket, architecture)?;
     let (name, version) = (&source.name, &source.version);
-    let known = Known::read(name, version, files.control, files.tests.as_deref(), architecture);
+    let known = Known::read(name, version, files.control, files.tests.as_deref(), &setting);
     Ok(known.map_err(missing))
 }
 

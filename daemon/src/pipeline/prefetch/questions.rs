@@ -7,7 +7,7 @@ use preflight_debian::PackageName;
 use preflight_dep8::arch;
 use preflight_dep8::control::TestControl;
 use preflight_dep8::dependency::{Alternative, Dependencies};
-use preflight_dep8::plan::{Capabilities, Plan, PlannedTest, plan};
+use preflight_dep8::plan::{Plan, PlannedTest, Setting, plan};
 use preflight_dep8::source::{BinaryPackage, SourceControl};
 
 /// Where a source's control files are put for apt to read, below a folder of the question's own.
@@ -75,12 +75,12 @@ impl Known {
         version: &str,
         file: Vec<u8>,
         tests: Option<&[u8]>,
-        architecture: &str,
+        setting: &Setting,
     ) -> Result<Self, String> {
         let control = SourceControl::parse(&file).map_err(|error| format!("debian/control: {error}"))?;
         let tests = tests.map(TestControl::parse).transpose();
         let tests = tests.map_err(|error| format!("debian/tests/control: {error}"))?;
-        let tests = plan(tests.as_ref(), &control, &Capabilities::of_a_guest(), architecture);
+        let tests = plan(tests.as_ref(), &control, setting);
         Ok(Self {
             name: name.to_owned(),
             version: version.to_owned(),
@@ -269,7 +269,7 @@ mod tests {
     const TESTS: &[u8] = b"Tests: one\nDepends: @, curl, greetings\n\nTests: two\nDepends: curl, @\n\nTests: three\nDepends: wget\nRestrictions: build-needed\n";
 
     fn known(name: &str, control: &[u8], tests: Option<&[u8]>) -> Known {
-        Known::read(name, "1", control.to_vec(), tests, "amd64").unwrap()
+        Known::read(name, "1", control.to_vec(), tests, &Setting::of_a_guest("amd64")).unwrap()
     }
 
     fn words(question: &Question) -> String {
@@ -338,8 +338,8 @@ mod tests {
 
     #[test]
     fn control_files_that_cannot_be_read_are_told_of() {
-        let read = |control: &[u8], tests: Option<&[u8]>| Known::read("s", "1", control.to_vec(), tests, "amd64");
-        assert!(read(b"\xff\n x", None).is_err());
-        assert!(read(CONTROL, Some(b"Tests one")).is_err());
+        let read = |control: &[u8], tests: Option<&[u8]>| Known::read("s", "1", control.to_vec(), tests, &Setting::of_a_guest("amd64"));
+        assert!(read(b"Source: \xff", None).is_err());
+        assert!(read(CONTROL, Some(b"Depends: one")).is_err());
     }
 }
