@@ -7,6 +7,7 @@ mod ppas;
 mod promotions;
 mod replays;
 pub(crate) mod test_options;
+pub(crate) mod verdicts;
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -61,7 +62,7 @@ pub(crate) fn digest(digest: core::Sha256) -> ids::Sha256 {
     ids::Sha256(digest.to_string())
 }
 
-fn outcome(outcome: core::Outcome) -> wire::result::Outcome {
+pub(crate) fn outcome(outcome: core::Outcome) -> wire::result::Outcome {
     use wire::result::Outcome;
     match outcome {
         core::Outcome::Pass => Outcome::Pass,
@@ -166,7 +167,7 @@ fn attempt(record: &core::AttemptRecord) -> wire::job::AttemptRecord {
     }
 }
 
-fn job(job: &core::Job, live: &LiveJobs) -> wire::job::Job {
+fn job(job: &core::Job, live: &LiveJobs, verdict: Option<core::Verdict>) -> wire::job::Job {
     let newest = job.newest();
     // What interrupted a queued job's last attempt is no reason of the job's.
     let ended = newest.filter(|_| !matches!(job.state, core::JobState::Queued | core::JobState::Running));
@@ -185,6 +186,7 @@ fn job(job: &core::Job, live: &LiveJobs) -> wire::job::Job {
                 core::Purpose::Baseline => wire::job::Purpose::Baseline,
             },
             dirty: rerun.dirty,
+            verdict: verdict.map(verdicts::verdict),
         }),
         state: job_state(job.state),
         attempt: ids::Attempt(job.attempt().0),
@@ -211,7 +213,7 @@ fn job(job: &core::Job, live: &LiveJobs) -> wire::job::Job {
     }
 }
 
-fn test_status(status: core::TestStatus) -> wire::result::TestStatus {
+pub(crate) fn test_status(status: core::TestStatus) -> wire::result::TestStatus {
     use wire::result::TestStatus;
     match status {
         core::TestStatus::Pass => TestStatus::Pass,
@@ -221,7 +223,11 @@ fn test_status(status: core::TestStatus) -> wire::result::TestStatus {
     }
 }
 
-fn test(test: &core::TestRecord, ticket: &core::Ticket) -> wire::result::TestResult {
+fn test(
+    test: &core::TestRecord,
+    ticket: &core::Ticket,
+    verdict: Option<core::Verdict>,
+) -> wire::result::TestResult {
     let result = &test.result;
     wire::result::TestResult {
         source: result.source.clone(),
@@ -232,6 +238,7 @@ fn test(test: &core::TestRecord, ticket: &core::Ticket) -> wire::result::TestRes
         job: job_id(test.job),
         log_line: result.log_line,
         dirty: rerun_of(test, ticket).is_some_and(|rerun| rerun.dirty),
+        verdict: verdict.map(verdicts::verdict),
     }
 }
 
@@ -353,18 +360,42 @@ pub(crate) fn ticket(ticket: &core::Ticket, live: &LiveJobs) -> wire::ticket::Ti
             core::Priority::Background => wire::ticket::Priority::Background,
         },
         subtickets: ticket.subtickets.iter().map(subticket).collect(),
-        jobs: ticket.jobs.iter().map(|one| job(one, live)).collect(),
-        tests: ticket.tests.iter().map(|record| test(record, ticket)).collect(),
+        jobs: ticket.jobs.iter().map(|one| job(one, live, None)).collect(),
+        tests: {
+            let verdicts = core::Verdicts::of(ticket);
+            let of = |record: &core::TestRecord| match rerun_of(record, ticket) {
+                Some(_) => None,
+                None => verdicts.over(&record.result),
+            };
+            let tests = ticket.tests.iter();
+            tests.map(|record| test(record, ticket, of(record))).collect()
+        },
         findings: ticket.findings.iter().map(|record| finding(record, ticket)).collect(),
         artifacts: ticket.artifacts.iter().map(artifact).collect(),
         image: ticket.image.as_ref().map(image_id),
         warnings: ticket.warnings.clone(),
-        origin: ticket.origin.as_ref().map(origin),
+        origin: match &ticket.origin {
+            Some(core::Origin::Ticket(there)) => Some(origin(there)),
+            Some(core::Origin::Results(_)) | None => None,
+        },
+        results_origin: match &ticket.origin {
+            Some(core::Origin::Results(there)) => Some(results_origin(there)),
+            Some(core::Origin::Ticket(_)) | None => None,
+        },
+    }
+}
+
+/// The results that a ticket was made of.
+pub(crate) fn results_origin(origin: &core::ResultsOrigin) -> wire::results::ResultsOrigin {
+    wire::results::ResultsOrigin {
+        place: origin.place.clone(),
+        format: origin.format.clone(),
+        imported_at: moment(origin.imported_at),
     }
 }
 
 /// Where an imported ticket comes from.
-pub(crate) fn origin(origin: &core::Origin) -> wire::transfer::Origin {
+pub(crate) fn origin(origin: &core::TicketOrigin) -> wire::transfer::Origin {
     wire::transfer::Origin {
         host: origin.host.clone(),
         ticket: ticket_id(origin.ticket),
@@ -422,7 +453,7 @@ pub(crate) fn event(event: &core::Event, state: &core::State, live: &LiveJobs) -
         | Event::FilesForgotten { .. }
         | Event::TicketEnded { .. } => EventKind::TicketChanged(Box::new(summary(whole?, live))),
         Event::TicketRemoved { ticket } => EventKind::TicketRemoved { id: ticket_id(*ticket) },
-        Event::JobAdded(added) => EventKind::JobChanged(Box::new(job(whole?.job(added.id)?, live))),
+        Event::JobAdded(added) => EventKind::JobChanged(Box::new(job(whole?.job(added.id)?, live, None))),
         Event::JobStarted { job: id, .. }
         | Event::TestbedKept { job: id, .. }
         | Event::TestbedForgotten { job: id, .. }
@@ -432,8 +463,12 @@ pub(crate) fn event(event: &core::Event, state: &core::State, live: &LiveJobs) -
         | Event::JobCancelled { job: id, .. }
         // The lock itself is asked for: it may have thousands of entries.
         | Event::LockHeadRecorded { job: id, .. }
-        | Event::LockRecorded { job: id, .. } => EventKind::JobChanged(Box::new(job(whole?.job(*id)?, live))),
-        Event::TestRecorded { test: record, .. } => EventKind::TestRecorded(test(record, whole?)),
+        | Event::LockRecorded { job: id, .. } => {
+            let found = whole?.job(*id)?;
+            EventKind::JobChanged(Box::new(job(found, live, verdicts::told_by(found, whole?))))
+        }
+        // What it means is told by the jobs that judge it.
+        Event::TestRecorded { test: record, .. } => EventKind::TestRecorded(test(record, whole?, None)),
         Event::FindingRecorded { finding: record, .. } => {
             EventKind::FindingRecorded(Box::new(finding(record, whole?)))
         }

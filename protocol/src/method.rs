@@ -33,8 +33,12 @@ use crate::testbed::Testbed;
 pub use crate::testbed::{TestbedClose, TestbedOpen, TestbedRevert};
 use crate::test_options::TestOptions;
 use crate::ticket::{KeepFailed, Priority, Ticket, TicketSummary};
+pub use crate::results::ResultsImport;
+use crate::results::ResultsImported;
 pub use crate::transfer::{TicketExport, TicketImport};
 use crate::transfer::{TicketExported, TicketImported};
+pub use crate::verdict::{TicketBaseline, TicketVerdicts};
+use crate::verdict::{JudgedTest, TicketBaselining};
 
 /// A request that clients send: the implementing type is its parameters.
 pub trait Method: Serialize + DeserializeOwned + JsonSchema {
@@ -73,9 +77,12 @@ methods! {
     TicketImport => "ticket/import", TicketImported;
     TicketReplay => "ticket/replay", TicketReplaying;
     TicketAgreement => "ticket/agreement", Agreement;
+    TicketBaseline => "ticket/baseline", TicketBaselining;
+    TicketVerdicts => "ticket/verdicts", Vec<JudgedTest>;
     LogList => "log/list", Vec<LogInfo>;
     LogRead => "log/read", LogRange;
     ResultStream => "result/stream", Vec<ResultStreamFile>;
+    ResultsImport => "results/import", ResultsImported;
     LockShow => "lock/show", Vec<Lock>;
     ImageList => "image/list", Vec<ImageInfo>;
     ImageShow => "image/show", ImageDetails;

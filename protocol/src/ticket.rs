@@ -7,11 +7,12 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::ids::{ImageId, JobId, Moment, Series, SubticketId, TicketId};
-use crate::job::{Job, Progress};
+use crate::job::{Job, JobState, Purpose, Progress};
 use crate::package_sources::{UsedPocket, UsedPpa, UsedRepository};
 use crate::replay::ReplayOf;
 use crate::result::{Artifact, Finding, Outcome, TestResult};
 use crate::test_options::TestOptions;
+use crate::results::ResultsOrigin;
 use crate::transfer::Origin;
 
 /// Where a ticket stands. On the wire it is its number, as the Ubuntu CI Engine has them.
@@ -357,6 +358,9 @@ pub struct Ticket {
     /// The machine that it was run on, where it was imported from another one.
     #[serde(default)]
     pub origin: Option<Origin>,
+    /// The results of others that it was made of: it has neither packages nor an image, and nothing of it can be run.
+    #[serde(default)]
+    pub results_origin: Option<ResultsOrigin>,
 }
 
 impl Ticket {
@@ -365,6 +369,14 @@ impl Ticket {
     pub fn is_rerun(&self, job: JobId) -> bool {
         let mut reruns = self.jobs.iter().filter(|job| job.rerun.is_some());
         reruns.any(|rerun| rerun.id == job)
+    }
+
+    /// Whether something is still run to tell what its results mean.
+    #[must_use]
+    pub fn is_being_judged(&self) -> bool {
+        let judges = |job: &Job| job.rerun.as_ref().is_some_and(|rerun| rerun.purpose != Purpose::Asked);
+        let mut unfinished = self.jobs.iter().filter(|job| matches!(job.state, JobState::Queued | JobState::Running));
+        unfinished.any(judges)
     }
 
     /// The results that count: all but those of reruns.

@@ -38,7 +38,7 @@ pub use exit::ExitCode;
 pub use finding::{Finding, FindingKind, FindingRecord, GuestProcess, NetworkFinding, NetworkProtocol};
 pub use ids::{Attempt, ImageId, JobId, LogName, Moment, Sequence, Series, Sha256, Sha256Error, SubticketId, TicketId};
 pub use image::{ImageKind, ImageName, ImageNameError, ImageRebuild, ImageRecord};
-pub use import::{ImportedTicket, Origin};
+pub use import::{ImportedTicket, Origin, ResultsOrigin, TicketOrigin};
 pub use job::{AttemptRecord, Ending, FirstError, Job, JobKind, JobState, Purpose, Rerun};
 pub use replay::{LockHead, ReplayOf, SourceFile};
 pub use result::{Artifact, ArtifactRecord, LockEntry, Outcome, TestRecord, TestResult, TestStatus};

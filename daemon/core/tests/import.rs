@@ -1,6 +1,10 @@
 //! Tickets that come from another machine.
 
-#![expect(clippy::unwrap_used, reason = "what fails in a test's helper fails the test")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "what fails in a test's helper fails the test"
+)]
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -65,11 +69,11 @@ fn import(ticket: Ticket) -> Command {
         origin: None,
     };
     Command::Import(Box::new(ImportedTicket {
-        origin: Origin {
+        origin: Origin::Ticket(TicketOrigin {
             host: "lab".into(),
             ticket: ticket.id,
             exported_at: Moment(77),
-        },
+        }),
         ticket,
         locks: vec![(job, vec![entry(2), entry(1), entry(2)])],
         heads: vec![],
@@ -118,7 +122,9 @@ fn an_imported_ticket_has_numbers_of_here_and_is_otherwise_what_it_was() {
     );
     assert_eq!(here.created_at, there.created_at);
     assert!(!here.kept);
-    let origin = here.origin.unwrap();
+    let Some(Origin::Ticket(origin)) = here.origin else {
+        panic!("{:?}", here.origin);
+    };
     assert_eq!(
         (origin.host.as_str(), origin.ticket, origin.exported_at),
         ("lab", there.id, Moment(77))
@@ -160,11 +166,11 @@ fn what_has_not_ended_or_names_what_is_not_there_is_refused() {
     let open = house.create(ticket(vec![source("mine", false, &[])]));
     let open = house.state.ticket(open).unwrap().clone();
     let refused = Command::Import(Box::new(ImportedTicket {
-        origin: Origin {
+        origin: Origin::Ticket(TicketOrigin {
             host: String::new(),
             ticket: open.id,
             exported_at: Moment(0),
-        },
+        }),
         ticket: open.clone(),
         locks: vec![],
         heads: vec![],

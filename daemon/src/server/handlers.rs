@@ -40,6 +40,7 @@ mod repo_list;
 mod repo_show;
 mod repo_state;
 mod result_stream;
+mod results_import;
 mod runs;
 pub(super) mod shell_open;
 pub(super) mod status;
@@ -48,6 +49,7 @@ mod testbed_close;
 mod testbed_open;
 mod testbed_revert;
 mod ticket_agreement;
+mod ticket_baseline;
 mod ticket_cancel;
 mod ticket_create;
 mod ticket_export;
@@ -58,6 +60,7 @@ mod ticket_replay;
 mod ticket_rerun;
 mod ticket_show;
 mod ticket_update;
+mod ticket_verdicts;
 
 use preflight_core::TicketId;
 use preflight_protocol::error::{ErrorCode, RpcError};
@@ -99,9 +102,12 @@ pub(super) async fn handle(context: &Context, method: &str, params: Value) -> Re
         TicketImport => ticket_import,
         TicketReplay => ticket_replay,
         TicketAgreement => ticket_agreement,
+        TicketBaseline => ticket_baseline,
+        TicketVerdicts => ticket_verdicts,
         LogList => log_list,
         LogRead => log_read,
         ResultStream => result_stream,
+        ResultsImport => results_import,
         LockShow => lock_show,
         ImageList => image_list,
         ImageShow => image_show,

@@ -94,7 +94,7 @@ impl Transfer {
 }
 
 /// Work that reads and writes files, away from the threads that must never wait.
-async fn blocking<T: Send + 'static>(
+pub(super) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, RpcError> + Send + 'static,
 ) -> Result<T, RpcError> {
     match tokio::task::spawn_blocking(work).await {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use preflight_archive::ContentStore;
 use preflight_bundle::{BundleError, read};
-use preflight_core::{ImportedTicket, Origin, TicketId};
+use preflight_core::{ImportedTicket, Origin, TicketId, TicketOrigin};
 use preflight_protocol::error::{ErrorCode, RpcError};
 use tokio::runtime::Handle;
 
@@ -22,6 +22,8 @@ use crate::services::Staging;
 pub struct Unpacked {
     /// The ticket, with the numbers that it has where it comes from.
     pub ticket: ImportedTicket,
+    /// The machine that it comes from.
+    pub origin: TicketOrigin,
     /// Its files.
     pub staging: Staging,
     /// The objects of the archive that came with it.
@@ -44,7 +46,7 @@ pub(super) fn unpack(desk: &Transfer, runtime: &Handle, path: &Path) -> Result<U
     let document = read(file, &mut unpacking).map_err(|error| refused(path, &staging, error))?;
     let incoherent = |why: String| refused(path, &staging, BundleError::Incoherent(why));
     let ticket = convert::from::ticket(&document).map_err(incoherent)?;
-    let origin = Origin {
+    let origin = TicketOrigin {
         host: document.origin.host.clone(),
         ticket: TicketId(document.origin.ticket),
         exported_at: convert::from::moment(document.origin.exported_at),
@@ -59,10 +61,11 @@ pub(super) fn unpack(desk: &Transfer, runtime: &Handle, path: &Path) -> Result<U
     Ok(Unpacked {
         ticket: ImportedTicket {
             ticket,
-            origin,
+            origin: Origin::Ticket(origin.clone()),
             locks,
             heads,
         },
+        origin,
         staging,
         objects: Arc::new(objects),
     })

@@ -8,9 +8,12 @@ mod desk;
 mod export;
 mod import;
 mod place;
+mod results;
 mod unpack;
 
 pub use desk::{Exported, Outgoing, Transfer};
 pub use import::Unpacked;
 pub(crate) use place::place;
+pub use results::{ReadResults, WantedResults};
+pub(crate) use results::judged;
 pub use unpack::Objects;

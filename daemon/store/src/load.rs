@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use preflight_core::{
     Artifact, ArtifactRecord, Attempt, AttemptRecord, FindingRecord, FirstError, ImageId, ImageName, ImageRebuild,
-    ImageRecord, Job, JobId, LockEntry, LogName, Moment, Numbers, Options, Origin, Rerun, Sequence, Series, Sha256,
+    ImageRecord, Job, JobId, LockEntry, LogName, Moment, Numbers, Options, Origin, Rerun, ResultsOrigin, Sequence, Series, Sha256,
     Signature, State, Subticket, SubticketId, TestRecord, TestResult, Ticket, TicketEnd, TicketFiles, TicketId,
+    TicketOrigin,
 };
 use rusqlite::{Connection, Row, params};
 
@@ -68,6 +69,7 @@ pub(crate) fn load(db: &Connection) -> Result<Loaded> {
         Ok((ticket_of(row)?, Part::Warning(row.get("text")?)))
     })?);
     each(all(db, "SELECT * FROM imports", origin)?);
+    each(all(db, "SELECT * FROM imported_results", results_origin)?);
     each(all(db, "SELECT * FROM image_rebuilds", rebuild)?);
     let images = all(db, "SELECT * FROM images ORDER BY id", image)?;
     let seq: Option<i64> = db.query_row("SELECT max(seq) FROM events", [], |row| row.get(0))?;
@@ -403,12 +405,21 @@ fn artifact(row: &Row<'_>) -> Result<(u64, Part)> {
 }
 
 fn origin(row: &Row<'_>) -> Result<(u64, Part)> {
-    let origin = Origin {
+    let origin = TicketOrigin {
         host: row.get("host")?,
         ticket: TicketId(unsigned(row.get("number")?)),
         exported_at: Moment(row.get("exported_at")?),
     };
-    Ok((ticket_of(row)?, Part::Origin(origin)))
+    Ok((ticket_of(row)?, Part::Origin(Origin::Ticket(origin))))
+}
+
+fn results_origin(row: &Row<'_>) -> Result<(u64, Part)> {
+    let origin = ResultsOrigin {
+        place: row.get("place")?,
+        format: row.get("format")?,
+        imported_at: Moment(row.get("imported_at")?),
+    };
+    Ok((ticket_of(row)?, Part::Origin(Origin::Results(origin))))
 }
 
 fn image(row: &Row<'_>) -> Result<ImageRecord> {

@@ -3,7 +3,7 @@
 use clap::{Parser, Subcommand, ValueEnum};
 
 use super::{
-    archive, change, check, daemon, doctor, du, export, gc, generate, image, import, lock, logs, ppa, promote,
+    archive, change, check, daemon, doctor, du, export, gc, generate, image, import, import_results, lock, logs, ppa, promote,
     promotions, replay, repo, rerun, results, shell, status, ticket,
 };
 
@@ -40,6 +40,8 @@ Examples:
   preflight check --repository 12 .     with what ticket 12 has built
   preflight check --repository tested . with what the link `tested` points at
   preflight check --json libfoo_1-1_source.changes bar_2-1_source.changes
+  preflight check --no-build hello.dsc  run its tests against the archive's packages
+  preflight check --baseline .          say of each failure whether it is the change's
 
 Ctrl-C cancels the ticket. A ticket that is left alone (--detach, a closed terminal) runs on.
 
@@ -156,6 +158,9 @@ pub enum Command {
     /// Take over a ticket from another machine
     #[command(after_help = import::AFTER)]
     Import(import::Args),
+    /// Make a ticket of results of tests that others have run
+    #[command(after_help = import_results::AFTER)]
+    ImportResults(import_results::Args),
     /// Start, stop and look at the daemon
     #[command(after_help = "Example:\n  preflight daemon status")]
     Daemon(daemon::Args),

@@ -18,6 +18,7 @@ pub mod image_diff;
 pub mod image_rebuild;
 pub mod image_show;
 pub mod import;
+pub mod import_results;
 pub mod keep;
 pub mod lock;
 pub mod logs;

@@ -10,7 +10,7 @@ use super::context::Context;
 use super::error::{CliError, code};
 use super::output::Output;
 use super::{
-    archive, check, daemon, doctor, du, export, gc, generate, image, import, lock, logs, ppa, promote, promotions,
+    archive, check, daemon, doctor, du, export, gc, generate, image, import, import_results, lock, logs, ppa, promote, promotions,
     replay, repo, rerun, results, screen, shell, status, ticket,
 };
 use crate::conn::attach::Endpoint;
@@ -114,6 +114,7 @@ async fn dispatch(context: &Context, command: Command) -> Result<u8, CliError> {
         Command::Ppa(args) => ppa::run(context, args).await,
         Command::Export(args) => export::run(context, args).await,
         Command::Import(args) => import::run(context, args).await,
+        Command::ImportResults(args) => import_results::run(context, args).await,
         Command::Daemon(args) => daemon::run(context, args).await,
         Command::Doctor(args) => doctor::run(context, args).await,
         Command::Generate(args) => generate::run(&args),

@@ -125,6 +125,7 @@ pub(crate) fn ticket(id: u64, source: &str, version: &str, now: Moment) -> Ticke
         image: None,
         warnings: vec![],
         origin: None,
+        results_origin: None,
     }
 }
 
@@ -184,6 +185,7 @@ pub(crate) fn test(job: &Job, name: &str, status: TestStatus, reason: Option<&st
         job: job.id,
         log_line: None,
         dirty: false,
+        verdict: None,
     }
 }
 

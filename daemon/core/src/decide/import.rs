@@ -6,7 +6,7 @@ use super::Draft;
 use crate::command::Refusal;
 use crate::event::Event;
 use crate::ids::{Attempt, JobId, LogName, SubticketId, TicketId};
-use crate::import::{ImportedTicket, Origin};
+use crate::import::{ImportedTicket, Origin, ResultsOrigin, TicketOrigin};
 use crate::job::{AttemptRecord, Job};
 use crate::text::{LONGEST_LINE, LONGEST_NAME, clean};
 use crate::ticket::{Ticket, TicketStatus, WorkflowStep};
@@ -54,6 +54,19 @@ impl Draft<'_> {
             });
         }
         Ok(())
+    }
+}
+
+fn cleaned(origin: Origin) -> Origin {
+    match origin {
+        Origin::Ticket(origin) => Origin::Ticket(TicketOrigin {
+            host: clean(&origin.host, LONGEST_NAME),
+            ..origin
+        }),
+        Origin::Results(origin) => Origin::Results(ResultsOrigin {
+            place: clean(&origin.place, LONGEST_LINE),
+            ..origin
+        }),
     }
 }
 
@@ -136,10 +149,7 @@ impl Renumbered {
                 end
             }),
             warnings: ticket.warnings.iter().map(|text| clean(text, LONGEST_LINE)).collect(),
-            origin: Some(Origin {
-                host: clean(&origin.host, LONGEST_NAME),
-                ..origin
-            }),
+            origin: Some(cleaned(origin)),
             ..ticket
         }
     }

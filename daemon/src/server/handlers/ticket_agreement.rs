@@ -1,6 +1,6 @@
 //! `ticket/agreement`: whether a replay agrees with the ticket that it runs again.
 
-use preflight_core::{Run, TicketId, compare};
+use preflight_core::{Origin, Run, TicketId, compare};
 use preflight_protocol::error::{ErrorCode, RpcError};
 use preflight_protocol::replay::{Agreement, TicketAgreement};
 
@@ -14,7 +14,7 @@ pub(super) async fn handle(context: &Context, request: TicketAgreement) -> Resul
         let error = RpcError::new(ErrorCode::InvalidParams, format!("ticket {id} is no replay"));
         return Err(error.with_hint(format!("`preflight replay {id}` makes one of it")));
     };
-    if let Some(origin) = &later.ticket.origin {
+    if let Some(Origin::Ticket(origin)) = &later.ticket.origin {
         let message = format!("the ticket that it replays is {} on {}", replay.ticket, origin.host);
         return Err(RpcError::new(ErrorCode::Conflict, message).with_hint("ask there, before it is removed"));
     }

@@ -14,7 +14,7 @@ pub(super) async fn handle(context: &Context, request: TicketImport) -> Result<T
     let desk = &context.services.transfer;
     let unpacked = desk.unpack(request.file).await?;
     let objects = unpacked.objects;
-    let origin = convert::origin(&unpacked.ticket.origin);
+    let origin = convert::origin(&unpacked.origin);
     desk.keep_objects(&objects).await?;
     let ticket = context.dispatcher.import(unpacked.ticket, unpacked.staging).await?;
     // Before the ticket was there, nothing kept them from being freed.

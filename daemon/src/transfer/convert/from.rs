@@ -34,6 +34,11 @@ fn name(what: &str, text: &str) -> Result<String, String> {
     }
 }
 
+/// The name of a series.
+pub(crate) fn series(text: &str) -> Result<String, String> {
+    name("series", text)
+}
+
 fn exit_code(code: u8) -> Result<core::ExitCode, String> {
     core::ExitCode::try_from(code).map_err(|code| format!("{code} is no exit code"))
 }
@@ -52,7 +57,7 @@ pub(crate) fn ticket(document: &bundle::Document) -> Result<core::Ticket, String
         description: ticket.description.clone(),
         bug: ticket.bug.clone(),
         owner: ticket.owner.clone(),
-        series: core::Series(name("series", &ticket.series)?),
+        series: core::Series(series(&ticket.series)?),
         options: options(&ticket.options)?,
         step: match status {
             core::TicketStatus::Complete => core::WorkflowStep::Complete,

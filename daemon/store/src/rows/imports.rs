@@ -1,4 +1,4 @@
-//! The rows of a ticket that comes from another machine: what the events of its life would have written, had it had that
+//! The rows of a ticket that was not run here: what the events of its life would have written, had it had that
 //! here, and where it comes from.
 
 use preflight_core::{AttemptRecord, Job, Origin, Ticket, TicketFiles};
@@ -50,16 +50,23 @@ pub(super) fn import(db: &Connection, ticket: &Ticket) -> Result<()> {
 }
 
 fn add_origin(db: &Connection, ticket: &Ticket, origin: &Origin) -> Result<()> {
-    run(
-        db,
-        "INSERT INTO imports (ticket, host, number, exported_at) VALUES (?1, ?2, ?3, ?4)",
-        params![
-            number(ticket.id.0),
-            origin.host,
-            number(origin.ticket.0),
-            origin.exported_at.0
-        ],
-    )
+    match origin {
+        Origin::Ticket(origin) => run(
+            db,
+            "INSERT INTO imports (ticket, host, number, exported_at) VALUES (?1, ?2, ?3, ?4)",
+            params![
+                number(ticket.id.0),
+                origin.host,
+                number(origin.ticket.0),
+                origin.exported_at.0
+            ],
+        ),
+        Origin::Results(origin) => run(
+            db,
+            "INSERT INTO imported_results (ticket, place, format, imported_at) VALUES (?1, ?2, ?3, ?4)",
+            params![number(ticket.id.0), origin.place, origin.format, origin.imported_at.0],
+        ),
+    }
 }
 
 fn add_attempt(db: &Connection, job: &Job, record: &AttemptRecord) -> Result<()> {

@@ -139,6 +139,7 @@ pub(super) fn remove(db: &Connection, ticket: u64) -> Result<()> {
     }
     for table in [
         "imports",
+        "imported_results",
         "image_rebuilds",
         "jobs",
         "subtickets",

@@ -5,3 +5,11 @@ ALTER TABLE tickets ADD COLUMN test_options TEXT;
 
 -- What a test was run once more for: asked, repeat, baseline; none of jobs that are none, and of those of before.
 ALTER TABLE jobs ADD COLUMN purpose TEXT;
+
+-- Tickets that were made of results of tests that others have run: the folder, file or URL, and the format.
+CREATE TABLE imported_results (
+    ticket INTEGER PRIMARY KEY REFERENCES tickets (id),
+    place TEXT NOT NULL,
+    format TEXT NOT NULL,
+    imported_at INTEGER NOT NULL
+) STRICT;

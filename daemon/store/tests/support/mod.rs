@@ -156,10 +156,17 @@ impl History {
         Command::Import(Box::new(ImportedTicket {
             locks: run.map(|job| (job.id, vec![entry])).into_iter().collect(),
             heads: run.map(|job| (job.id, head())).into_iter().collect(),
-            origin: Origin {
-                host: "lab".into(),
-                ticket: ticket.id,
-                exported_at: Moment(self.now),
+            origin: match self.random(2) {
+                0 => Origin::Ticket(TicketOrigin {
+                    host: "lab".into(),
+                    ticket: ticket.id,
+                    exported_at: Moment(self.now),
+                }),
+                _ => Origin::Results(ResultsOrigin {
+                    place: "https://ci.example/noble/amd64/h/hello/".into(),
+                    format: "result-tar".into(),
+                    imported_at: Moment(self.now),
+                }),
             },
             ticket,
         }))

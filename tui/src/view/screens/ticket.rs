@@ -77,9 +77,11 @@ fn head(model: &Model, ticket: &Ticket, theme: Theme, buffer: &mut Buffer, area:
     let origin = origin.map_or(String::new(), |origin| {
         format!(", imported from {} #{}", origin.host, origin.ticket)
     });
+    let results = ticket.results_origin.as_ref();
+    let results = results.map_or(String::new(), |origin| format!(", results of {}", origin.place));
     Row::new(buffer, theme, area, y).space(1).role(
         &format!(
-            "step {} {}{took}, by {} on {}{bug}{origin}",
+            "step {} {}{took}, by {} on {}{bug}{origin}{results}",
             summary.workflow_step.number(),
             summary.workflow_step,
             summary.owner,
