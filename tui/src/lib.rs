@@ -17,3 +17,4 @@ pub mod terminal_raw;
 pub mod theme;
 pub mod update;
 pub mod view;
+pub mod virt;

@@ -2,8 +2,8 @@
 //! with the command's exit code.
 
 mod escape;
-mod signals;
-mod streams;
+pub(crate) mod signals;
+pub(crate) mod streams;
 mod target;
 mod threads;
 mod wait;
@@ -91,6 +91,7 @@ pub async fn run(context: &Context, args: Args) -> Result<u8, CliError> {
     let mode = Mode {
         follow_size: with_terminal && here,
         raw: with_terminal && here,
+        handed_on: true,
     };
     // Standard error is the command's, unless somebody looks at it.
     let talk = !args.quiet && io::stderr().is_terminal();

@@ -6,7 +6,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// What came.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Heard {
+pub(crate) enum Heard {
     /// The terminal has another size.
     Resized,
     /// A signal of this number.
@@ -16,7 +16,7 @@ pub(super) enum Heard {
 /// Signals, heard from when this is made: none of them ends the process by itself any more. SIGQUIT is left alone: with
 /// it an owner ends a client whose command does not answer.
 #[derive(Debug)]
-pub(super) struct Signals {
+pub(crate) struct Signals {
     resized: Signal,
     interrupt: Signal,
     terminate: Signal,
@@ -36,7 +36,7 @@ impl Signals {
     ///
     /// # Errors
     /// Where the system refuses.
-    pub(super) fn listen() -> io::Result<Self> {
+    pub(crate) fn listen() -> io::Result<Self> {
         Ok(Self {
             resized: signal(SignalKind::window_change())?,
             interrupt: signal(SignalKind::interrupt())?,
@@ -48,7 +48,7 @@ impl Signals {
     }
 
     /// The next one. Losing the future loses nothing.
-    pub(super) async fn next(&mut self) -> Heard {
+    pub(crate) async fn next(&mut self) -> Heard {
         tokio::select! {
             Some(()) = self.resized.recv() => Heard::Resized,
             Some(()) = self.interrupt.recv() => Heard::Signal(INTERRUPT),
@@ -63,6 +63,6 @@ impl Signals {
 
 /// Whether a signal ends the client whatever the command does with it: its terminal is gone.
 #[must_use]
-pub(super) fn ends_us(number: u8) -> bool {
+pub(crate) fn ends_us(number: u8) -> bool {
     number == HANGUP
 }

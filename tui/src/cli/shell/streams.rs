@@ -20,7 +20,7 @@ const READ_AHEAD: usize = 256 * 1024;
 
 /// Why a shell has ended for us.
 #[derive(Debug)]
-pub(super) enum End {
+pub(crate) enum End {
     /// It ended.
     Exit(Exit),
     /// The daemon says why it ended.
@@ -37,18 +37,20 @@ pub(super) enum End {
 
 /// How this process's streams are used.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Mode {
+pub(crate) struct Mode {
     /// The shell has a terminal, whose size is this process's terminal's.
-    pub(super) follow_size: bool,
+    pub(crate) follow_size: bool,
     /// This process's terminal is raw: keys are the shell's but for the escape, and signals are for us.
-    pub(super) raw: bool,
+    pub(crate) raw: bool,
+    /// Signals are the command's; otherwise they end this process, and with it the command.
+    pub(crate) handed_on: bool,
 }
 
 /// Hands bytes both ways until an end; then all output is written that was told before it.
 ///
 /// # Errors
 /// Where the system has no descriptor left.
-pub(super) async fn run(
+pub(crate) async fn run(
     reader: FrameReader,
     writer: FrameWriter,
     signals: &mut Signals,
@@ -170,11 +172,15 @@ impl Streams {
                         self.writer.push(&ToDaemon::Resize(terminal_raw::size()));
                     }
                     Heard::Resized => {}
-                    Heard::Signal(number) if self.mode.raw || signals::ends_us(number) => return Ok(End::Signal(number)),
+                    Heard::Signal(number) if self.is_for_us(number) => return Ok(End::Signal(number)),
                     Heard::Signal(number) => self.writer.push(&ToDaemon::Signal(number)),
                 },
             }
         }
+    }
+
+    fn is_for_us(&self, signal: u8) -> bool {
+        self.mode.raw || !self.mode.handed_on || signals::ends_us(signal)
     }
 
     /// Puts as much of standard input into frames as has credit.
