@@ -4,6 +4,7 @@
 //! [`services`] holds the traits by which both meet what does the work. [`bootstrap`] puts them together.
 
 pub mod assembly;
+mod baseline_record;
 pub mod beats;
 pub mod bootstrap;
 mod capacity;
@@ -27,6 +28,7 @@ pub mod ppas;
 pub mod prefetch;
 pub mod promotions;
 mod replay;
+mod result_export;
 mod reports;
 mod repositories;
 pub mod room;
@@ -38,3 +40,4 @@ mod staging;
 #[cfg(feature = "testing")]
 pub mod testing;
 pub mod transfer;
+mod verdicts;

@@ -34,6 +34,7 @@ pub mod promotion;
 pub mod replay;
 pub mod repository;
 pub mod result;
+pub mod result_export;
 pub mod results;
 pub mod shell;
 pub mod testbed;

@@ -33,6 +33,8 @@ use crate::testbed::Testbed;
 pub use crate::testbed::{TestbedClose, TestbedOpen, TestbedRevert};
 use crate::test_options::TestOptions;
 use crate::ticket::{KeepFailed, Priority, Ticket, TicketSummary};
+pub use crate::result_export::ResultsExport;
+use crate::result_export::ResultsExported;
 pub use crate::results::ResultsImport;
 use crate::results::ResultsImported;
 pub use crate::transfer::{TicketExport, TicketImport};
@@ -83,6 +85,7 @@ methods! {
     LogRead => "log/read", LogRange;
     ResultStream => "result/stream", Vec<ResultStreamFile>;
     ResultsImport => "results/import", ResultsImported;
+    ResultsExport => "results/export", ResultsExported;
     LockShow => "lock/show", Vec<Lock>;
     ImageList => "image/list", Vec<ImageInfo>;
     ImageShow => "image/show", ImageDetails;

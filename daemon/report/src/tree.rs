@@ -78,7 +78,9 @@ impl Tree {
 
     /// All of another tree below a folder.
     pub fn graft(&mut self, folder: &Path, tree: Self) {
-        self.add(folder, Entry::Folder);
+        if !folder.as_os_str().is_empty() {
+            self.add(folder, Entry::Folder);
+        }
         for (name, entry) in tree.entries {
             self.entries.insert(folder.join(name), entry);
         }

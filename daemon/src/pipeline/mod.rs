@@ -4,6 +4,7 @@
 mod apt;
 mod artifacts;
 mod bare;
+mod baseline;
 pub mod base_image;
 pub mod build;
 pub mod image;
@@ -28,3 +29,4 @@ mod test_record;
 mod test_rules;
 mod test_run;
 pub(crate) mod tree;
+mod tree_digest;

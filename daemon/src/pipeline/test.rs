@@ -13,10 +13,12 @@ use preflight_dep8::plan::{Plan, PlannedTest};
 use preflight_dep8::prepare::{NotPrepared, prepare_key};
 use preflight_dep8::restriction::Restriction;
 use preflight_report::subunit::{RouteCode, TestId};
+use preflight_report::summary;
 use tokio::sync::mpsc;
 
-use super::{bare, build, tree};
+use super::{bare, baseline, build, tree};
 use super::results::Part;
+use super::test_files::TestFiles;
 use super::test_log::{Section, error_in_log, line_in_log};
 use super::test_order::{GroupIndex, Order, TestIndex};
 use super::test_plan;
@@ -25,7 +27,15 @@ use super::test_run::{self, Ended, Grounds, Health, Stop};
 use crate::executor::{FindingBook, JobContext, JobLog, StepFailure, repository};
 use crate::services::{JobReport, Wider};
 
+/// Runs what the job is to run: the tests of its source, one of them once more, or one without the ticket's packages.
 pub(crate) async fn run(context: &JobContext) -> Result<Ending, StepFailure> {
+    match bare::is_baseline(context) {
+        true => baseline::run(context).await,
+        false => run_tests(context).await,
+    }
+}
+
+pub(super) async fn run_tests(context: &JobContext) -> Result<Ending, StepFailure> {
     let ticket = &context.order.ticket;
     let image = bare::image_of_tests(context)?;
     let source = context.subticket()?.source.clone();
@@ -39,12 +49,14 @@ pub(crate) async fn run(context: &JobContext) -> Result<Ending, StepFailure> {
     }
     let route = RouteCode::new(ticket.id.0, ticket.series.as_str(), image.architecture());
     let stream = Stream::open(context, route)?;
-    let mut record = Record::new(context, &stream, &source);
+    let files = TestFiles::begin(context, &image)?;
+    let mut record = Record::new(context, &stream, &files, &source);
     let health = Health::default();
     let grounds = Grounds {
         image: &image,
         source: &source,
         stream: &stream,
+        files: &files,
         health: &health,
     };
 
@@ -59,10 +71,17 @@ pub(crate) async fn run(context: &JobContext) -> Result<Ending, StepFailure> {
             Some(trouble)
         }
         Err(Stop::Step(failure)) => {
+            let is_package = matches!(failure, StepFailure::Package { .. });
             let ending = failure.ending();
             let why = ending.reason.clone().unwrap_or_default();
             stream.write(|stream, at| stream.testbed_broken(&why, at));
             stream.check()?;
+            let trouble = match is_package {
+                true => Trouble::ErroneousPackage(why),
+                false => Trouble::TestbedFailure(why),
+            };
+            files.summary(&summary::of_trouble(&source, &trouble))?;
+            files.end(ending.exit_code)?;
             return Ok(ending);
         }
     };
@@ -72,9 +91,12 @@ pub(crate) async fn run(context: &JobContext) -> Result<Ending, StepFailure> {
         if let Trouble::TestbedFailure(why) | Trouble::Unexpected(why) = trouble {
             stream.write(|stream, at| stream.testbed_broken(why, at));
         }
+        files.summary(&summary::of_trouble(&source, trouble))?;
     }
     stream.check()?;
-    Ok(record.ending(trouble.as_ref()))
+    let ending = record.ending(trouble.as_ref());
+    files.end(ending.exit_code)?;
+    Ok(ending)
 }
 
 async fn carry_out(
@@ -89,7 +111,7 @@ async fn carry_out(
     }
     for result in plan.skips() {
         context.log.say(&result.to_string());
-        record.result(result.clone(), None, vec![]);
+        record.result(result.clone(), None, vec![])?;
     }
     let tests: Vec<&PlannedTest> = plan.runs().collect();
     for test in &tests {
@@ -344,8 +366,7 @@ impl<'a> Book<'a> {
                 .map(|(error, place)| error_in_log(place, error)),
         );
         let line = ended.output.zip(place).map(|(line, place)| line_in_log(place, line));
-        record.result(result, line, self.findings_in_log(test, place));
-        Ok(())
+        record.result(result, line, self.findings_in_log(test, place))
     }
 
     /// What was found in a test, by lines of the job's log.

@@ -1,15 +1,16 @@
-//! What is known of a source's tests so far, and where it is written down: the subunit stream, the dispatcher's reports, the
-//! job's ending. Results are taken in the plan's order; a running test's output goes into the stream as it comes.
+//! What is known of a source's tests so far, and where it is written down: the subunit stream, the summary, the dispatcher's
+//! reports, the job's ending. Results are taken in the plan's order; a running test's output goes into the stream as it comes.
 
 use std::fs::File;
-use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
 use preflight_core::{Ending, Finding, FirstError, Outcome, TestResult, TestStatus};
 use preflight_dep8::outcome::{self, Trouble};
 use preflight_report::subunit::{Attachment, RouteCode, StreamWriter, TestId, WriteError};
+use preflight_report::summary;
 
+use super::test_files::TestFiles;
 use crate::executor::{JobContext, StepFailure};
 use crate::services::JobReport;
 
@@ -22,14 +23,19 @@ struct Inner {
 }
 
 impl Stream {
-    /// Begins the stream of this attempt; that of an earlier one is replaced.
+    /// Begins the stream of this attempt. That of an earlier one is replaced by another file, so that whoever reads along
+    /// can tell them apart.
     pub(super) fn open(context: &JobContext, route: RouteCode) -> Result<Self, StepFailure> {
         let cannot = |error: std::io::Error| StepFailure::Testbed(format!("the results cannot be written: {error}"));
         let path = context.order.folder.result_stream(context.order.job);
         if let Some(folder) = path.parent() {
             std::fs::create_dir_all(folder).map_err(cannot)?;
         }
-        let file = File::create(&path).map_err(cannot)?;
+        match std::fs::remove_file(&path) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(cannot(error)),
+            _ => {}
+        }
+        let file = File::create_new(&path).map_err(cannot)?;
         Ok(Self(Mutex::new(Inner {
             writer: StreamWriter::new(file, route),
             error: None,
@@ -61,16 +67,18 @@ impl Stream {
 pub(super) struct Record<'a> {
     context: &'a JobContext,
     stream: &'a Stream,
+    files: &'a TestFiles,
     source: &'a str,
     results: Vec<outcome::TestResult>,
     first_error: Option<FirstError>,
 }
 
 impl<'a> Record<'a> {
-    pub(super) fn new(context: &'a JobContext, stream: &'a Stream, source: &'a str) -> Self {
+    pub(super) fn new(context: &'a JobContext, stream: &'a Stream, files: &'a TestFiles, source: &'a str) -> Self {
         Self {
             context,
             stream,
+            files,
             source,
             results: Vec::new(),
             first_error: None,
@@ -78,7 +86,12 @@ impl<'a> Record<'a> {
     }
 
     /// A test's result, and what was found while it was prepared and run; its output begins at this line of the job's log.
-    pub(super) fn result(&mut self, result: outcome::TestResult, log_line: Option<u64>, findings: Vec<Finding>) {
+    pub(super) fn result(
+        &mut self,
+        result: outcome::TestResult,
+        log_line: Option<u64>,
+        findings: Vec<Finding>,
+    ) -> Result<(), StepFailure> {
         let id = TestId::new(self.source, &result.name);
         // What happened before it ran is not the test's doing.
         for finding in findings.iter().filter(|finding| finding.test.is_some()) {
@@ -88,6 +101,7 @@ impl<'a> Record<'a> {
         }
         self.context.report_findings(findings);
         self.stream.write(|stream, at| stream.result(&id, &result, at));
+        self.files.summary(&summary::of_result(self.source, &result))?;
         self.context.report(JobReport::Test(TestResult {
             source: self.source.to_owned(),
             name: result.name.clone(),
@@ -105,6 +119,7 @@ impl<'a> Record<'a> {
             log_line,
         }));
         self.results.push(result);
+        Ok(())
     }
 
     /// What was found in a test that comes to no result.
@@ -137,22 +152,4 @@ impl<'a> Record<'a> {
             ..Ending::new(outcome, reason)
         }
     }
-}
-
-/// Where a test's own files are kept; those of an earlier attempt go. A rerun's are apart from the ticket's. The test's name
-/// was checked by the plan.
-pub(super) fn test_folder(context: &JobContext, source: &str, test: &str) -> Result<PathBuf, StepFailure> {
-    let root = context.order.folder.root();
-    let tests = match &context.order.rerun {
-        None => root.join("tests"),
-        Some(_) => root.join("reruns").join(context.order.job.to_string()),
-    };
-    let folder = tests.join(source).join(test);
-    let cannot = |error| StepFailure::Testbed(format!("{} cannot be emptied: {error}", folder.display()));
-    match std::fs::remove_dir_all(&folder) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(cannot(error)),
-        _ => {}
-    }
-    std::fs::create_dir_all(&folder).map_err(cannot)?;
-    Ok(folder)
 }

@@ -19,11 +19,12 @@ use preflight_report::subunit::{Attachment, TestId};
 use preflight_store::LogStream;
 use tokio_util::sync::CancellationToken;
 
+use super::test_files::TestFiles;
 use super::test_layer::{self, SCRATCH, Start};
 use super::test_machine::TestbedMachine;
 use super::test_plan;
-use super::test_record::{Stream, test_folder};
-use super::{results, tree};
+use super::test_record::Stream;
+use super::{results, test_rules, tree};
 use crate::executor::{BootImage, JobContext, Scene, StepFailure, Subject, Testbed};
 
 /// What all tests of a job have in common.
@@ -32,6 +33,7 @@ pub(super) struct Grounds<'a> {
     pub(super) image: &'a BootImage,
     pub(super) source: &'a str,
     pub(super) stream: &'a Stream,
+    pub(super) files: &'a TestFiles,
     pub(super) health: &'a Health,
 }
 
@@ -178,18 +180,30 @@ async fn in_testbed(
     let workshop = &context.workshop;
     let user = grounds.image.user();
     if let Some(edited) = test_plan::edited(context) {
-        let push = testbed.guest.push_tree(edited, tree::TREE, Some(user));
+        // What else lies there are this rerun's own results.
+        let (from, to) = (edited.join("debian"), format!("{}/debian", tree::TREE));
+        let push = testbed.guest.push_tree(from, to, Some(user));
         testbed.attend("copying the edited files", push).await?;
     }
-    let folder = test_folder(context, grounds.source, test.name.as_str())?;
+    let mut record = grounds.files.begin_test(context, testbed, test).await?;
+    let artifacts = record.artifacts();
+    let (ticket, limits) = (&context.order.ticket, timeouts(context));
+    // What the owner says is meant as it is said.
+    let limit = test_rules::time_limit(ticket, grounds.source, test.name.as_str());
+    let environment = test_rules::environment(workshop, ticket, grounds.image.architecture())?;
     let test_run = TestRun {
         test,
         tree: tree::TREE,
         scratch: SCRATCH,
         normal_user: Some(user),
         parallel: NonZeroU32::new(u32::from(workshop.settings.cpus)).unwrap_or(NonZeroU32::MIN),
-        timeouts: timeouts(context),
-        artifacts: Some(&folder.join("artifacts")),
+        env: &environment,
+        rules: test_rules::rules(workshop, ticket)?,
+        timeouts: Timeouts {
+            test: limit.unwrap_or(limits.test),
+            ..limits
+        },
+        artifacts: Some(&artifacts),
     };
     let machine = TestbedMachine::new(testbed);
     // What a test fetches for itself would be in no lock before it has run.
@@ -204,10 +218,12 @@ async fn in_testbed(
             has_begun.store(true, Ordering::Relaxed);
             output = Some(context.log.next_line());
         }
+        record.take(&event);
         tell(context, grounds, id, event);
     })
     .await;
     testbed.settle().await;
+    record.end(context)?;
     let result = ran.map_err(|trouble| machine.stop(trouble))?;
     let first_error = if has_failed(&result) {
         match testbed.network_attempt(1) {
@@ -246,13 +262,7 @@ pub(super) fn timeouts(context: &JobContext) -> Timeouts {
         short: workshop.limit(|limits| limits.short),
         copy: workshop.limit(|limits| limits.copy),
         install: workshop.limit(|limits| limits.install),
-        // What the owner says is meant as it is said.
-        test: context
-            .order
-            .ticket
-            .options
-            .test_timeout
-            .unwrap_or_else(|| workshop.limit(|limits| limits.test)),
+        test: workshop.limit(|limits| limits.test),
     }
 }
 

@@ -40,6 +40,7 @@ mod repo_list;
 mod repo_show;
 mod repo_state;
 mod result_stream;
+mod results_export;
 mod results_import;
 mod runs;
 pub(super) mod shell_open;
@@ -107,6 +108,7 @@ pub(super) async fn handle(context: &Context, method: &str, params: Value) -> Re
         LogList => log_list,
         LogRead => log_read,
         ResultStream => result_stream,
+        ResultsExport => results_export,
         ResultsImport => results_import,
         LockShow => lock_show,
         ImageList => image_list,

@@ -48,6 +48,12 @@ impl TicketFolder {
         &self.0
     }
 
+    /// The folder of another ticket.
+    #[must_use]
+    pub fn beside(&self, id: TicketId) -> Self {
+        Self(self.0.with_file_name(id.to_string()))
+    }
+
     /// The folder of the logs.
     #[must_use]
     pub fn logs(&self) -> PathBuf {

@@ -22,17 +22,20 @@ pub enum RunFile {
     Duration,
     /// autopkgtest's exit code, once it has ended.
     Exitcode,
+    /// Debian's name of the testbed's architecture; this one is our own.
+    Architecture,
 }
 
 impl RunFile {
     /// All of them.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Summary,
         Self::TestbedPackages,
         Self::TestpkgVersion,
         Self::Testinfo,
         Self::Duration,
         Self::Exitcode,
+        Self::Architecture,
     ];
 
     /// The file's name.
@@ -45,6 +48,7 @@ impl RunFile {
             Self::Testinfo => "testinfo.json",
             Self::Duration => "duration",
             Self::Exitcode => "exitcode",
+            Self::Architecture => "architecture",
         }
     }
 }
