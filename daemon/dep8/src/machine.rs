@@ -5,6 +5,8 @@ use std::{path::Path, time::Duration};
 
 use async_trait::async_trait;
 
+use crate::reboot::{Places, Reboot};
+
 /// Which of a command's outputs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Stream {
@@ -85,6 +87,19 @@ pub trait TestMachine: Send + Sync {
     /// # Errors
     /// [`MachineError::Refused`] when there is no such directory or a bound was reached; what was copied until then stays.
     async fn pull_tree(&self, from: &str, to: &Path) -> Result<(), MachineError>;
+
+    /// Where tests on this machine say that they want it to start again; None where it cannot.
+    fn reboot_places(&self) -> Option<&Places> {
+        None
+    }
+
+    /// Starts the machine again, on the disk that it has. What ran in it is gone; afterwards commands run as before.
+    ///
+    /// # Errors
+    /// [`MachineError::Lost`] when it does not go down or does not come back.
+    async fn reboot(&self, _how: Reboot) -> Result<(), MachineError> {
+        Err(MachineError::Refused("this machine cannot start again".to_owned()))
+    }
 }
 
 /// How long things may take, already scaled to this host's speed.

@@ -2,20 +2,25 @@
 //! The source tree and the dependencies are there already ([`mod@crate::prepare`]); who made them, and what becomes of the
 //! machine, is the caller's business. Words and their order are autopkgtest 5.28's.
 
-use std::{num::NonZeroU32, path::Path, time::Instant};
+use std::{
+    num::NonZeroU32,
+    path::Path,
+    time::{Duration, Instant},
+};
 
 use tokio::time::timeout;
 
 use crate::{
     log,
-    machine::{Exec, MachineError, Stream, TestMachine, Timeouts},
+    machine::{Exec, ExitStatus, MachineError, Stream, TestMachine, Timeouts},
     outcome::{Reason, TestResult, TestStatus, Trouble},
     plan::{Executes, PlannedTest},
     preamble::{Preamble, Word},
     prepare::{NotPrepared, short},
+    reboot::{self, Places, Reboot},
     restriction::Restriction,
     script::{TestScript, quoted},
-    verdict::{Head, TestEnd, judge},
+    verdict::{Head, Rules, TestEnd, judge},
 };
 
 /// A test and where it runs.
@@ -31,6 +36,10 @@ pub struct TestRun<'a> {
     pub normal_user: Option<&'a str>,
     /// Told to tests in `DEB_BUILD_OPTIONS`.
     pub parallel: NonZeroU32,
+    /// More variables for the test, set after all others; their names are a shell's.
+    pub env: &'a [(String, String)],
+    /// How it is judged.
+    pub rules: Rules,
     /// How long things may take.
     pub timeouts: Timeouts,
     /// Where on the host the test's artifacts go, if they are wanted.
@@ -81,7 +90,7 @@ pub async fn run(machine: &dyn TestMachine, run: &TestRun<'_>, on_event: OnEvent
         "test {}:  - - - - - - - - - - results - - - - - - - - - -",
         test.name
     )));
-    let result = judge(test, &end);
+    let result = judge(test, &end, run.rules);
     on_event(RunEvent::Report(&result.to_string()));
     if !end.stderr.bytes().is_empty() && !test.is(Restriction::AllowStderr) {
         on_event(RunEvent::Info(&format!(
@@ -102,6 +111,11 @@ const DOES_NOT_EXIST: &str = "does not exist";
 pub fn not_prepared(test: &PlannedTest, why: NotPrepared, on_event: OnEvent<'_>) -> Result<TestResult, Trouble> {
     let why = match why {
         NotPrepared::Testbed(why) => return Err(Trouble::TestbedFailure(why)),
+        NotPrepared::Unsupported(why) => {
+            let result = TestResult::skipped(test.name.as_str(), Reason::Unsupported(why));
+            on_event(RunEvent::Report(&result.to_string()));
+            return Ok(result);
+        }
         NotPrepared::BadPackage(why) => why,
     };
     let result = if test.is(Restriction::SkipNotInstallable) && !why.ends_with(DOES_NOT_EXIST) {
@@ -163,6 +177,14 @@ impl Output<'_, '_> {
         (self.on_event)(RunEvent::Began);
     }
 
+    /// Why the run is over where the machine failed.
+    fn broken(&mut self, error: &MachineError) -> Trouble {
+        if self.began.is_some() {
+            (self.on_event)(RunEvent::Ended);
+        }
+        Trouble::TestbedFailure(error.to_string())
+    }
+
     fn take(&mut self, stream: Stream, bytes: &[u8]) {
         match stream {
             Stream::Stdout => {
@@ -189,55 +211,49 @@ impl Output<'_, '_> {
     }
 }
 
-/// Runs the test's script. None when the script has found no test.
+/// What came of a leg: what runs of a test between two boots.
+enum Leg {
+    /// The script has ended.
+    Ended(ExitStatus),
+    /// The script has found no test.
+    Missing,
+    /// Its time was up.
+    TimedOut,
+}
+
+/// Runs the test's script, and once more after each boot that it asks for; the time that a test has is for all its legs
+/// together. None when the script has found no test.
 async fn execute(
     machine: &dyn TestMachine,
     run: &TestRun<'_>,
     on_event: OnEvent<'_>,
 ) -> Result<Option<TestEnd>, Trouble> {
-    let test = run.test;
-    let as_root = test.is(Restriction::NeedsRoot) || run.normal_user.is_none();
-    let script = TestScript {
-        executes: &test.executes,
-        tree: run.tree,
-        scratch: run.scratch,
-        artifacts: &artifacts_name(test),
-        tmp: TMP,
-        parallel: run.parallel.get(),
-        as_root,
-        normal_user: run.normal_user,
-    };
-    let command = Exec {
-        argv: vec!["bash".to_owned(), "-c".to_owned(), script.text()],
-        env: Vec::new(),
-        user: run.normal_user.filter(|_| !as_root).unwrap_or("root"),
-        cwd: "/",
-    };
     let mut output = Output {
-        test,
+        test: run.test,
         on_event,
         preamble: Preamble::default(),
         began: None,
         is_missing: false,
         stderr: Head::default(),
     };
-    let running = timeout(
-        run.timeouts.test,
-        machine.exec(&command, &mut |stream, bytes| output.take(stream, bytes)),
-    )
-    .await;
-    let held = std::mem::take(&mut output.preamble).finish();
-    output.pass_on(Stream::Stdout, &held);
-    let status = match running {
-        Ok(Ok(_)) if output.is_missing && output.began.is_none() => return Ok(None),
-        Ok(Ok(status)) => Some(status),
-        Ok(Err(error)) => {
-            if output.began.is_some() {
-                (output.on_event)(RunEvent::Ended);
-            }
-            return Err(Trouble::TestbedFailure(error.to_string()));
+    let mut left = run.timeouts.test;
+    let mut mark = None;
+    let status = loop {
+        let began = Instant::now();
+        let leg = leg(machine, run, left, mark.as_deref(), &mut output)
+            .await
+            .map_err(|error| output.broken(&error))?;
+        left = left.saturating_sub(began.elapsed());
+        match leg {
+            Leg::Missing if mark.is_none() => return Ok(None),
+            // It has taken itself away.
+            Leg::Missing => break Some(ExitStatus::Code(1)),
+            Leg::TimedOut => break None,
+            Leg::Ended(status) => match after(machine, run, status, left, &mut output).await? {
+                Some(told) => mark = Some(told),
+                None => break Some(status),
+            },
         }
-        Err(_) => None,
     };
     // A script that never came to the test has failed like a test.
     output.begin();
@@ -252,12 +268,94 @@ async fn execute(
         }
     }
     on_event(RunEvent::Ended);
-    on_event(RunEvent::Info(&format!("test {}: -----------------------]", test.name)));
+    on_event(RunEvent::Info(&format!(
+        "test {}: -----------------------]",
+        run.test.name
+    )));
     Ok(Some(TestEnd {
         status,
         duration,
         stderr,
     }))
+}
+
+/// Runs the script once.
+async fn leg(
+    machine: &dyn TestMachine,
+    run: &TestRun<'_>,
+    limit: Duration,
+    mark: Option<&str>,
+    output: &mut Output<'_, '_>,
+) -> Result<Leg, MachineError> {
+    let test = run.test;
+    let as_root = test.is(Restriction::NeedsRoot) || run.normal_user.is_none();
+    let process = machine.reboot_places().map(Places::process);
+    let is_isolated = test.is(Restriction::IsolationContainer) || test.is(Restriction::IsolationMachine);
+    let script = TestScript {
+        executes: &test.executes,
+        tree: run.tree,
+        scratch: run.scratch,
+        artifacts: &artifacts_name(test),
+        tmp: TMP,
+        parallel: run.parallel.get(),
+        artifacts_mode: run.rules.dialect.artifacts_mode(is_isolated),
+        as_root,
+        normal_user: run.normal_user,
+        env: run.env,
+        process: process.as_deref(),
+        reboot_mark: mark.filter(|mark| !mark.is_empty()),
+    };
+    let command = Exec {
+        argv: vec!["bash".to_owned(), "-c".to_owned(), script.text()],
+        env: Vec::new(),
+        user: run.normal_user.filter(|_| !as_root).unwrap_or("root"),
+        cwd: "/",
+    };
+    output.preamble = Preamble::default();
+    output.is_missing = false;
+    let running = timeout(
+        limit,
+        machine.exec(&command, &mut |stream, bytes| output.take(stream, bytes)),
+    )
+    .await;
+    let held = std::mem::take(&mut output.preamble).finish();
+    output.pass_on(Stream::Stdout, &held);
+    match running {
+        Ok(Ok(_)) if output.is_missing => Ok(Leg::Missing),
+        Ok(Ok(status)) => Ok(Leg::Ended(status)),
+        Ok(Err(error)) => Err(error),
+        Err(_) => Ok(Leg::TimedOut),
+    }
+}
+
+/// What a test that has ended wants to be told after another boot, which has happened then; None where it wants none.
+async fn after(
+    machine: &dyn TestMachine,
+    run: &TestRun<'_>,
+    status: ExitStatus,
+    left: Duration,
+    output: &mut Output<'_, '_>,
+) -> Result<Option<String>, Trouble> {
+    let Some(places) = machine.reboot_places().filter(|_| reboot::may_be_wished(status)) else {
+        return Ok(None);
+    };
+    let asked = reboot::wish(machine, places, run.timeouts.short).await;
+    let Some(wish) = asked.map_err(|error| output.broken(&error))? else {
+        return Ok(None);
+    };
+    let shown = log::harmless(&wish.mark);
+    let (line, how) = if wish.is_prepared_only {
+        let line = format!("test process requested preparation for reboot with marker {shown}");
+        (line, Reboot::Awaited(left))
+    } else {
+        let line = format!("test process requested reboot with marker {shown}");
+        (line, Reboot::Asked)
+    };
+    (output.on_event)(RunEvent::Info(&line));
+    reboot::follow(machine, places, run.scratch, &run.timeouts, how)
+        .await
+        .map_err(|error| output.broken(&error))?;
+    Ok(Some(wish.mark))
 }
 
 async fn pull_artifacts(

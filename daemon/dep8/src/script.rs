@@ -31,10 +31,17 @@ pub(crate) struct TestScript<'a> {
     /// Names of folders in `scratch`.
     pub(crate) artifacts: &'a str,
     pub(crate) tmp: &'a str,
+    pub(crate) artifacts_mode: &'a str,
     pub(crate) parallel: u32,
     pub(crate) as_root: bool,
     /// Told to tests that run as root.
     pub(crate) normal_user: Option<&'a str>,
+    /// More variables, by names that a shell can have; set last.
+    pub(crate) env: &'a [(String, String)],
+    /// Where the number of the process goes that runs the test, for the commands that have the machine start again.
+    pub(crate) process: Option<&'a str>,
+    /// What the test asked to be told when the machine has started again.
+    pub(crate) reboot_mark: Option<&'a str>,
 }
 
 impl TestScript<'_> {
@@ -55,7 +62,7 @@ impl TestScript<'_> {
             "set -e; umask 022; name='\\u'; export USER=\"${{USER:-${{name@P}}}}\"; HOME=\"${{HOME:-$(echo ~)}}\"; \
              export HOME LOGNAME=\"$USER\" SHELL=/bin/bash PATH={path}; {PROFILE} \
              export AUTOPKGTEST_ARTIFACTS={artifacts} ADT_ARTIFACTS={artifacts}; \
-             export AUTOPKGTEST_TMP={tmp} ADTTMP={tmp}; mkdir -p -m 1777 -- {folders}; \
+             export AUTOPKGTEST_TMP={tmp} ADTTMP={tmp}; mkdir -p -m {mode} -- {folders}; \
              export DEBIAN_FRONTEND=noninteractive LANG=C.UTF-8 DEB_BUILD_OPTIONS=parallel={parallel}; \
              unset LANGUAGE LC_CTYPE LC_NUMERIC LC_TIME LC_COLLATE LC_MONETARY LC_MESSAGES LC_PAPER LC_NAME LC_ADDRESS \
              LC_TELEPHONE LC_MEASUREMENT LC_IDENTIFICATION LC_ALL; cd {tree}; ",
@@ -64,12 +71,24 @@ impl TestScript<'_> {
             tmp = quoted(&format!("{}/{}", self.scratch, self.tmp)),
             // On the way to the artifacts the other folder is made, with the mode of a parent: 755. One process for two.
             folders = quoted(&format!("{}/{}/../{}", self.scratch, self.tmp, self.artifacts)),
+            mode = self.artifacts_mode,
             parallel = self.parallel,
             tree = quoted(self.tree),
         );
         if let (true, Some(user)) = (self.as_root, self.normal_user) {
             let user = quoted(user);
             let _ = write!(text, "export AUTOPKGTEST_NORMAL_USER={user} ADT_NORMAL_USER={user}; ");
+        }
+        if let Some(mark) = self.reboot_mark {
+            let mark = quoted(mark);
+            let _ = write!(text, "export AUTOPKGTEST_REBOOT_MARK={mark} ADT_REBOOT_MARK={mark}; ");
+        }
+        if let Some(process) = self.process {
+            // An earlier boot's may be somebody else's. All that follows is this process: it becomes what runs the test.
+            let _ = write!(text, "{{ echo \"$$\" >{}; }} 2>/dev/null || true; ", quoted(process));
+        }
+        for (name, value) in self.env {
+            let _ = write!(text, "export {name}={}; ", quoted(value));
         }
         let ready = quoted(Word::Ready.line());
         let _ = match (self.executes, file) {
@@ -127,9 +146,13 @@ mod tests {
             scratch: &path("scratch"),
             artifacts: "artifacts",
             tmp: "tmp",
+            artifacts_mode: "755",
             parallel: 1,
             as_root: true,
             normal_user: None,
+            env: &[],
+            process: None,
+            reboot_mark: None,
         };
         let expected = ask("echo $(id -nu) $(getent passwd $(id -u) | cut -d: -f6)");
         assert_eq!(ask(&script.text()), format!("{}\n{expected}", Word::Ready.line()));

@@ -38,8 +38,8 @@ impl World {
         }
         let world = Self { folder, places };
         let script = script
-            .replace("REBOOT", &world.path("tmp/autopkgtest-reboot"))
-            .replace("POWER", &world.path("kept/power"));
+            .replace("@reboot", &world.path("tmp/autopkgtest-reboot"))
+            .replace("@power", &world.path("kept/power"));
         fs::write(world.path("tree/debian/tests/a"), script).unwrap();
         world
     }
@@ -50,7 +50,8 @@ impl World {
 
     /// What came of the test, the log's lines with its output between them, and its artifacts' names.
     async fn run(&self, limit: Duration) -> (Result<TestResult, Trouble>, Vec<String>) {
-        let mut machine = local::LocalMachine::with_env(&[]);
+        // Not this machine's own profile: it may be killed at any moment.
+        let mut machine = local::LocalMachine::with_env(&[("HOME", &self.path("kept"))]);
         machine.places = Some(self.places.clone());
         let (tree, scratch) = (self.path("tree"), self.path("tmp/autopkgtest"));
         let (mut lines, test) = (Vec::new(), test());
@@ -107,8 +108,8 @@ set -e
 [ "$AUTOPKGTEST_REBOOT_MARK" = "$ADT_REBOOT_MARK" ]
 echo "leg <$AUTOPKGTEST_REBOOT_MARK>"
 case "$AUTOPKGTEST_REBOOT_MARK" in
-    "") echo kept >"$AUTOPKGTEST_TMP/file"; echo made >"$AUTOPKGTEST_ARTIFACTS/one"; (REBOOT first); echo not reached ;;
-    first) cat "$AUTOPKGTEST_TMP/file"; bash -c 'exec -a "a ) b" REBOOT "second mark"' ;;
+    "") echo kept >"$AUTOPKGTEST_TMP/file"; echo made >"$AUTOPKGTEST_ARTIFACTS/one"; (@reboot first); echo not reached ;;
+    first) cat "$AUTOPKGTEST_TMP/file"; bash -c 'exec -a "a ) b" @reboot "second mark"' ;;
     "second mark") cat "$AUTOPKGTEST_ARTIFACTS/one" ;;
 esac
 "#,
@@ -143,9 +144,9 @@ async fn a_prepared_test_brings_the_machine_down_itself() {
         r#"#!/bin/sh
 [ -z "$AUTOPKGTEST_REBOOT_MARK" ] || { cat "$AUTOPKGTEST_TMP/file"; exit 3; }
 echo kept >"$AUTOPKGTEST_TMP/file"
-REBOOT-prepare done
+@reboot-prepare done
 echo lost >"$AUTOPKGTEST_TMP/file"
-echo now >POWER
+echo now >@power
 "#,
     );
     nix_fifo(&world.path("kept/power"));
@@ -168,13 +169,13 @@ async fn who_is_killed_for_another_reason_has_failed() {
         ("#!/bin/sh\nkill -KILL $$\n", Reason::ExitStatus(137)),
         ("#!/bin/sh\nexit 137\n", Reason::ExitStatus(137)),
         // Without a mark it says how it is used.
-        ("#!/bin/sh\nREBOOT 2>/dev/null\n", Reason::ExitStatus(1)),
+        ("#!/bin/sh\n@reboot 2>/dev/null\n", Reason::ExitStatus(1)),
         (
-            "#!/bin/sh\n[ -z $AUTOPKGTEST_REBOOT_MARK ] || exit 5\nREBOOT m\n",
+            "#!/bin/sh\n[ -z $AUTOPKGTEST_REBOOT_MARK ] || exit 5\n@reboot m\n",
             Reason::ExitStatus(5),
         ),
         // A test that has taken itself away.
-        ("#!/bin/sh\nrm \"$0\"\nREBOOT m\n", Reason::ExitStatus(1)),
+        ("#!/bin/sh\nrm \"$0\"\n@reboot m\n", Reason::ExitStatus(1)),
     ] {
         let (result, lines) = World::new(script).run(LONG).await;
         assert_eq!(result.unwrap().reason, Some(reason), "{script} {lines:#?}");
@@ -184,7 +185,7 @@ async fn who_is_killed_for_another_reason_has_failed() {
 /// Legs share a test's time: whoever starts the machine again and again comes to an end.
 #[tokio::test]
 async fn the_time_is_for_all_legs_together() {
-    let world = World::new("#!/bin/sh\necho leg\nexec 2>/dev/null\nREBOOT again\n");
+    let world = World::new("#!/bin/sh\necho leg\nexec 2>/dev/null\n@reboot again\n");
     let (result, lines) = world.run(Duration::from_secs(1)).await;
     assert_eq!(result.unwrap().reason, Some(Reason::TimedOut), "{lines:#?}");
     let legs = lines.iter().filter(|line| *line == "out: leg").count();

@@ -48,7 +48,11 @@ impl LocalMachine {
             .iter()
             .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
             .collect();
-        Self { env, ..Self::default() }
+        Self {
+            env,
+            groups: Mutex::default(),
+            places: None,
+        }
     }
 }
 
