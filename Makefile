@@ -6,7 +6,7 @@ CARGO ?= cargo
 PREFIX ?= /usr/local
 AGENT_TARGET := $(shell uname -m)-unknown-linux-gnu
 
-.PHONY: demo test build release install setup agent check audit bench clean
+.PHONY: demo test build release install setup agent check audit bench differential clean
 
 # The features of the tests, so that the demo, the tests and the work between them compile everything once.
 build: setup agent ## the programs, quickly built
@@ -40,6 +40,9 @@ install: release ## programs, man pages and completions below PREFIX
 
 bench: release ## what testbeds cost, the peer beside it; BENCH=claim,peer for parts of it, REPEAT=clones=10 for how often
 	@.ci/bench
+
+differential: build ## Debian's packages by Preflight and by Debian's autopkgtest, side by side; PACKAGES=a,b for some of them
+	@.ci/differential
 
 check: setup ## formatting and lints
 	$(CARGO) fmt --all -- --check

@@ -6,6 +6,8 @@
 mod check;
 mod clones;
 mod crash;
+#[cfg(feature = "differential")]
+mod differential;
 mod doctor;
 mod failures;
 mod kept;
