@@ -40,6 +40,12 @@ pub fn kernel_command_line(image: &BaseImage, options: BootOptions) -> String {
     words.join(" ")
 }
 
+/// The same command line for a machine that boots again: its disk's own kernel runs, where one is installed on it.
+#[must_use]
+pub fn preferring_own_kernel(line: &str) -> String {
+    format!("{line} preflight.kernel=disk")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use super::failure::StepFailure;
 use super::log::JobLog;
-use super::machine::{Launched, console_tail, end_of, words_of_end};
+use super::machine::{Beginning, Launched, console_tail, end_of, words_of_end};
 use super::workshop::Workshop;
 
 /// So much of a guest's console is shown when it does not boot.
@@ -93,9 +93,15 @@ impl Answering {
     /// What every testbed needs before its first command; and one that has just booted, its services.
     async fn settle(&self, limit: Duration) -> Result<(), StepFailure> {
         let settling = async {
-            self.guest.renew(&Renewal::now(None)).await?;
-            if self.machine.is_clone {
-                return Ok(());
+            match self.machine.beginning {
+                Beginning::Boot => self.guest.renew(&Renewal::now(None)).await?,
+                Beginning::Clone => return self.guest.renew(&Renewal::now(None)).await,
+                // Its identity is what it was.
+                Beginning::Reboot => {
+                    let Renewal { seed, .. } = Renewal::now(None);
+                    self.guest.seed_random(&seed).await?;
+                    self.guest.set_clock(SystemTime::now()).await?;
+                }
             }
             // `degraded` is as good as `running` here: a unit that fails is the image's matter. The agent answers long
             // before the system is up.

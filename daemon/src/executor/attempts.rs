@@ -70,6 +70,11 @@ impl Attempts {
         }
     }
 
+    /// Goes on with another session of the guest's, once it has started again.
+    pub(super) fn follow(&self, network: broadcast::Receiver<NetworkAttempt>) {
+        take_down(&self.0).network = network;
+    }
+
     /// What comes from here on is somebody else's doing.
     pub(super) fn attribute(&self, subject: Subject) {
         take_down(&self.0).subject = subject;

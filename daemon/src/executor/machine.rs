@@ -15,6 +15,7 @@ use preflight_testbed::{
     Accelerator, Disk, DiskFormat, EndReason, Hypervisor, HypervisorEvent, Label, MachineFolder, MachineId,
     MachineSpec, MiB, Priority, Start,
 };
+use preflight_vm_images::preferring_own_kernel;
 use tokio::sync::{broadcast, watch};
 use tokio::task::AbortHandle;
 
@@ -48,6 +49,8 @@ pub(super) enum Ground<'a> {
     Template(&'a Arc<Template>),
     /// A failed testbed that was kept.
     Kept(&'a KeptTestbed),
+    /// The disk of a machine that has ended, which boots again.
+    Again(&'a Launched),
 }
 
 impl Ground<'_> {
@@ -61,16 +64,36 @@ impl Ground<'_> {
             }
             // Its disk is copied.
             Self::Kept(kept) => vec![(kept.base.disk(), DiskFormat::Raw)],
+            Self::Again(before) => before.disk.backing.clone(),
         }
     }
 
     fn start(self) -> Start {
         match self {
-            Self::Image => Start::Boot,
+            Self::Image | Self::Again(_) => Start::Boot,
             Self::Template(template) => Start::Clone(template.frozen()),
             Self::Kept(kept) => Start::Clone(kept.frozen()),
         }
     }
+
+    fn beginning(self) -> Beginning {
+        match self {
+            Self::Image => Beginning::Boot,
+            Self::Template(_) | Self::Kept(_) => Beginning::Clone,
+            Self::Again(_) => Beginning::Reboot,
+        }
+    }
+}
+
+/// How a machine has begun.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Beginning {
+    /// It has booted its image.
+    Boot,
+    /// It has not booted but goes on from something.
+    Clone,
+    /// It has booted again, and is who it was.
+    Reboot,
 }
 
 /// A machine that runs or is held. Whoever has it has to see to its [`Remains`].
@@ -82,10 +105,17 @@ pub(super) struct Launched {
     pub(super) image: BootImage,
     /// Kept as long as the machine: its files are not to go meanwhile.
     pub(super) template: Option<Arc<Template>>,
-    /// Whether it has not booted but goes on from something.
-    pub(super) is_clone: bool,
+    /// How it has begun.
+    pub(super) beginning: Beginning,
     /// The disk and what it is an overlay of.
     pub(super) disk: Disk,
+    memory: MiB,
+    cpus: u16,
+    /// Its memory's file, where it has one.
+    pub(super) memory_file: Option<PathBuf>,
+    /// Who it works for, for people who look at the hypervisor.
+    pub(super) label: String,
+    pub(super) priority: Priority,
     pub(super) started: Instant,
     /// What it is, in words.
     pub(super) words: String,
@@ -108,6 +138,7 @@ impl Launched {
         let image = launch.image;
         let (memory, cpus) = match launch.ground {
             Ground::Kept(kept) => (kept.memory, kept.cpus),
+            Ground::Again(before) => (before.memory, before.cpus),
             Ground::Image | Ground::Template(_) => (workshop.memory_of(image), workshop.settings.cpus),
         };
         let disk = Disk {
@@ -118,13 +149,17 @@ impl Launched {
         let (starting, start) = watch::channel(());
         let facts = Facts::new(image, &disk, memory, cpus, &folder);
         let silent = Arc::clone(&facts.silent);
-        leases.add(Remains {
+        let remains = Remains {
             machine: id.clone(),
             folder: folder.clone(),
             overlay: launch.disk.is_none().then_some(overlay),
             start,
             facts,
-        });
+        };
+        match launch.ground {
+            Ground::Again(before) => leases.add_heir(&before.id, remains),
+            Ground::Image | Ground::Template(_) | Ground::Kept(_) => leases.add(remains),
+        }
 
         std::fs::create_dir_all(&folder).map_err(|error| broken("the machine's folder", &error))?;
         let disk_failed = |error: &dyn std::fmt::Display| broken("the testbed's disk", error);
@@ -132,12 +167,22 @@ impl Launched {
             (Ground::Kept(kept), _) => copy_disk(kept.disk(), disk.path.clone())
                 .await
                 .map_err(|error| disk_failed(&error))?,
+            // It is there. What was in the memory is not to be.
+            (Ground::Again(_), _) => {
+                if let Some(memory) = &launch.memory {
+                    std::fs::remove_file(memory).map_err(|error| broken("the testbed's memory", &error))?;
+                }
+            }
             (_, Some((below, format))) => create_overlay(below, *format, &disk.path)
                 .await
                 .map_err(|error| disk_failed(&error))?,
             (_, None) => {}
         }
         let machine_folder = MachineFolder::new(&folder).map_err(|error| broken("the machine's folder", &error))?;
+        let mut cmdline = Workshop::command_line(&image.base, host.accelerator == Accelerator::Tcg);
+        if launch.ground.beginning() == Beginning::Reboot {
+            cmdline = preferring_own_kernel(&cmdline);
+        }
         let spec = MachineSpec {
             id: id.clone(),
             label: Label::new(launch.label).map_err(|error| broken("the machine's label", &error))?,
@@ -146,13 +191,13 @@ impl Launched {
             boot: Some(DirectBoot {
                 kernel: image.base.kernel(),
                 initrd: workshop.initrd(&image.base)?,
-                cmdline: Workshop::command_line(&image.base, host.accelerator == Accelerator::Tcg),
+                cmdline,
             }),
             disk: Some(disk.clone()),
             folder: machine_folder.clone(),
             accelerator: host.accelerator,
             start: launch.ground.start(),
-            memory_file: launch.memory,
+            memory_file: launch.memory.clone(),
             priority: launch.priority,
         };
         let words = format!(
@@ -182,6 +227,7 @@ impl Launched {
                 template.touch();
                 Some(Arc::clone(template))
             }
+            Ground::Again(before) => before.template.clone(),
             Ground::Image | Ground::Kept(_) => None,
         };
         Ok(Self {
@@ -194,8 +240,13 @@ impl Launched {
             console: machine_folder.console_log(),
             image: image.clone(),
             template,
-            is_clone: !matches!(launch.ground, Ground::Image),
+            beginning: launch.ground.beginning(),
             disk,
+            memory,
+            cpus,
+            memory_file: launch.memory,
+            label: launch.label.to_owned(),
+            priority: launch.priority,
             started,
             words,
             ended,

@@ -31,6 +31,14 @@ impl Leases {
         self.list().push(remains);
     }
 
+    /// Takes on a machine that boots another one's disk, before anything of it exists: the disk goes with the later one.
+    pub(super) fn add_heir(&self, before: &MachineId, mut remains: Remains) {
+        let mut list = self.list();
+        let overlay = list.iter_mut().find(|one| one.machine == *before);
+        remains.overlay = overlay.and_then(|before| before.overlay.take());
+        list.push(remains);
+    }
+
     /// Gives up a machine: somebody else sees to it now.
     pub(super) fn take(&self, machine: &MachineId) -> Option<Remains> {
         let mut list = self.list();

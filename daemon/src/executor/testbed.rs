@@ -8,10 +8,11 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use preflight_archive::Session;
-use preflight_guest::{Exec, ExitStatus, Guest, GuestError, OutputStream};
+use preflight_guest::{Exec, ExitStatus, Guest, GuestError, OutputStream, TunnelConnection};
 use preflight_store::LogStream;
 use preflight_testbed::template::{Draft, Template};
 use preflight_testbed::{Disk, DiskFormat, EndReason, Frozen, MachineId, Method, Priority};
+use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use super::answering::{Answering, END_KNOWN, silence};
@@ -20,7 +21,7 @@ use super::context::JobContext;
 use super::failure::StepFailure;
 use super::findings::{FindingBook, Subject};
 use super::log::JobLog;
-use super::machine::{Ground, Launch, Launched, Tasks, end_of, words_of_end};
+use super::machine::{Beginning, Ground, Launch, Launched, Tasks, end_of, words_of_end};
 use super::pulse::{Beating, Pulse};
 use super::remains::Leases;
 use super::workshop::{BootImage, Workshop};
@@ -47,12 +48,13 @@ pub struct Testbed {
     pub guest: Guest,
     /// The archive as it sees it.
     pub session: Session,
-    machine: Launched,
-    log: JobLog,
-    _tasks: Tasks,
-    attempts: Attempts,
+    pub(super) machine: Launched,
+    pub(super) log: JobLog,
+    tasks: Tasks,
+    pub(super) attempts: Attempts,
+    pulse: Option<Pulse>,
     /// Its guest's signs of life, as its job's.
-    beating: Option<Beating>,
+    pub(super) beating: Option<Beating>,
     patience: Duration,
     /// When it began to work.
     since: Instant,
@@ -171,31 +173,23 @@ impl Testbed {
         let Answering {
             machine,
             guest,
-            mut tunnels,
+            tunnels,
             patience,
         } = answering;
         let beating = pulse.map(|pulse| pulse.follow(&guest));
-        let mut tasks = Tasks::default();
         let attempts = Attempts::new(
             guest.network_attempts(),
             session.clone(),
             log.clone(),
             findings.cloned(),
         );
-        let served = session.clone();
-        tasks.spawn(async move {
-            while let Some(connection) = tunnels.recv().await {
-                let session = served.clone();
-                tokio::spawn(async move { session.serve(connection).await });
-            }
-        });
-        tasks.spawn(attempts.watch(guest.network_attempts()));
+        let tasks = work(&guest, tunnels, &session, &attempts);
         log.say(&format!(
             "preflight: testbed {} {} after {:.2} s ({})",
             machine.id,
             match &machine.template {
                 Some(template) => format!("goes on from {} {}", template.record().title, template.id()),
-                None if machine.is_clone => "goes on from where it failed".to_owned(),
+                None if machine.beginning == Beginning::Clone => "goes on from where it failed".to_owned(),
                 None => "is up".to_owned(),
             },
             machine.started.elapsed().as_secs_f64(),
@@ -206,13 +200,41 @@ impl Testbed {
             session,
             machine,
             log: log.clone(),
-            _tasks: tasks,
+            tasks,
             attempts,
+            pulse: pulse.cloned(),
             beating,
             patience,
             since: Instant::now(),
             own_limit: workshop.limit(|limits| limits.copy),
         }
+    }
+
+    /// Puts its guest to work again, after it has started again: all else is as it was.
+    pub(super) fn go_on_with(&mut self, answering: Answering) {
+        let Answering {
+            machine,
+            guest,
+            tunnels,
+            patience,
+        } = answering;
+        self.attempts.follow(guest.network_attempts());
+        self.tasks = work(&guest, tunnels, &self.session, &self.attempts);
+        self.beating = self.pulse.as_ref().map(|pulse| pulse.follow(&guest));
+        self.since = Instant::now();
+        (self.machine, self.guest, self.patience) = (machine, guest, patience);
+    }
+
+    /// The kernel that runs in it, in words.
+    #[must_use]
+    pub fn kernel(&self) -> String {
+        let hello = self.guest.hello();
+        let whose = if hello.own_kernel {
+            "its own disk's"
+        } else {
+            "its image's"
+        };
+        format!("{} ({whose})", hello.kernel)
     }
 
     /// The image that it runs.
@@ -395,21 +417,7 @@ impl Testbed {
             // Its answer may never come: the agent goes down with the machine.
             let asked = self.guest.output(Exec::new(["systemctl", "poweroff"])).await;
             tracing::debug!(machine = %self.machine.id, ?asked, "asked to power off");
-            self.guest.closed().await;
-            // The socket closes when QEMU ends, a moment before libvirt knows. No answer is no knowledge: a machine that
-            // still writes to its disk must not be taken for gone.
-            while self
-                .machine
-                .hypervisor
-                .list()
-                .await
-                .map_or(true, |list| list.iter().any(|info| info.id == self.machine.id))
-            {
-                tokio::time::sleep(Duration::from_millis(20)).await;
-            }
-            tokio::time::timeout(END_KNOWN, end_of(self.machine.ended.clone()))
-                .await
-                .ok()
+            self.gone().await
         };
         match tokio::time::timeout(limit, gone).await {
             Err(_) => Err(StepFailure::Testbed("the testbed did not power off".to_owned())),
@@ -421,6 +429,46 @@ impl Testbed {
             ))),
         }
     }
+}
+
+impl Testbed {
+    /// Waits until the machine is gone, and says how it ended where somebody saw it.
+    pub(super) async fn gone(&self) -> Option<EndReason> {
+        self.guest.closed().await;
+        // The socket closes when QEMU ends, a moment before libvirt knows. No answer is no knowledge: a machine that
+        // still writes to its disk must not be taken for gone.
+        while self
+            .machine
+            .hypervisor
+            .list()
+            .await
+            .map_or(true, |list| list.iter().any(|info| info.id == self.machine.id))
+        {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        tokio::time::timeout(END_KNOWN, end_of(self.machine.ended.clone()))
+            .await
+            .ok()
+    }
+}
+
+/// Serves a guest's package tunnel, and takes down what it tries to reach.
+fn work(
+    guest: &Guest,
+    mut tunnels: mpsc::Receiver<TunnelConnection>,
+    session: &Session,
+    attempts: &Attempts,
+) -> Tasks {
+    let mut tasks = Tasks::default();
+    let served = session.clone();
+    tasks.spawn(async move {
+        while let Some(connection) = tunnels.recv().await {
+            let session = served.clone();
+            tokio::spawn(async move { session.serve(connection).await });
+        }
+    });
+    tasks.spawn(attempts.watch(guest.network_attempts()));
+    tasks
 }
 
 /// How a command ended.
