@@ -166,7 +166,7 @@ pub fn plan(control: Option<&TestControl>, source: &SourceControl, setting: &Set
         let named: Vec<(String, Executes)> = match &stanza.runs {
             Runs::Tests { directory, names } => names
                 .iter()
-                .map(|name| (name.clone(), Executes::File(format!("{directory}/{name}"))))
+                .map(|name| (name.clone(), Executes::File(in_directory(directory, name))))
                 .collect(),
             Runs::Command { command, name } => {
                 let name = name.clone().unwrap_or_else(|| {
@@ -197,6 +197,14 @@ pub fn plan(control: Option<&TestControl>, source: &SourceControl, setting: &Set
         entries: skips,
         note: None,
     })
+}
+
+/// As Python joins paths: what is said of a test that is missing shows this one.
+fn in_directory(directory: &str, name: &str) -> String {
+    match directory.is_empty() || directory.ends_with('/') {
+        true => format!("{directory}{name}"),
+        false => format!("{directory}/{name}"),
+    }
 }
 
 /// The name and restrictions of a test that fits the testbed, or autopkgtest's words for why it does not.
