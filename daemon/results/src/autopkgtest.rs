@@ -103,9 +103,7 @@ fn outcome(material: &Material, facts: &LogFacts) -> Result<Outcome, ResultsErro
         return Ok(outcome::of_lines(&lines));
     }
     if facts.summary.is_empty() {
-        return Ok(outcome::of_lines(
-            facts.tests.iter().filter_map(|test| test.result.as_ref()),
-        ));
+        return Ok(outcome::of_lines(&facts.results));
     }
     Ok(outcome::of_lines(&facts.summary))
 }

@@ -6,6 +6,7 @@ use std::io::{self, BufRead, BufReader, Read};
 use std::time::Duration;
 
 use jiff::Timestamp;
+use preflight_dep8::outcome::TestStatus;
 use preflight_report::summary::{self, SummaryLine};
 
 use crate::case::bounded;
@@ -28,6 +29,8 @@ pub struct LogFacts {
     pub command: Option<String>,
     /// The tests, in order.
     pub tests: Vec<LoggedTest>,
+    /// The results as they came, beside the output of tests.
+    pub results: Vec<SummaryLine>,
     /// The lines of its own summary.
     pub summary: Vec<SummaryLine>,
     /// How many lines there are.
@@ -45,15 +48,12 @@ pub struct LoggedTest {
     pub line: u64,
     /// How long its output took to come, where both ends are there.
     pub duration: Option<Duration>,
-    /// The line of its result.
-    pub result: Option<SummaryLine>,
 }
 
 /// Seconds of a day.
 const DAY: i64 = 86_400;
 const BEGIN: &str = "[-----------------------";
 const END: &str = "-----------------------]";
-const RESULTS: &str = "- - - - - - - - - - results - - - - - - - - - -";
 const SECTION: &str = "@@@@@@@@@@@@@@@@@@@@ ";
 const SUMMARY: &str = "@@@@@@@@@@@@@@@@@@@@ summary";
 
@@ -93,8 +93,6 @@ enum Place {
     Elsewhere,
     /// Between a test's marks.
     Inside,
-    /// The next line is a test's result.
-    Result,
     /// Until the end.
     Summary,
 }
@@ -174,7 +172,6 @@ impl Reading {
                         name: bounded(name, LONGEST_NAME).to_owned(),
                         line: self.facts.lines + 1,
                         duration: None,
-                        result: None,
                     });
                 }
             }
@@ -184,8 +181,7 @@ impl Reading {
                     self.place = Place::Elsewhere;
                 }
             }
-            Mark::Results if self.place != Place::Inside => self.place = Place::Result,
-            Mark::Begin | Mark::End | Mark::Results => {}
+            Mark::Begin | Mark::End => {}
         }
     }
 
@@ -223,25 +219,30 @@ impl Reading {
     fn other(&mut self, text: &str) {
         match self.place {
             Place::Inside => {}
-            Place::Result => {
-                if let Some(line @ SummaryLine::Result { .. }) = summary_line(text) {
-                    self.place = Place::Elsewhere;
-                    if let Some(test) = self.facts.tests.last_mut() {
-                        test.result = Some(line);
-                    }
-                }
-            }
             Place::Summary => {
                 if let Some(line) = summary_line(text).filter(|_| self.facts.summary.len() < MOST_CASES) {
                     self.facts.summary.push(line);
                 }
             }
             Place::Elsewhere => {
-                if self.facts.release.is_none() && self.facts.tests.is_empty() {
+                if let Some(line) = summary_line(text).filter(|line| self.is_result(line)) {
+                    self.facts.results.push(line);
+                } else if self.facts.release.is_none() && self.facts.tests.is_empty() {
                     self.facts.release = suite_of(text);
                 }
             }
         }
+    }
+
+    /// Whether it is a result, and not just looks so: of the test that has just ended, or of one that is skipped. It may
+    /// come before the mark that announces it: the one is printed, the other is logged.
+    fn is_result(&self, line: &SummaryLine) -> bool {
+        let SummaryLine::Result { name, status, .. } = line else {
+            return false;
+        };
+        let last = self.facts.tests.last().map(|test| test.name.as_str());
+        let is_expected = last == Some(name.as_str()) || *status == TestStatus::Skip;
+        is_expected && self.facts.results.len() < MOST_CASES
     }
 }
 
@@ -249,7 +250,6 @@ impl Reading {
 enum Mark {
     Begin,
     End,
-    Results,
 }
 
 /// `test NAME: MARK`
@@ -259,7 +259,6 @@ fn test_mark(message: &str) -> Option<(&str, Mark)> {
     let mark = match text.trim() {
         BEGIN => Mark::Begin,
         END => Mark::End,
-        RESULTS => Mark::Results,
         _ => return None,
     };
     Some((name, mark))
