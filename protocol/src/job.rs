@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::ids::{Attempt, JobId, Moment, SubticketId, TicketId};
 use crate::log::LogName;
 use crate::result::Outcome;
+use crate::verdict::Verdict;
 
 /// What a job does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
@@ -145,6 +146,9 @@ pub struct Rerun {
     pub purpose: Purpose,
     /// Whether it ran files that are not the ticket's: its results never count for a promotion or a submission.
     pub dirty: bool,
+    /// What the ticket's own result of the test means now that this is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub verdict: Option<Verdict>,
 }
 
 /// A job with its attempts.

@@ -8,6 +8,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::ids::{Attempt, JobId, Sha256};
+use crate::verdict::Verdict;
 
 /// How a job or a ticket ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
@@ -88,6 +89,9 @@ pub struct TestResult {
     /// Whether it ran files that are not the ticket's: it never counts for a promotion or a submission.
     #[serde(default)]
     pub dirty: bool,
+    /// What it means against its baseline and further runs; none where it speaks for itself, or nothing is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub verdict: Option<Verdict>,
 }
 
 /// What a run revealed besides its outcome: what a testbed tried to reach, and was refused.

@@ -4,6 +4,7 @@
 use preflight_protocol::job::JobState;
 use preflight_protocol::result::{Outcome, TestStatus};
 use preflight_protocol::ticket::{TicketStatus, TicketSummary};
+use preflight_protocol::verdict::Meaning;
 use ratatui::style::{Color, Modifier, Style};
 
 /// What the terminal can show.
@@ -49,6 +50,19 @@ pub enum Role {
     Bar,
     /// A key's name.
     Key,
+}
+
+impl Role {
+    /// What a verdict is to the reader.
+    #[must_use]
+    pub fn of_verdict(meaning: Meaning) -> Self {
+        match meaning {
+            Meaning::Regression => Self::Bad,
+            Meaning::Fixed => Self::Good,
+            Meaning::AlwaysFailed | Meaning::Flaky | Meaning::TestbedBroken => Self::Warning,
+            Meaning::New => Self::Plain,
+        }
+    }
 }
 
 /// States by what they mean to the reader.

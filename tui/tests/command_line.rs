@@ -442,6 +442,7 @@ fn findings_are_shown_beside_the_results() {
             test: "command1".into(),
             purpose: preflight_protocol::job::Purpose::Asked,
             dirty: false,
+            verdict: None,
         });
         ticket.findings = vec![
             fixtures::finding(&ticket.jobs[2], Some("command1"), 31, 3),
@@ -494,6 +495,7 @@ fn reruns_and_kept_testbeds_are_shown_and_do_not_count() {
             test: "upstream".into(),
             purpose: preflight_protocol::job::Purpose::Asked,
             dirty: true,
+            verdict: None,
         });
         let mut test = fixtures::test(&job, "upstream", TestStatus::Fail, Some("non-zero exit status 7"), 1.0);
         test.dirty = true;

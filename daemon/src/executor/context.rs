@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use preflight_archive::{Lock, Progress, Session};
-use preflight_core::{Finding, FirstError, LockEntry, LogName, Sha256, Subticket};
+use preflight_core::{Finding, FirstError, LockEntry, LogName, Sha256, Subticket, TestResult};
 use preflight_testbed::template::{Template, TemplateId};
 use preflight_testbed::{MachineId, Priority};
 use tokio_util::task::TaskTracker;
@@ -45,6 +45,8 @@ pub struct JobContext {
     others: usize,
     /// Testbeds that are taken down while the job goes on.
     releasing: TaskTracker,
+    /// The results that it has reported, where it runs a single test.
+    reported: Arc<Mutex<Vec<TestResult>>>,
 }
 
 impl JobContext {
@@ -66,6 +68,7 @@ impl JobContext {
             own_layers: Arc::default(),
             others: 0,
             releasing: TaskTracker::new(),
+            reported: Arc::default(),
         }
     }
 
@@ -87,6 +90,7 @@ impl JobContext {
             own_layers: Arc::clone(&self.own_layers),
             others: self.others,
             releasing: self.releasing.clone(),
+            reported: Arc::clone(&self.reported),
         }
     }
 
@@ -105,7 +109,17 @@ impl JobContext {
 
     /// Sends a report.
     pub fn report(&self, report: JobReport) {
+        if let (JobReport::Test(result), Some(_)) = (&report, &self.order.rerun) {
+            let mut reported = self.reported.lock().unwrap_or_else(PoisonError::into_inner);
+            reported.push(result.clone());
+        }
         self.reports.send(report);
+    }
+
+    /// The results that a run of a single test has reported so far.
+    #[must_use]
+    pub fn reported_tests(&self) -> Vec<TestResult> {
+        self.reported.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Says what it is doing, and how much of the whole is done where that can be told.

@@ -36,7 +36,11 @@ pub(super) fn image_of_tests(context: &JobContext) -> Result<BootImage, StepFail
 /// All that such a test's testbed depends on beside what any test's does.
 pub(super) fn words(context: &JobContext) -> Vec<String> {
     match is_bare(context) {
-        true => [vec!["without packages of the ticket's".to_owned()], image::additions(context)].concat(),
+        true => [
+            vec!["without packages of the ticket's".to_owned()],
+            image::additions(context),
+        ]
+        .concat(),
         false => vec![],
     }
 }

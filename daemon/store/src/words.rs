@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use preflight_core::{
-    BaselinePolicy, ExitCode, ImageKind, InternetPolicy, JobKind, JobState, KeepFailed, Outcome, Priority, Purpose, TestStatus,
-    TicketStatus, WorkflowStep,
+    BaselinePolicy, ExitCode, ImageKind, InternetPolicy, JobKind, JobState, KeepFailed, Outcome, Priority, Purpose,
+    TestStatus, TicketStatus, WorkflowStep,
 };
 
 use crate::error::StoreError;

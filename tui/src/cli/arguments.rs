@@ -3,7 +3,7 @@
 use clap::{Parser, Subcommand, ValueEnum};
 
 use super::{
-    archive, change, check, daemon, doctor, du, export, gc, generate, image, import, import_results, lock, logs, ppa, promote,
+    archive, baseline, change, check, daemon, doctor, du, export, gc, generate, image, import, import_results, lock, logs, ppa, promote,
     promotions, replay, repo, rerun, results, shell, status, ticket,
 };
 
@@ -117,6 +117,9 @@ pub enum Command {
     /// Run one test of a ticket once more, with what you have edited
     #[command(after_help = rerun::AFTER)]
     Rerun(rerun::Args),
+    /// Run a ticket's tests without the change, and say what their results mean
+    #[command(after_help = baseline::AFTER)]
+    Baseline(baseline::Args),
     /// Open a shell in a testbed, or run a command there
     #[command(after_help = shell::AFTER)]
     Shell(shell::Args),

@@ -165,7 +165,7 @@ impl Following {
         let mut clock = interval(TICK);
         clock.set_missed_tick_behavior(MissedTickBehavior::Skip);
         loop {
-            if ticket.summary.status.is_final() {
+            if ticket.summary.status.is_final() && !ticket.is_being_judged() {
                 // Events are pieces; what is reported is the daemon's own whole.
                 return match ask(&connection, &TicketShow { id: self.id }).await {
                     Ok(whole) => Ok(Part::Ended(Box::new(whole))),

@@ -2,6 +2,7 @@
 
 pub mod archive;
 pub mod arguments;
+pub mod baseline;
 pub mod change;
 pub mod check;
 pub mod context;

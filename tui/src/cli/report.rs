@@ -3,9 +3,10 @@
 use std::path::PathBuf;
 
 use preflight_protocol::ids::{Attempt, JobId, Sha256, TicketId};
-use preflight_protocol::job::Job;
+use preflight_protocol::job::{Job, Purpose};
 use preflight_protocol::result::{Finding, Outcome, TestResult, TestStatus};
 use preflight_protocol::ticket::{TestCounts, Ticket, WorkflowStep};
+use preflight_protocol::verdict::Verdict;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -48,6 +49,9 @@ pub struct Test {
     pub reason: Option<String>,
     /// Seconds that it ran.
     pub duration_s: f64,
+    /// What the result means against its baseline and further runs; none where it speaks for itself, or nothing is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub verdict: Option<Verdict>,
 }
 
 /// A file that a build has made.
@@ -69,6 +73,7 @@ impl From<&TestResult> for Test {
             status: test.status,
             reason: test.reason.clone(),
             duration_s: test.duration_s,
+            verdict: test.verdict,
         }
     }
 }
@@ -145,8 +150,15 @@ pub fn reruns(ticket: &Ticket, paint: Paint) -> Vec<String> {
     let line = |test: &TestResult| {
         let look = paint.theme.test(test.status);
         let line = summary_line(&test.name, test.status, test.reason.as_deref());
+        let purpose = ticket.jobs.iter().find(|job| job.id == test.job);
+        let purpose = purpose.and_then(|job| job.rerun.as_ref()).map(|rerun| rerun.purpose);
+        let purpose = match purpose {
+            Some(Purpose::Baseline) => ", baseline",
+            Some(Purpose::Repeat) => ", repeat",
+            Some(Purpose::Asked) | None => "",
+        };
         let dirty = if test.dirty { ", dirty" } else { "" };
-        paint.style(look.style, &format!("{line}  (job {}{dirty})", test.job))
+        paint.style(look.style, &format!("{line}  (job {}{purpose}{dirty})", test.job))
     };
     let lines: Vec<String> = tests.map(line).collect();
     if lines.is_empty() {
@@ -170,7 +182,14 @@ pub fn tests(ticket: &Ticket, paint: Paint) -> Vec<String> {
         }
         let look = paint.theme.test(test.status);
         let line = summary_line(&test.name, test.status, test.reason.as_deref());
-        lines.push(paint.style(look.style, &line));
+        let line = paint.style(look.style, &line);
+        lines.push(match test.verdict {
+            Some(verdict) => {
+                let word = paint.role(Role::of_verdict(verdict.meaning), &format!("[{verdict}]"));
+                format!("{line}  {word}")
+            }
+            None => line,
+        });
     }
     lines
 }
@@ -275,7 +294,14 @@ pub fn text(ticket: &Ticket, paint: Paint) -> String {
         if ticket.jobs.iter().any(is_kept) {
             next.push((format!("preflight shell {id}"), "the failed testbed, as it was"));
         }
-    } else if exit_code(ticket) != 0 && ticket.jobs.iter().any(|job| job.log.is_some()) {
+    }
+    if ticket.own_tests().any(|test| test.verdict.is_some()) {
+        next.push((
+            format!("preflight baseline {id} --no-run"),
+            "what differs without the change",
+        ));
+    }
+    if failed.is_empty() && exit_code(ticket) != 0 && ticket.jobs.iter().any(|job| job.log.is_some()) {
         next.push((format!("preflight logs {id}"), "all logs"));
     }
     // What was asked for by its own command tells of its result itself.

@@ -4,7 +4,7 @@
 use std::str::FromStr;
 
 use clap::ValueEnum;
-use preflight_protocol::test_options::{InternetPolicy, TestOptions, TestTimeout};
+use preflight_protocol::test_options::{BaselinePolicy, InternetPolicy, TestOptions, TestTimeout};
 
 /// Options of tests.
 #[derive(Debug, Clone, Default, clap::Args)]
@@ -22,6 +22,28 @@ pub struct TestArgs {
     /// A variable for the tests' environment; may be repeated
     #[arg(long = "env", value_name = "NAME=VALUE")]
     env: Vec<String>,
+    /// Build nothing: run the tests against the packages that the archive has, as autopkgtest's -B does
+    #[arg(short = 'B', long, conflicts_with_all = ["pool", "baseline"])]
+    no_build: bool,
+    /// How often each test that has failed is run again by itself, to tell a flaky one; the exit code stays
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u32).range(..=100))]
+    rerun_failed: u32,
+    /// Run tests without the ticket's packages, too, to tell a regression; the exit code stays (see `preflight baseline`)
+    #[arg(long, value_name = "WHICH", num_args = 0..=1, require_equals = true, default_value = "never",
+          default_missing_value = "failed")]
+    baseline: Baselines,
+}
+
+/// Which tests are run without the ticket's packages, too.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum Baselines {
+    /// None
+    #[default]
+    Never,
+    /// Those that fail
+    Failed,
+    /// All
+    All,
 }
 
 /// What becomes of tests that want the internet.
@@ -91,7 +113,13 @@ impl TestArgs {
                 .collect(),
             triggers: self.triggers,
             env: self.env,
-            ..TestOptions::default()
+            rerun_failed: self.rerun_failed,
+            baseline: match self.baseline {
+                Baselines::Never => BaselinePolicy::Never,
+                Baselines::Failed => BaselinePolicy::Failed,
+                Baselines::All => BaselinePolicy::All,
+            },
+            no_build: self.no_build,
         }
     }
 }

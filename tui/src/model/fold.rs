@@ -2,6 +2,7 @@
 //! one twice changes nothing.
 
 use preflight_protocol::event::{Beat, EventKind};
+use preflight_protocol::ids::JobId;
 use preflight_protocol::job::Job;
 use preflight_protocol::ticket::Ticket;
 
@@ -22,6 +23,7 @@ pub fn event(ticket: &mut Ticket, kind: &EventKind) {
                 .findings
                 .retain(|finding| finding.job != job.id || finding.attempt == job.attempt);
             put(&mut ticket.jobs, (**job).clone(), |old| old.id == job.id);
+            judge(ticket, job);
         }
         EventKind::TestRecorded(test) => put(&mut ticket.tests, test.clone(), |old| {
             old.job == test.job && old.source == test.source && old.name == test.name
@@ -42,6 +44,25 @@ pub fn event(ticket: &mut Ticket, kind: &EventKind) {
             if ticket.image.as_ref() == Some(id) {
                 ticket.image = None;
             }
+        }
+    }
+}
+
+/// A job that judges a test says what its result means.
+fn judge(ticket: &mut Ticket, job: &Job) {
+    let Some(verdict) = job.rerun.as_ref().and_then(|rerun| rerun.verdict) else {
+        return;
+    };
+    let name = job.rerun.as_ref().map(|rerun| rerun.test.as_str()).unwrap_or_default();
+    let own: Vec<JobId> = ticket
+        .jobs
+        .iter()
+        .filter(|job| job.rerun.is_none())
+        .map(|job| job.id)
+        .collect();
+    for test in &mut ticket.tests {
+        if own.contains(&test.job) && Some(&test.source) == job.source.as_ref() && test.name == name {
+            test.verdict = Some(verdict);
         }
     }
 }

@@ -220,6 +220,7 @@ impl State {
                     test: request.test,
                     purpose: preflight_protocol::job::Purpose::Asked,
                     dirty: request.with.is_some(),
+                    verdict: None,
                 });
                 let answer = method::TicketRerunning {
                     job: job.id,

@@ -1,6 +1,6 @@
 //! `ticket/create`: have the sources examined, then make a ticket of them. Nothing is stored before all is in order.
 
-use preflight_core::{NewSubticket, NewTicket, Preparation, TicketId, TicketStatus};
+use preflight_core::{BaselinePolicy, NewSubticket, NewTicket, Preparation, TicketId, TicketStatus};
 use preflight_protocol::error::{ErrorCode, RpcError};
 use preflight_protocol::method::{TicketCreate, TicketCreated};
 
@@ -19,6 +19,10 @@ pub(super) async fn handle(context: &Context, request: TicketCreate) -> Result<T
     }
     let owner = request.owner.clone().unwrap_or_else(user_name);
     let tests = convert::test_options::asked(&request.tests)?;
+    if tests.no_build {
+        builds_nothing(request.pool, "a repository of the PPA pool")?;
+        builds_nothing(tests.baseline != BaselinePolicy::Never, "a baseline")?;
+    }
     let examined = context.services.intake.examine(&request, &owner).await?;
     let missing = context.services.images.missing(&examined.series).await?;
     let titles = examined
@@ -50,6 +54,16 @@ pub(super) async fn handle(context: &Context, request: TicketCreate) -> Result<T
         id: convert::ticket_id(id),
         warnings,
     })
+}
+
+/// Refuses what makes no sense of a ticket that builds nothing.
+fn builds_nothing(is_asked: bool, what: &str) -> Result<(), RpcError> {
+    if !is_asked {
+        return Ok(());
+    }
+    let message = format!("a ticket that builds nothing has no use for {what}");
+    let error = RpcError::new(ErrorCode::InvalidParams, message);
+    Err(error.with_hint("its tests run with the archive's packages: leave out one of the two"))
 }
 
 async fn awaits_pool(context: &Context, id: TicketId) -> Result<bool, RpcError> {

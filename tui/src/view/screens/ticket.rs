@@ -1,7 +1,7 @@
 //! One ticket: its way, its first error, its jobs, tests, findings, artifacts and warnings. One cursor goes through all that has
 //! a log behind it.
 
-use preflight_protocol::job::{Job, JobState};
+use preflight_protocol::job::{Job, JobState, Purpose};
 use preflight_protocol::result::{Finding, TestResult};
 use preflight_protocol::ticket::{Signature, Ticket};
 use ratatui::buffer::Buffer;
@@ -218,8 +218,13 @@ fn draw_line(model: &Model, ticket: &Ticket, line: &Line<'_>, theme: Theme, buff
                 .space(1)
                 .cell_right(&measure::seconds(test.duration_s), 7, theme.style(Role::Dim))
                 .space(2)
-                .role(if ticket.is_rerun(test.job) { "rerun  " } else { "" }, Role::Dim)
+                .role(purpose(ticket, test), Role::Dim)
                 .role(if test.dirty { "dirty  " } else { "" }, Role::Warning)
+                .role(
+                    &verdict(test),
+                    test.verdict
+                        .map_or(Role::Dim, |verdict| Role::of_verdict(verdict.meaning)),
+                )
                 .text(test.reason.as_deref().unwrap_or(""), look.style);
         }
         Line::Finding(finding) => {
@@ -230,6 +235,22 @@ fn draw_line(model: &Model, ticket: &Ticket, line: &Line<'_>, theme: Theme, buff
                 .role(&finding.text, role);
         }
     }
+}
+
+/// What a test was run once more for.
+fn purpose(ticket: &Ticket, test: &TestResult) -> &'static str {
+    let job = ticket.jobs.iter().find(|job| job.id == test.job);
+    match job.and_then(|job| job.rerun.as_ref()).map(|rerun| rerun.purpose) {
+        None => "",
+        Some(Purpose::Asked) => "rerun  ",
+        Some(Purpose::Repeat) => "repeat  ",
+        Some(Purpose::Baseline) => "baseline  ",
+    }
+}
+
+/// What a result means, before its reason.
+fn verdict(test: &TestResult) -> String {
+    test.verdict.map(|verdict| format!("{verdict}  ")).unwrap_or_default()
 }
 
 fn draw_job(model: &Model, job: &Job, theme: Theme, row: &mut Row<'_>) {
