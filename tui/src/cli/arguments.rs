@@ -40,6 +40,7 @@ Examples:
   preflight check --repository 12 .     with what ticket 12 has built
   preflight check --repository tested . with what the link `tested` points at
   preflight check --json libfoo_1-1_source.changes bar_2-1_source.changes
+  preflight check --subunit . | subunit2pyunit
   preflight check --no-build hello.dsc  run its tests against the archive's packages
   preflight check --baseline .          say of each failure whether it is the change's
 
@@ -109,10 +110,8 @@ pub enum Command {
     /// Print a ticket's logs
     #[command(after_help = "Examples:\n  preflight logs 12 --first-error\n  preflight logs 12 --job 31 --follow")]
     Logs(logs::Args),
-    /// Print a ticket's test results
-    #[command(
-        after_help = "Examples:\n  preflight results 12\n  preflight results 12 --format subunit | subunit-stats"
-    )]
+    /// Print a ticket's test results, or write them as other programs have them
+    #[command(after_help = results::AFTER)]
     Results(results::Args),
     /// Run one test of a ticket once more, with what you have edited
     #[command(after_help = rerun::AFTER)]

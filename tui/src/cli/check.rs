@@ -12,6 +12,7 @@ use super::context::{Context, ask};
 use super::error::{CliError, code};
 use super::follow::{self, Followed, Interrupts};
 use super::report::{self, CheckReport};
+use super::results_stream::Pump;
 use super::{output, progress};
 use crate::conn::attach::Attached;
 
@@ -30,6 +31,9 @@ pub struct Args {
     /// Print one JSON object at the end (schema cli-check.json); progress goes to standard error
     #[arg(long)]
     pub json: bool,
+    /// Print the tests as a subunit v2 stream while they run; progress and report go to standard error
+    #[arg(long, conflicts_with_all = ["json", "detach"])]
+    pub subunit: bool,
     /// Show no progress
     #[arg(short, long)]
     pub quiet: bool,
@@ -61,6 +65,20 @@ pub async fn run(context: &Context, args: Args) -> Result<u8, CliError> {
             ))?;
         }
         return Ok(0);
+    }
+    if args.subunit {
+        let mut pump = Pump::new(context, created.id);
+        let followed = tokio::select! {
+            followed = follow::follow(context, attached, created.id, interrupts, watcher.as_mut()) => followed?,
+            error = pump.run() => return Err(error),
+        };
+        // It has ended: what was written last is still to be put out.
+        pump.copy().await?;
+        drop(watcher);
+        if !args.quiet {
+            eprintln!("{}", report::text(&followed.ticket, context.output.err));
+        }
+        return Ok(exit_code(&followed));
     }
     let followed = follow::follow(context, attached, created.id, interrupts, watcher.as_mut()).await?;
     drop(watcher);
@@ -106,11 +124,15 @@ pub(super) fn finish(context: &Context, followed: &Followed, json: bool) -> Resu
     } else {
         output::print(&report::text(ticket, context.output.out))?;
     }
-    let code = report::exit_code(ticket);
+    Ok(exit_code(followed))
+}
+
+fn exit_code(followed: &Followed) -> u8 {
+    let code = report::exit_code(&followed.ticket);
     // It may have passed in the moment of the Ctrl-C; then it has passed.
-    Ok(if followed.interrupted && code != 0 {
+    if followed.interrupted && code != 0 {
         code::INTERRUPTED
     } else {
         code
-    })
+    }
 }

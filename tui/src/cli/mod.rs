@@ -36,6 +36,7 @@ pub mod repo;
 pub mod report;
 pub mod rerun;
 pub mod results;
+mod results_stream;
 pub mod run;
 pub mod screen;
 pub mod shell;
