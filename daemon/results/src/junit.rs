@@ -10,6 +10,7 @@ use quick_xml::events::{BytesRef, BytesStart, Event};
 
 use crate::case::{Attachment, Case, seconds};
 use crate::error::{ResultsError, no_more};
+use crate::identity::series_of;
 use crate::limits::{DEEPEST, MOST_ATTACHMENTS, MOST_CASES};
 use crate::run::Document;
 
@@ -96,6 +97,8 @@ enum Role {
     Suites,
     Suite,
     Case,
+    /// Says something of a suite, by name and value.
+    Property,
     /// A result or an output of a test, by the name of the file that its text becomes.
     Part(&'static str),
     Other,
@@ -108,6 +111,8 @@ struct Reading {
     case: Option<Case>,
     text: String,
     is_junit: bool,
+    /// Whether Preflight wrote it: its suites are called as source packages are, and say of what they are.
+    is_ours: bool,
 }
 
 /// Attributes by name. Whoever writes the same twice has the first one read.
@@ -156,6 +161,7 @@ impl Reading {
             b"testsuites" if self.open.is_empty() => Role::Suites,
             b"testsuite" if self.case.is_none() => Role::Suite,
             b"testcase" if self.case.is_none() => Role::Case,
+            b"property" if self.is_ours && self.case.is_none() => Role::Property,
             b"failure" if is_in_case => Role::Part("failure"),
             b"error" if is_in_case => Role::Part("error"),
             b"skipped" if is_in_case => Role::Part("skipped"),
@@ -176,12 +182,15 @@ impl Reading {
                     .or_else(|| attributes.get("timestamp").and_then(moment));
                 if self.open.is_empty() {
                     document.duration = attributes.get("time").map(seconds);
+                    self.is_ours = role == Role::Suites && attributes.get("name") == Some("preflight");
+                } else if self.is_ours && document.identity.source.is_none() {
+                    document.identity.source = attributes.get("name").map(ToOwned::to_owned);
                 }
             }
             Role::Case => {
                 no_more("tests", self.document.cases.len() as u64 + 1, MOST_CASES as u64)?;
                 let name = attributes.get("name").unwrap_or("unnamed");
-                let name = match attributes.get("classname") {
+                let name = match attributes.get("classname").filter(|_| !self.is_ours) {
                     Some(class) => format!("{class}.{name}"),
                     None => name.to_owned(),
                 };
@@ -195,15 +204,27 @@ impl Reading {
                 self.text.clear();
                 let result = match part {
                     "failure" | "error" => TestStatus::Fail,
+                    "skipped" if self.is_ours && attributes.get("type") == Some("FLAKY") => TestStatus::Flaky,
                     "skipped" => TestStatus::Skip,
                     "flaky" => TestStatus::Flaky,
                     _ => return Ok(()),
                 };
                 let why = attributes.get("message").or_else(|| attributes.get("type"));
+                let why = why.map(|why| why.strip_prefix("flaky: ").filter(|_| self.is_ours).unwrap_or(why));
                 // The first of several is what matters.
                 if let Some(case) = self.case.as_mut().filter(|case| case.status == TestStatus::Pass) {
                     let judged = Case::new("", result, why);
                     (case.status, case.reason) = (judged.status, judged.reason);
+                }
+            }
+            Role::Property => {
+                let identity = &mut self.document.identity;
+                let value = attributes.get("value");
+                match attributes.get("name") {
+                    Some("version") => identity.version = value.map(ToOwned::to_owned),
+                    Some("architecture") => identity.architecture = value.map(ToOwned::to_owned),
+                    Some("suite") => identity.series = value.and_then(series_of),
+                    _ => {}
                 }
             }
             Role::Other => {}
@@ -229,7 +250,7 @@ impl Reading {
                 }
             }
             Some(Role::Case) => self.document.cases.extend(self.case.take()),
-            Some(Role::Suites | Role::Suite | Role::Other) | None => {}
+            Some(Role::Suites | Role::Suite | Role::Property | Role::Other) | None => {}
         }
         Ok(())
     }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use preflight_core::ExitCode;
+use preflight_core::{ExitCode, TestStatus};
 
 use crate::case::Case;
 use crate::error::{ResultsError, no_more};
@@ -15,6 +15,9 @@ use crate::gather::{DOCUMENT, Material};
 use crate::identity::{self, Identity};
 use crate::limits::LARGEST_DOCUMENT;
 use crate::{autopkgtest, compose, junit, outcome, subunit1, subunit2};
+
+/// What stands for the testbed where results know only tests.
+const TESTBED: &str = "testbed";
 
 /// A file that is to be kept.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -68,7 +71,9 @@ impl Run {
                 case.name = own.to_owned();
             }
         }
-        self.reason = reason(&self.cases).or(self.reason.take());
+        if self.exit_code != ExitCode::TESTBED {
+            self.reason = reason(&self.cases);
+        }
     }
 }
 
@@ -98,24 +103,30 @@ fn of_document(material: &Material, format: Format) -> Result<Run, ResultsError>
         mut cases,
         started,
         duration,
-        series,
+        identity,
     } = document;
     if cases.is_empty() {
         return Err(ResultsError::damaged(format.key(), "there is no test in it"));
     }
-    let exit_code = outcome::exit_code(&cases, None);
     let log = material.free_path();
     compose::log(&log, started, &mut cases).map_err(|error| ResultsError::io(&log, error))?;
+    // How a broken testbed is told of where there are only tests; it is none.
+    let is_testbed = |case: &mut Case| case.name == TESTBED && case.status == TestStatus::Fail;
+    let broken = cases.extract_if(.., is_testbed).last();
+    let trouble = broken.map(|case| {
+        (
+            ExitCode::TESTBED,
+            case.reason.unwrap_or_else(|| "testbed failure".to_owned()),
+        )
+    });
+    let exit_code = outcome::exit_code(&cases, trouble.as_ref());
     Ok(Run {
         format,
-        identity: Identity {
-            series: series.as_deref().and_then(identity::series_of),
-            ..Identity::default()
-        },
+        identity,
         started,
         duration,
         exit_code,
-        reason: reason(&cases),
+        reason: trouble.map(|(_, why)| why).or_else(|| reason(&cases)),
         cases,
         log,
         files: Vec::new(),
@@ -132,15 +143,13 @@ pub struct Document {
     pub started: Option<Timestamp>,
     /// How long all took.
     pub duration: Option<Duration>,
-    /// The series, where a route code of ours names it.
-    pub series: Option<String>,
+    /// Of what they are, where Preflight wrote it.
+    pub identity: Identity,
 }
 
 /// Why a run did not end well: its first failure.
 pub(crate) fn reason(cases: &[Case]) -> Option<String> {
-    let mut failed = cases
-        .iter()
-        .filter(|case| case.status == preflight_core::TestStatus::Fail);
+    let mut failed = cases.iter().filter(|case| case.status == TestStatus::Fail);
     let first = failed.next()?;
     Some(match &first.reason {
         Some(reason) => format!("{}: {reason}", first.name),

@@ -5,6 +5,7 @@ use jiff::Timestamp;
 
 use crate::case::{Attachment, Case, bounded};
 use crate::error::{ResultsError, no_more};
+use crate::identity::Identity;
 use crate::limits::{LONGEST_NAME, MOST_ATTACHMENTS, MOST_CASES};
 use crate::run::Document;
 use crate::subunit_status::{Ended, Status};
@@ -30,7 +31,7 @@ pub fn parse(bytes: &[u8]) -> Result<Document, ResultsError> {
         cases: stream.cases,
         started: stream.first,
         duration: duration(stream.first, stream.now),
-        series: None,
+        identity: Identity::default(),
     })
 }
 

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 
 use crate::case::{Attachment, Case, bounded};
 use crate::error::{ResultsError, no_more};
+use crate::identity::{Identity, series_of};
 use crate::limits::{LONGEST_NAME, MOST_ATTACHMENTS, MOST_CASES};
 use crate::run::Document;
 use crate::subunit_status::{Ended, Status};
@@ -180,7 +181,7 @@ struct Stream {
     places: HashMap<(String, String), usize>,
     first: Option<Timestamp>,
     last: Option<Timestamp>,
-    series: Option<String>,
+    identity: Identity,
 }
 
 impl Stream {
@@ -191,12 +192,10 @@ impl Stream {
         }
         let Some(id) = packet.id else { return Ok(()) };
         let route = packet.route.unwrap_or_default();
-        if self.series.is_none() {
-            // Ours: ticket/series/architecture.
-            self.series = route
-                .split('/')
-                .nth(1)
-                .map(|series| bounded(series, LONGEST_NAME).to_owned());
+        // Ours: ticket/series/architecture.
+        if let (None, [_, series, architecture]) = (&self.identity.series, &route.split('/').collect::<Vec<_>>()[..]) {
+            self.identity.series = series_of(series);
+            self.identity.architecture = Some(bounded(architecture, LONGEST_NAME).to_owned());
         }
         let id = bounded(id, LONGEST_NAME);
         let key = (bounded(route, LONGEST_NAME).to_owned(), id.to_owned());
@@ -235,7 +234,7 @@ impl Stream {
             cases: cases.collect(),
             started: self.first,
             duration: duration(self.first, self.last),
-            series: self.series,
+            identity: self.identity,
         }
     }
 }

@@ -76,7 +76,7 @@ fn statuses_tags_and_files() {
         ]
     );
     assert_eq!(document.cases[1].attachments[0].content, b"one\ntwo\n");
-    assert_eq!(document.series.as_deref(), Some("debian-sid"));
+    assert_eq!(document.identity.series.as_deref(), Some("debian-sid"));
 }
 
 /// What makes the crate panic: a string that reaches into the checksum.
