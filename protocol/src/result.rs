@@ -118,6 +118,15 @@ pub struct Finding {
 }
 
 impl Finding {
+    /// How bad the log's line is; none for what is no line of a log.
+    #[must_use]
+    pub fn severity(&self) -> Option<Severity> {
+        match self.kind {
+            FindingKind::Log { severity, .. } => Some(severity),
+            _ => None,
+        }
+    }
+
     /// Whose doing it is: a test, or the job that ran where it is no test's.
     #[must_use]
     pub fn subject(&self) -> String {
@@ -155,6 +164,42 @@ pub enum FindingKind {
     },
     /// Attempts of any kind that were too many or came too fast to be told one by one.
     Unlisted,
+    /// A line of the log that matters.
+    Log {
+        /// How bad it is.
+        severity: Severity,
+        /// The tool that says it, such as `gcc` or `dh`.
+        tool: String,
+        /// What it says.
+        message: String,
+        /// What it is about, where the log says so.
+        place: Option<FilePlace>,
+    },
+}
+
+/// How bad a log's line is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Severity {
+    /// What it says has failed, or has made something fail.
+    Error,
+    /// It may be wrong, and nothing failed by it.
+    Warning,
+    /// It is said beside others.
+    Note,
+}
+
+/// A place in a file, as a log tells of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct FilePlace {
+    /// The file: relative to the source's tree where it is there, otherwise as the log names it.
+    pub file: String,
+    /// Whether the source has this file.
+    pub in_source: bool,
+    /// The line, as the tool counts it: nearly always from 1.
+    pub line: Option<u32>,
+    /// The column, as the tool counts it: most from 1, some (meson) from 0.
+    pub column: Option<u32>,
 }
 
 /// How a guest tried to reach the network.

@@ -7,6 +7,7 @@ use preflight_debian::Sha256Digest;
 
 use crate::document::{CarriedFile, Document, LockHead};
 use crate::error::BundleError;
+use crate::finding::Found;
 use crate::name::{EntryName, Place};
 use crate::ticket::{Attempt, FirstError, Job, Ticket};
 
@@ -16,6 +17,8 @@ pub(crate) const LARGEST_DOCUMENT: u64 = 64 << 20;
 const MOST: u64 = 20_000;
 /// As many findings as a ticket can have here.
 const MOST_FINDINGS: u64 = 2_000;
+/// As many lines of its logs as a ticket can have among them here.
+const MOST_LOG_FINDINGS: u64 = 8_000;
 /// As many fetches as a lock can have here.
 const MOST_FETCHES: u64 = 100_000;
 /// More files than any ticket has, with all that its locks name.
@@ -122,7 +125,12 @@ fn texts(ticket: &Ticket) -> Result<()> {
     count("subtickets", &ticket.subtickets, MOST)?;
     count("jobs", &ticket.jobs, MOST)?;
     count("tests", &ticket.tests, MOST)?;
-    count("findings", &ticket.findings, MOST_FINDINGS)?;
+    let (of_logs, others): (Vec<_>, Vec<_>) = ticket
+        .findings
+        .iter()
+        .partition(|finding| matches!(finding.found, Found::Log { .. }));
+    count("findings", &others, MOST_FINDINGS)?;
+    count("findings of logs", &of_logs, MOST_LOG_FINDINGS)?;
     count("artifacts", &ticket.artifacts, MOST)?;
     count("warnings", &ticket.warnings, MOST)
 }

@@ -50,6 +50,43 @@ pub enum Found {
     },
     /// More attempts than can be told one by one.
     Unlisted,
+    /// A line of the log that matters.
+    Log {
+        /// How bad it is.
+        severity: Severity,
+        /// The tool that says it.
+        tool: String,
+        /// What it says.
+        message: String,
+        /// What it is about.
+        place: Option<FilePlace>,
+    },
+}
+
+/// How bad a log's line is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Severity {
+    /// Something failed.
+    Error,
+    /// Something may be wrong.
+    Warning,
+    /// Said beside others.
+    Note,
+}
+
+/// A place in a file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FilePlace {
+    /// The file: relative to the source's tree where it is there.
+    pub file: String,
+    /// Whether the source has this file.
+    pub in_source: bool,
+    /// The line.
+    pub line: Option<u32>,
+    /// The column.
+    pub column: Option<u32>,
 }
 
 /// How a guest tried to reach the network.

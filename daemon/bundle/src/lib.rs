@@ -23,7 +23,7 @@ pub use document::{
     SourceFile,
 };
 pub use error::BundleError;
-pub use finding::{Finding, Found, Process, Protocol};
+pub use finding::{FilePlace, Finding, Found, Process, Protocol, Severity};
 pub use name::{EntryName, NameError, Place};
 pub use read::{Sink, read};
 pub use test_options::{BaselinePolicy, InternetPolicy, TestOptions, TestTimeout};

@@ -1,10 +1,11 @@
-//! Findings: what a run reveals besides its outcome. So far that is what testbeds try to reach and are refused. Plain data
-//! with its words; how it is noticed is the executor's matter.
+//! Findings: what a run reveals besides its outcome: what testbeds try to reach and are refused, and the lines of its log that
+//! matter. Plain data with its words; how it is noticed is the executor's matter.
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 
 use crate::ids::{Attempt, JobId};
+use crate::log_finding::LogFinding;
 use crate::text::{LONGEST_LINE, LONGEST_NAME, clean};
 
 /// The most words of a command line, and the most ancestors of a process, that are kept.
@@ -110,6 +111,8 @@ pub enum FindingKind {
     },
     /// Attempts of any kind that were too many or came too fast to be told one by one.
     Unlisted,
+    /// A line of the log that matters.
+    Log(LogFinding),
 }
 
 impl FindingKind {
@@ -127,6 +130,7 @@ impl FindingKind {
                 reason: clean(&reason, LONGEST_LINE),
             },
             Self::Unlisted => Self::Unlisted,
+            Self::Log(said) => Self::Log(said.bounded()),
         }
     }
 
@@ -165,6 +169,7 @@ impl fmt::Display for FindingKind {
             }
             Self::Fetch { url, reason } => write!(f, "fetch refused: {url} ({reason})"),
             Self::Unlisted => f.write_str("more attempts refused than can be listed"),
+            Self::Log(said) => write!(f, "{said}"),
         }
     }
 }
@@ -237,6 +242,15 @@ pub struct FindingRecord {
     pub attempt: Attempt,
     /// What was found.
     pub finding: Finding,
+}
+
+impl FindingRecord {
+    /// By what a ticket's findings are sorted, those that are alike as they were told: by job, what testbeds did before what
+    /// logs say.
+    #[must_use]
+    pub fn order(&self) -> (JobId, bool) {
+        (self.job, matches!(self.finding.kind, FindingKind::Log(_)))
+    }
 }
 
 #[cfg(test)]

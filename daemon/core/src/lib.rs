@@ -16,6 +16,7 @@ mod ids;
 mod image;
 mod import;
 mod job;
+mod log_finding;
 pub mod pool;
 pub mod ppa;
 pub mod promotion;
@@ -40,6 +41,7 @@ pub use ids::{Attempt, ImageId, JobId, LogName, Moment, Sequence, Series, Sha256
 pub use image::{ImageKind, ImageName, ImageNameError, ImageRebuild, ImageRecord};
 pub use import::{ImportedTicket, Origin, ResultsOrigin, TicketOrigin};
 pub use job::{AttemptRecord, Ending, FirstError, Job, JobKind, JobState, Purpose, Rerun};
+pub use log_finding::{FilePlace, LogFinding, Severity};
 pub use replay::{LockHead, ReplayOf, SourceFile};
 pub use result::{Artifact, ArtifactRecord, LockEntry, Outcome, TestRecord, TestResult, TestStatus};
 pub use sources::{AptSuite, PackageSources, PinnedSnapshot, Pocket, PocketUse, PpaUse, RepositoryUse, UnknownPocket};

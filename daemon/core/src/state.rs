@@ -363,7 +363,7 @@ impl Ticket {
                 self.tests.insert(place, test.clone());
             }
             Event::FindingRecorded { finding, .. } => {
-                let place = self.findings.partition_point(|other| other.job <= finding.job);
+                let place = self.findings.partition_point(|other| other.order() <= finding.order());
                 self.findings.insert(place, (**finding).clone());
             }
             Event::ArtifactStored { artifact, .. } => {

@@ -36,6 +36,21 @@ pub(super) fn finding(record: &core::FindingRecord, ticket: &core::Ticket) -> wi
             },
             core::FindingKind::Fetch { url, reason } => wire::FindingKind::Fetch { url, reason },
             core::FindingKind::Unlisted => wire::FindingKind::Unlisted,
+            core::FindingKind::Log(said) => wire::FindingKind::Log {
+                severity: match said.severity {
+                    core::Severity::Error => wire::Severity::Error,
+                    core::Severity::Warning => wire::Severity::Warning,
+                    core::Severity::Note => wire::Severity::Note,
+                },
+                tool: said.tool,
+                message: said.message,
+                place: said.place.map(|place| wire::FilePlace {
+                    file: place.file,
+                    in_source: place.in_source,
+                    line: place.line,
+                    column: place.column,
+                }),
+            },
         },
         declared: finding.declared,
         log_line: finding.log_line,

@@ -4,14 +4,14 @@ use std::collections::BTreeMap;
 
 use preflight_core::{
     Artifact, ArtifactRecord, Attempt, AttemptRecord, FindingRecord, FirstError, ImageId, ImageName, ImageRebuild,
-    ImageRecord, Job, JobId, LockEntry, LogName, Moment, Numbers, Options, Origin, Rerun, ResultsOrigin, Sequence, Series, Sha256,
-    Signature, State, Subticket, SubticketId, TestRecord, TestResult, Ticket, TicketEnd, TicketFiles, TicketId,
-    TicketOrigin,
+    ImageRecord, Job, JobId, LockEntry, LogName, Moment, Numbers, Options, Origin, Rerun, ResultsOrigin, Sequence,
+    Series, Sha256, Signature, State, Subticket, SubticketId, TestRecord, TestResult, Ticket, TicketEnd, TicketFiles,
+    TicketId, TicketOrigin,
 };
 use rusqlite::{Connection, Row, params};
 
 use crate::error::StoreError;
-use crate::rows::{findings, package_sources, replays, test_options};
+use crate::rows::{findings, log_findings, package_sources, replays, test_options};
 use crate::words::{Word, duration, exit_code, nonsense, number, path, unsigned};
 use crate::{pool, ppas, promotions};
 
@@ -62,6 +62,11 @@ pub(crate) fn load(db: &Connection) -> Result<Loaded> {
     )?);
     each(all(
         db,
+        &format!("SELECT j.ticket, x.* FROM log_findings x {newest}"),
+        log_finding,
+    )?);
+    each(all(
+        db,
         &format!("SELECT j.ticket, x.* FROM artifacts x {newest}"),
         artifact,
     )?);
@@ -71,6 +76,9 @@ pub(crate) fn load(db: &Connection) -> Result<Loaded> {
     each(all(db, "SELECT * FROM imports", origin)?);
     each(all(db, "SELECT * FROM imported_results", results_origin)?);
     each(all(db, "SELECT * FROM image_rebuilds", rebuild)?);
+    for ticket in tickets.values_mut() {
+        ticket.findings.sort_by_key(FindingRecord::order);
+    }
     let images = all(db, "SELECT * FROM images ORDER BY id", image)?;
     let seq: Option<i64> = db.query_row("SELECT max(seq) FROM events", [], |row| row.get(0))?;
     Ok(Loaded {
@@ -383,6 +391,10 @@ fn test(row: &Row<'_>) -> Result<(u64, Part)> {
         result,
     };
     Ok((ticket_of(row)?, Part::Test(record)))
+}
+
+fn log_finding(row: &Row<'_>) -> Result<(u64, Part)> {
+    Ok((ticket_of(row)?, Part::Finding(log_findings::read(row)?)))
 }
 
 fn finding(row: &Row<'_>) -> Result<(u64, Part)> {

@@ -2,6 +2,7 @@
 
 pub(crate) mod findings;
 mod imports;
+pub(crate) mod log_findings;
 pub(crate) mod package_sources;
 pub(crate) mod replays;
 pub(crate) mod test_options;

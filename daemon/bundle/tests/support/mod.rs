@@ -280,6 +280,25 @@ pub(crate) fn document() -> Document {
                     log_line: None,
                     count: 1,
                 },
+                Finding {
+                    job: 5,
+                    attempt: 1,
+                    test: None,
+                    found: Found::Log {
+                        severity: Severity::Warning,
+                        tool: "gcc".into(),
+                        message: "unused variable 'x'".into(),
+                        place: Some(FilePlace {
+                            file: "src/hello.c".into(),
+                            in_source: true,
+                            line: Some(3),
+                            column: None,
+                        }),
+                    },
+                    declared: false,
+                    log_line: Some(2),
+                    count: 1,
+                },
             ],
             artifacts: vec![Artifact {
                 job: 5,

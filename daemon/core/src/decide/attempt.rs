@@ -4,7 +4,7 @@ use super::Draft;
 use crate::command::{Refusal, Report};
 use crate::event::Event;
 use crate::exit::ExitCode;
-use crate::finding::FindingRecord;
+use crate::finding::{FindingKind, FindingRecord};
 use crate::ids::{Attempt, JobId, TicketId};
 use crate::job::{Ending, Job, JobState};
 use crate::result::{ArtifactRecord, Outcome, TestRecord};
@@ -14,8 +14,10 @@ use crate::ticket::{KeepFailed, TicketEnd, TicketStatus};
 
 /// How many tests, artifacts and warnings a ticket may have: a guest reports them, and a guest is hostile.
 const MOST: usize = 20_000;
-/// How many findings a ticket may have.
+/// How many findings of what testbeds did a ticket may have.
 const MOST_FINDINGS: usize = 2_000;
+/// How many lines of its logs a ticket may have among its findings.
+const MOST_LOG_FINDINGS: usize = 8_000;
 /// How many fetches a lock may have.
 const MOST_FETCHES: usize = 100_000;
 
@@ -79,8 +81,13 @@ impl Draft<'_> {
                 });
             }
             Report::Finding(finding) => {
-                if ticket.findings.len() >= MOST_FINDINGS {
-                    return Err(Refusal::TooMany(id, MOST_FINDINGS, "findings"));
+                // Lines of logs are of another kind, and take no room from what testbeds did.
+                let is_log = |kind: &FindingKind| matches!(kind, FindingKind::Log(_));
+                let of_a_log = is_log(&finding.kind);
+                let alike = |other: &&FindingRecord| is_log(&other.finding.kind) == of_a_log;
+                let most = if of_a_log { MOST_LOG_FINDINGS } else { MOST_FINDINGS };
+                if ticket.findings.iter().filter(alike).count() >= most {
+                    return Err(Refusal::TooMany(id, most, "findings"));
                 }
                 let finding = Box::new(FindingRecord {
                     job: id,

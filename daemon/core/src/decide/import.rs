@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::Draft;
 use crate::command::Refusal;
 use crate::event::Event;
+use crate::finding::FindingRecord;
 use crate::ids::{Attempt, JobId, LogName, SubticketId, TicketId};
 use crate::import::{ImportedTicket, Origin, ResultsOrigin, TicketOrigin};
 use crate::job::{AttemptRecord, Job};
@@ -133,7 +134,7 @@ impl Renumbered {
         }
         // As they stand when they are reported one by one.
         ticket.tests.sort_by_key(|test| test.job);
-        ticket.findings.sort_by_key(|finding| finding.job);
+        ticket.findings.sort_by_key(FindingRecord::order);
         ticket.artifacts.sort_by_key(|artifact| artifact.job);
         ticket.jobs = ticket.jobs.into_iter().map(|job| self.renumbered(job)).collect();
         Ticket {

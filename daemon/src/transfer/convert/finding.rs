@@ -31,6 +31,21 @@ pub(super) fn to(record: &core::FindingRecord) -> bundle::Finding {
             },
             core::FindingKind::Fetch { url, reason } => bundle::Found::Fetch { url, reason },
             core::FindingKind::Unlisted => bundle::Found::Unlisted,
+            core::FindingKind::Log(said) => bundle::Found::Log {
+                severity: match said.severity {
+                    core::Severity::Error => bundle::Severity::Error,
+                    core::Severity::Warning => bundle::Severity::Warning,
+                    core::Severity::Note => bundle::Severity::Note,
+                },
+                tool: said.tool,
+                message: said.message,
+                place: said.place.map(|place| bundle::FilePlace {
+                    file: place.file,
+                    in_source: place.in_source,
+                    line: place.line,
+                    column: place.column,
+                }),
+            },
         },
         declared: finding.declared,
         log_line: finding.log_line,
@@ -72,6 +87,26 @@ pub(super) fn from(finding: &bundle::Finding) -> core::FindingRecord {
                 }),
                 bundle::Found::Fetch { url, reason } => core::FindingKind::Fetch { url, reason },
                 bundle::Found::Unlisted => core::FindingKind::Unlisted,
+                bundle::Found::Log {
+                    severity,
+                    tool,
+                    message,
+                    place,
+                } => core::FindingKind::Log(core::LogFinding {
+                    severity: match severity {
+                        bundle::Severity::Error => core::Severity::Error,
+                        bundle::Severity::Warning => core::Severity::Warning,
+                        bundle::Severity::Note => core::Severity::Note,
+                    },
+                    tool,
+                    message,
+                    place: place.map(|place| core::FilePlace {
+                        file: place.file,
+                        in_source: place.in_source,
+                        line: place.line,
+                        column: place.column,
+                    }),
+                }),
             },
             declared: finding.declared,
             log_line: finding.log_line,

@@ -8,7 +8,7 @@ use preflight_core::{
 };
 use rusqlite::{Connection, Result, Row, params};
 
-use super::run;
+use super::{log_findings, run};
 use crate::error::StoreError;
 use crate::words::{nonsense, number, unsigned};
 
@@ -20,13 +20,14 @@ pub(super) fn write(db: &Connection, record: &FindingRecord) -> Result<()> {
     let finding = &record.finding;
     let network = match &finding.kind {
         FindingKind::Network(network) => Some(network),
+        FindingKind::Log(said) => return log_findings::write(db, record, said),
         FindingKind::Fetch { .. } | FindingKind::Unlisted => None,
     };
     let process = network.and_then(|network| network.process.as_ref());
     let (kind, url, reason) = match &finding.kind {
         FindingKind::Network(_) => (NETWORK, None, None),
         FindingKind::Fetch { url, reason } => (FETCH, Some(url), Some(reason)),
-        FindingKind::Unlisted => (UNLISTED, None, None),
+        FindingKind::Unlisted | FindingKind::Log(_) => (UNLISTED, None, None),
     };
     run(
         db,

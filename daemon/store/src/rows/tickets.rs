@@ -128,6 +128,7 @@ pub(super) fn remove(db: &Connection, ticket: u64) -> Result<()> {
     for table in [
         "tests",
         "findings",
+        "log_findings",
         "artifacts",
         "locks",
         "lock_heads",

@@ -13,3 +13,23 @@ CREATE TABLE imported_results (
     format TEXT NOT NULL,
     imported_at INTEGER NOT NULL
 ) STRICT;
+
+-- The lines of logs that matter. `file` is relative to the source's tree where the source has it.
+CREATE TABLE log_findings (
+    id INTEGER PRIMARY KEY,
+    job INTEGER NOT NULL,
+    attempt INTEGER NOT NULL,
+    test TEXT,
+    severity TEXT NOT NULL CHECK (severity IN ('error', 'warning', 'note')),
+    tool TEXT NOT NULL,
+    message TEXT NOT NULL,
+    file TEXT,
+    in_source INTEGER NOT NULL,
+    line INTEGER,
+    column INTEGER,
+    declared INTEGER NOT NULL,
+    log_line INTEGER,
+    count INTEGER NOT NULL,
+    FOREIGN KEY (job, attempt) REFERENCES attempts (job, attempt)
+) STRICT;
+CREATE INDEX log_findings_job ON log_findings (job, attempt);

@@ -326,7 +326,21 @@ impl History {
                 process,
             })
         };
-        let kind = match self.random(8) {
+        let place = |line: Option<u32>| FilePlace {
+            file: "src/hello.c".into(),
+            in_source: line.is_some(),
+            line,
+            column: line.filter(|line| *line > 1),
+        };
+        let said = |severity, place| {
+            FindingKind::Log(LogFinding {
+                severity,
+                tool: "gcc".into(),
+                message: "'x' undeclared".into(),
+                place,
+            })
+        };
+        let kind = match self.random(12) {
             0 => network(NetworkProtocol::Tcp, Some(process(&[]))),
             1 => network(NetworkProtocol::Udp, Some(process(&[""]))),
             2 => network(NetworkProtocol::Dns, Some(process(&["curl", "", "two words"]))),
@@ -336,6 +350,10 @@ impl History {
                 url: "http://mirror.example/x".into(),
                 reason: "sealed".into(),
             },
+            6 => said(Severity::Error, Some(place(Some(u32::MAX)))),
+            7 => said(Severity::Warning, Some(place(Some(1)))),
+            8 => said(Severity::Note, Some(place(None))),
+            9 => said(Severity::Error, None),
             _ => FindingKind::Unlisted,
         };
         Finding {
