@@ -29,9 +29,15 @@ impl Capabilities {
     /// (so far) no restart.
     #[must_use]
     pub fn of_a_guest() -> Self {
-        ["isolation-machine", "revert", "revert-full-system", "root-on-testbed"]
-            .into_iter()
-            .collect()
+        [
+            "isolation-machine",
+            "reboot",
+            "revert",
+            "revert-full-system",
+            "root-on-testbed",
+        ]
+        .into_iter()
+        .collect()
     }
 
     /// The same, and this one.

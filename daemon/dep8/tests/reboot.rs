@@ -92,9 +92,7 @@ impl World {
 fn test() -> PlannedTest {
     let control = TestControl::parse(b"Tests: a\nDepends:\nRestrictions: needs-root, needs-reboot\n").unwrap();
     let source = SourceControl::parse(SOURCE).unwrap();
-    let mut setting = Setting::of_a_guest("amd64");
-    setting.capabilities = setting.capabilities.with("reboot");
-    let plan = plan(Some(&control), &source, &setting).unwrap();
+    let plan = plan(Some(&control), &source, &Setting::of_a_guest("amd64")).unwrap();
     plan.runs().next().unwrap().clone()
 }
 

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use super::context::JobContext;
 use super::failure::StepFailure;
 use super::testbed::{Testbed, TestbedSpec};
-use super::workshop::BootImage;
+use super::workshop::{BootImage, Workshop};
 
 /// What is done in a testbed before it is frozen.
 #[async_trait]
@@ -21,6 +21,11 @@ pub trait Prepare: Sync {
 
     /// Does it.
     async fn prepare(&self, testbed: &Testbed) -> Result<(), Self::Error>;
+
+    /// What is done after that, and for which the testbed may have to start again.
+    async fn settle(&self, _testbed: &mut Testbed) -> Result<(), Self::Error> {
+        Ok(())
+    }
 }
 
 /// What a layer is, and what it depends on beside the image below it.
@@ -108,11 +113,13 @@ impl JobContext {
                 layer: Some(template),
             });
         }
-        let testbed = Testbed::lease(&self.workshop, spec, &self.log, &self.leases).await?;
+        let mut testbed = Testbed::lease(&self.workshop, spec, &self.log, &self.leases).await?;
         if let Some(before) = &before {
             before.preparation.prepare(&testbed).await?;
+            before.preparation.settle(&mut testbed).await?;
         }
         preparation.prepare(&testbed).await?;
+        preparation.settle(&mut testbed).await?;
         self.lock_also(session.lock());
         Ok(Prepared { testbed, layer: None })
     }
@@ -148,14 +155,18 @@ impl JobContext {
             }
         };
         let cloned = Testbed::clone_of(&self.workshop, below, Some(&draft), spec, &self.log, &self.leases).await?;
-        let Some(testbed) = cloned else {
+        let Some(mut testbed) = cloned else {
             return Ok(Laid::Again);
         };
-        let machine = testbed.machine().clone();
-        if let Err(error) = preparation.prepare(&testbed).await {
+        let mut prepared = preparation.prepare(&testbed).await;
+        if prepared.is_ok() {
+            prepared = preparation.settle(&mut testbed).await;
+        }
+        if let Err(error) = prepared {
             testbed.release(self);
             return Err(error);
         }
+        let machine = testbed.machine().clone();
         let notes = notes_of(&spec.session);
         let frozen = templates
             .freeze(testbed, draft, identity, layer.title.clone(), notes)
@@ -202,16 +213,18 @@ impl JobContext {
         layer: &LayerSpec,
         word: Option<String>,
     ) -> TemplateIdentity {
-        let mut contents = vec![
-            match super::image_state::read(image.base.folder(), &self.workshop.images) {
-                // apt in the testbed answers by what the archive was then: another state is another layer.
-                Some(state) => format!("archive state {state}"),
-                None => "archive as the image has it".to_owned(),
-            },
-        ];
+        let mut contents = vec![archive_words(&self.workshop, image)];
         contents.extend(layer.contents.iter().cloned());
         contents.extend(word);
         below.record().identity.with(contents)
+    }
+}
+
+/// What an image's archive was: apt in the testbed answers by that, and another state is another layer.
+pub(super) fn archive_words(workshop: &Workshop, image: &BootImage) -> String {
+    match super::image_state::read(image.base.folder(), &workshop.images) {
+        Some(state) => format!("archive state {state}"),
+        None => "archive as the image has it".to_owned(),
     }
 }
 

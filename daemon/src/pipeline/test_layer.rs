@@ -13,7 +13,7 @@ use super::package_sources::Telling;
 use super::test_machine::TestbedMachine;
 use super::test_run::{Stop, timeouts};
 use super::tree::{self, TREE};
-use super::{bare, build, stage};
+use super::{bare, build, own_boot, stage};
 use crate::executor::{BootImage, JobContext, LayerSpec, Prepare, StepFailure, Testbed, repository};
 use crate::services::JobReport;
 
@@ -21,7 +21,7 @@ use crate::services::JobReport;
 pub(super) const SCRATCH: &str = "/tmp/autopkgtest";
 
 /// Changes with what [`Filling`] does to a testbed.
-const GENERATION: &str = "dep8 tests, generation 1";
+const GENERATION: &str = "dep8 tests, generation 2";
 
 /// What a test starts from.
 pub(super) enum Start {
@@ -150,6 +150,13 @@ impl Prepare for Filling<'_> {
             Err(NotPrepared::Testbed(why)) => Err(Unfilled::Stop(machine.stop(Trouble::TestbedFailure(why)))),
             Err(why @ (NotPrepared::BadPackage(_) | NotPrepared::Unsupported(_))) => Err(Unfilled::Dependencies(why)),
         }
+    }
+
+    /// What was installed may change what boots.
+    async fn settle(&self, testbed: &mut Testbed) -> Result<(), Unfilled> {
+        own_boot::settle(self.context, self.image, testbed)
+            .await
+            .map_err(Unfilled::from)
     }
 }
 

@@ -1,15 +1,18 @@
 //! A testbed as the dep8 room wants it.
 
+use std::ops::Deref;
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
 use async_trait::async_trait;
 use preflight_dep8::machine::{Exec, ExitStatus, MachineError, OnOutput, Stream, TestMachine};
 use preflight_dep8::outcome::Trouble;
+use preflight_dep8::reboot::{Places, Reboot};
 use preflight_guest::{GuestError, OutputStream, Signals, TreeLimits};
+use tokio::sync::{RwLock, RwLockReadGuard};
 
 use super::test_run::Stop;
-use crate::executor::{StepFailure, Testbed};
+use crate::executor::{self, JobContext, StepFailure, Testbed};
 
 /// More than any test's artifacts should be; what is beyond is left out with a warning in the log.
 const ARTIFACTS: TreeLimits = TreeLimits {
@@ -19,30 +22,75 @@ const ARTIFACTS: TreeLimits = TreeLimits {
 
 /// A testbed that runs tests.
 pub(super) struct TestbedMachine<'a> {
-    testbed: &'a Testbed,
+    testbed: Held<'a>,
     running: Mutex<Vec<Signals>>,
     /// Why the testbed was given up, where it was.
-    silence: Mutex<Option<StepFailure>>,
+    failure: Mutex<Option<StepFailure>>,
+    places: Places,
+}
+
+/// A testbed, and whether it may become another machine.
+enum Held<'a> {
+    Shared(&'a Testbed),
+    /// Commands share it, a reboot has it alone.
+    Own(&'a JobContext, RwLock<&'a mut Testbed>),
+}
+
+/// A testbed while it stays the machine that it is.
+enum Steady<'a> {
+    Shared(&'a Testbed),
+    Own(RwLockReadGuard<'a, &'a mut Testbed>),
+}
+
+impl Deref for Steady<'_> {
+    type Target = Testbed;
+
+    fn deref(&self) -> &Testbed {
+        match self {
+            Self::Shared(testbed) => testbed,
+            Self::Own(testbed) => testbed,
+        }
+    }
 }
 
 impl<'a> TestbedMachine<'a> {
+    /// One that does not start again.
     pub(super) fn new(testbed: &'a Testbed) -> Self {
+        Self::of(Held::Shared(testbed))
+    }
+
+    /// One of this job that starts again when a test wants that.
+    pub(super) fn that_reboots(context: &'a JobContext, testbed: &'a mut Testbed) -> Self {
+        Self::of(Held::Own(context, RwLock::new(testbed)))
+    }
+
+    fn of(testbed: Held<'a>) -> Self {
         Self {
             testbed,
             running: Mutex::default(),
-            silence: Mutex::default(),
+            failure: Mutex::default(),
+            places: Places::of_a_guest(),
         }
     }
 
-    /// In the hypervisor's words, where the machine has ended.
-    async fn lost(&self, error: GuestError) -> MachineError {
-        MachineError::Lost(self.testbed.why(error).await.to_string())
+    async fn testbed(&self) -> Steady<'_> {
+        match &self.testbed {
+            Held::Shared(testbed) => Steady::Shared(testbed),
+            Held::Own(_, testbed) => Steady::Own(testbed.read().await),
+        }
+    }
+
+    /// Why it is lost, as somebody must know who ends the job for it.
+    fn lost_for(&self, failure: StepFailure) -> MachineError {
+        let lost = MachineError::Lost(failure.to_string());
+        *self.failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(failure);
+        lost
     }
 
     /// Why the job ends with this trouble: a testbed that has fallen silent is more than a failure of it.
     pub(super) fn stop(&self, trouble: Trouble) -> Stop {
-        match self.silence.lock().unwrap_or_else(PoisonError::into_inner).take() {
-            Some(silence) => Stop::Step(silence),
+        match self.failure.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            Some(failure) => Stop::Step(failure),
             None => Stop::Trouble(trouble, None),
         }
     }
@@ -57,14 +105,15 @@ impl TestMachine for TestbedMachine<'_> {
         for (name, value) in &command.env {
             exec = exec.env(name, value);
         }
-        let mut running = match self.testbed.guest.exec(exec).await {
+        let testbed = self.testbed().await;
+        let mut running = match testbed.guest.exec(exec).await {
             Ok(running) => running,
             // As a shell would say it: what cannot be started is the command's matter, not the machine's.
             Err(GuestError::Refused(failure)) => {
                 on_output(Stream::Stderr, format!("{}\n", failure.detail).as_bytes());
                 return Ok(ExitStatus::Code(127));
             }
-            Err(error) => return Err(self.lost(error).await),
+            Err(error) => return Err(lost(&testbed, error).await),
         };
         self.running
             .lock()
@@ -83,13 +132,9 @@ impl TestMachine for TestbedMachine<'_> {
         let status = tokio::select! {
             status = reading => match status {
                 Ok(status) => status,
-                Err(error) => return Err(self.lost(error).await),
+                Err(error) => return Err(lost(&testbed, error).await),
             },
-            silence = self.testbed.silence() => {
-                let lost = MachineError::Lost(silence.to_string());
-                *self.silence.lock().unwrap_or_else(PoisonError::into_inner) = Some(silence);
-                return Err(lost);
-            }
+            silence = testbed.silence() => return Err(self.lost_for(silence)),
         };
         Ok(match status {
             preflight_guest::ExitStatus::Code(code) => ExitStatus::Code(code),
@@ -105,7 +150,8 @@ impl TestMachine for TestbedMachine<'_> {
     }
 
     async fn pull_tree(&self, from: &str, to: &Path) -> Result<(), MachineError> {
-        match self.testbed.guest.pull_tree(from, to, ARTIFACTS).await {
+        let testbed = self.testbed().await;
+        match testbed.guest.pull_tree(from, to, ARTIFACTS).await {
             Ok(report) if report.left_out_count == 0 => Ok(()),
             Ok(report) => Err(MachineError::Refused(format!(
                 "{} files of {from} were left out",
@@ -113,7 +159,33 @@ impl TestMachine for TestbedMachine<'_> {
             ))),
             Err(GuestError::Refused(failure)) => Err(MachineError::Refused(failure.detail)),
             Err(error @ GuestError::Unacceptable(_)) => Err(MachineError::Refused(error.to_string())),
-            Err(error) => Err(self.lost(error).await),
+            Err(error) => Err(lost(&testbed, error).await),
         }
     }
+
+    fn reboot_places(&self) -> Option<&Places> {
+        Some(&self.places)
+    }
+
+    async fn reboot(&self, how: Reboot) -> Result<(), MachineError> {
+        let Held::Own(context, testbed) = &self.testbed else {
+            return Err(MachineError::Refused("this testbed cannot start again".to_owned()));
+        };
+        // Their processes are gone with the session.
+        self.running.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        let how = match how {
+            Reboot::Asked => executor::Reboot::Asked,
+            Reboot::Awaited(limit) => executor::Reboot::Awaited(limit),
+        };
+        let mut testbed = testbed.write().await;
+        context
+            .reboot(&mut testbed, how)
+            .await
+            .map_err(|failure| self.lost_for(failure))
+    }
+}
+
+/// In the hypervisor's words, where the machine has ended.
+async fn lost(testbed: &Testbed, error: GuestError) -> MachineError {
+    MachineError::Lost(testbed.why(error).await.to_string())
 }

@@ -110,7 +110,7 @@ pub(super) async fn run(
         Some(why) => Start::Impossible(why.clone()),
         None => test_layer::start(context, grounds.image, test).await?,
     };
-    let testbed = match start {
+    let mut testbed = match start {
         Start::Ready(testbed) => {
             on_prepared(None);
             testbed
@@ -128,6 +128,11 @@ pub(super) async fn run(
             });
         }
     };
+    context.log.say(&format!(
+        "preflight: test {} runs on kernel {}",
+        test.name,
+        testbed.kernel()
+    ));
     let has_begun = AtomicBool::new(false);
     let ended = tokio::select! {
         biased;
@@ -137,7 +142,7 @@ pub(super) async fn run(
             }
             Ok(Ended::pointless())
         }
-        ended = in_testbed(context, grounds, test, &id, &testbed, &has_begun) => ended,
+        ended = in_testbed(context, grounds, test, &id, &mut testbed, &has_begun) => ended,
     };
     context.lock(&testbed.session);
     match &ended {
@@ -174,7 +179,7 @@ async fn in_testbed(
     grounds: &Grounds<'_>,
     test: &PlannedTest,
     id: &TestId,
-    testbed: &Testbed,
+    testbed: &mut Testbed,
     has_begun: &AtomicBool,
 ) -> Result<Ended, Stop> {
     let workshop = &context.workshop;
@@ -205,13 +210,13 @@ async fn in_testbed(
         },
         artifacts: Some(&artifacts),
     };
-    let machine = TestbedMachine::new(testbed);
     // What a test fetches for itself would be in no lock before it has run.
     testbed.session.seal_to(context.fetched());
     testbed.attribute(Subject {
         test: Some(test.name.to_string()),
         declared: test.is(Restriction::NeedsInternet),
     });
+    let machine = TestbedMachine::that_reboots(context, testbed);
     let mut output = None;
     let ran = run::run(&machine, &test_run, &mut |event| {
         if matches!(event, RunEvent::Began) {
@@ -222,9 +227,11 @@ async fn in_testbed(
         tell(context, grounds, id, event);
     })
     .await;
+    let ran = ran.map_err(|trouble| machine.stop(trouble));
+    drop(machine);
     testbed.settle().await;
     record.end(context)?;
-    let result = ran.map_err(|trouble| machine.stop(trouble))?;
+    let result = ran?;
     let first_error = if has_failed(&result) {
         match testbed.network_attempt(1) {
             Some(attempt) => Some(context.first_error(attempt.line, attempt.text.clone())),

@@ -70,7 +70,7 @@ fn start() -> Result<Infallible, InitError> {
     handover::mount_root(&device, &options)?;
     let new_root = Path::new(handover::NEW_ROOT);
     if options.prefers_own_kernel
-        && let Some(kernel) = own_kernel::newest(&new_root.join("boot"))
+        && let Some(kernel) = own_kernel::newest(new_root)
     {
         return own_kernel::start(&kernel, new_root, &options, &device);
     }

@@ -86,10 +86,6 @@ fn skips_have_autopkgtests_words() {
             "Test restriction \"needs-internet\" requires testbed capability \"has_internet\"",
         ),
         (
-            "Restrictions: needs-reboot",
-            "Test restriction \"needs-reboot\" requires testbed capability \"reboot\"",
-        ),
-        (
             "Architecture: arm64 hurd-any",
             "Test lists explicitly supported architectures, but the current architecture amd64 isn't listed.",
         ),

@@ -33,23 +33,41 @@ pub(super) struct Kernel {
     initrd: Option<PathBuf>,
 }
 
-/// The newest kernel of a folder.
-pub(super) fn newest(boot: &Path) -> Option<Kernel> {
-    let releases = fs::read_dir(boot).ok()?.flatten().filter_map(|entry| {
+/// The newest kernel that is installed on the disk that is mounted at `root`: one that a package owns, or that somebody has
+/// made an initrd for. What else lies there is a copy of the image's own, which cannot boot without ours.
+pub(super) fn newest(root: &Path) -> Option<Kernel> {
+    let boot = root.join("boot");
+    let kernels = fs::read_dir(&boot).ok()?.flatten().filter_map(|entry| {
         let name = entry.file_name().into_string().ok()?;
         let release = name.strip_prefix(PREFIX)?.to_owned();
         let is_kernel = !release.is_empty()
             && NOT_KERNELS.iter().all(|mark| !release.contains(mark))
             && fs::metadata(entry.path()).is_ok_and(|metadata| metadata.is_file());
-        is_kernel.then_some(release)
+        let initrd = boot.join(format!("initrd.img-{release}"));
+        is_kernel.then(|| Kernel {
+            image: entry.path(),
+            initrd: initrd.is_file().then_some(initrd),
+            release,
+        })
     });
-    let release = releases.max_by(|one, other| kernel_release::compare(one, other))?;
-    let initrd = boot.join(format!("initrd.img-{release}"));
-    Some(Kernel {
-        image: boot.join(format!("{PREFIX}{release}")),
-        initrd: initrd.is_file().then_some(initrd),
-        release,
-    })
+    let mut kernels: Vec<Kernel> = kernels.collect();
+    kernels.sort_by(|one, other| kernel_release::compare(&other.release, &one.release));
+    kernels
+        .into_iter()
+        .find(|kernel| kernel.initrd.is_some() || is_owned(root, &kernel.release))
+}
+
+/// Whether dpkg knows whose file a kernel is.
+fn is_owned(root: &Path, release: &str) -> bool {
+    let file = format!("/boot/{PREFIX}{release}");
+    let lists = fs::read_dir(root.join("var/lib/dpkg/info"))
+        .into_iter()
+        .flatten()
+        .flatten();
+    lists
+        .map(|entry| entry.path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "list"))
+        .any(|list| fs::read_to_string(list).is_ok_and(|files| files.lines().any(|line| line == file)))
 }
 
 /// Starts a kernel of the disk that is mounted at `root`.
@@ -123,16 +141,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_newest_kernel_is_started_with_its_own_initrd() {
-        let boot = tempfile::tempdir().unwrap();
-        let boot = boot.path();
-        assert_eq!(newest(boot), None);
-        assert_eq!(newest(&boot.join("none")), None);
+    fn the_newest_installed_kernel_is_started_with_its_own_initrd() {
+        let disk = tempfile::tempdir().unwrap();
+        let root = disk.path();
+        let (boot, info) = (root.join("boot"), root.join("var/lib/dpkg/info"));
+        assert_eq!(newest(root), None);
+        fs::create_dir_all(&boot).unwrap();
+        fs::create_dir_all(&info).unwrap();
         for name in [
             "vmlinuz",
             "vmlinuz-",
             "vmlinuz-6.1.0-9-amd64",
-            "initrd.img-6.1.0-9-amd64",
             "vmlinuz-6.1.0-99-amd64.dpkg-new",
             "initrd.img-6.1.0-99-amd64",
             "config-6.1.0-11-amd64",
@@ -140,11 +159,16 @@ mod tests {
             fs::write(boot.join(name), "").unwrap();
         }
         fs::create_dir(boot.join("vmlinuz-7")).unwrap();
-        let found = newest(boot).unwrap();
+        assert_eq!(newest(root), None, "nobody has installed any");
+        fs::write(boot.join("initrd.img-6.1.0-9-amd64"), "").unwrap();
+        let found = newest(root).unwrap();
         assert_eq!(found.release, "6.1.0-9-amd64");
         assert_eq!(found.initrd, Some(boot.join("initrd.img-6.1.0-9-amd64")));
         fs::write(boot.join("vmlinuz-6.1.0-10-amd64"), "").unwrap();
-        let found = newest(boot).unwrap();
+        fs::write(info.join("other.list"), "/boot/vmlinuz-6.1.0-10-amd64-not\n").unwrap();
+        assert_eq!(newest(root).unwrap().release, "6.1.0-9-amd64");
+        fs::write(info.join("linux.list"), "/boot\n/boot/vmlinuz-6.1.0-10-amd64\n").unwrap();
+        let found = newest(root).unwrap();
         assert_eq!(found.image, boot.join("vmlinuz-6.1.0-10-amd64"));
         assert_eq!(
             found.initrd, None,
