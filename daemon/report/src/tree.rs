@@ -58,7 +58,6 @@ impl Tree {
     }
 
     /// The entries by name: folders before what is in them.
-    #[must_use]
     pub fn iter(&self) -> Iter<'_, PathBuf, Entry> {
         self.entries.iter()
     }

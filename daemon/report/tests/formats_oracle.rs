@@ -12,7 +12,33 @@ use preflight_report::run::SourceRun;
 use preflight_report::subunit::{Attachment, RouteCode, StreamWriter, TestId};
 use preflight_report::{junit, pyunit, subunit1};
 use pretty_assertions::assert_eq;
-use recorded::{of_each, read};
+use recorded::{Recorded, read};
+
+/// One test of each result, with outputs that no format likes.
+fn of_each() -> Recorded {
+    use TestStatus::{Fail, Flaky, Pass, PassSuperficial, Skip};
+    Recorded::new()
+        .test("passes", Pass, None, (b"out\n", b""))
+        .test("smoke", PassSuperficial, None, (b"", b"warned\n"))
+        .test(
+            "fails",
+            Fail,
+            Some("non-zero exit status 1"),
+            (
+                "half a char: \u{fc}\n]]> \u{1b}[31m & <b> \r\n0\r\n]\n".as_bytes(),
+                b"no char: \xff\n",
+            ),
+        )
+        .test(
+            "long",
+            Fail,
+            Some("stderr: it's \"late\""),
+            (&[b'x'; 100_000], b"it's \"late\"\n"),
+        )
+        .test("slow", Flaky, Some("timed out"), (b"waits", b""))
+        .test("kernel", Skip, Some("unknown restriction x"), (b"", b""))
+        .test("broken", Fail, Some("badpkg"), (b"", b""))
+}
 
 /// What a filter answers: exit code, standard output, standard error.
 fn filter(program: &str, arguments: &[&str], input: &[u8]) -> (Option<i32>, Vec<u8>, String) {
@@ -110,7 +136,7 @@ fn version_1_is_read_by_the_filters_and_says_what_version_2_says() {
 
 #[test]
 fn a_broken_testbed_is_an_error_in_version_1() {
-    let recorded = recorded::Recorded::new().test("passes", TestStatus::Pass, None, (b"", b""));
+    let recorded = Recorded::new().test("passes", TestStatus::Pass, None, (b"", b""));
     let mut stream = Vec::new();
     subunit1::write(
         &mut stream,
@@ -143,7 +169,7 @@ fn pyunit_text_is_what_subunit2pyunit_prints() {
     };
     assert_eq!(masked(&String::from_utf8(text).unwrap()), masked(&theirs));
 
-    let good = recorded::Recorded::new().test("passes", TestStatus::Pass, None, (b"out", b""));
+    let good = Recorded::new().test("passes", TestStatus::Pass, None, (b"out", b""));
     let run = good.run("tiny", None);
     let mut text = Vec::new();
     pyunit::write(&mut text, &[run.clone()]).unwrap();
@@ -157,7 +183,7 @@ fn junit_is_what_jenkins_schema_wants() {
     let recorded = of_each();
     let runs = [
         recorded.run("tiny", Some("testbed failure: the guest\u{1b} is gone")),
-        recorded::Recorded::new().run("empty", None),
+        Recorded::new().run("empty", None),
     ];
     let xml = junit::report(&runs).unwrap();
     let schema = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/junit-10.xsd");

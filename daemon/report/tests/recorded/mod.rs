@@ -83,32 +83,6 @@ impl Recorded {
     }
 }
 
-/// One test of each result, with outputs that no format likes.
-pub(crate) fn of_each() -> Recorded {
-    use TestStatus::{Fail, Flaky, Pass, PassSuperficial, Skip};
-    Recorded::new()
-        .test("passes", Pass, None, (b"out\n", b""))
-        .test("smoke", PassSuperficial, None, (b"", b"warned\n"))
-        .test(
-            "fails",
-            Fail,
-            Some("non-zero exit status 1"),
-            (
-                "half a char: \u{fc}\n]]> \u{1b}[31m & <b> \r\n0\r\n]\n".as_bytes(),
-                b"no char: \xff\n",
-            ),
-        )
-        .test(
-            "long",
-            Fail,
-            Some("stderr: it's \"late\""),
-            (&[b'x'; 100_000], b"it's \"late\"\n"),
-        )
-        .test("slow", Flaky, Some("timed out"), (b"waits", b""))
-        .test("kernel", Skip, Some("unknown restriction x"), (b"", b""))
-        .test("broken", Fail, Some("badpkg"), (b"", b""))
-}
-
 pub(crate) fn read(path: &Path) -> Vec<u8> {
     std::fs::read(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
