@@ -31,6 +31,8 @@ enum Act {
     Keep(u64, u32),
     ForgetKept(u64, u32),
     Rerun(u64, bool),
+    TestOpen(usize, bool),
+    Baseline(u64, bool),
     KeepTicket(u64, bool),
     Remove(u64),
     Die,
@@ -55,6 +57,8 @@ fn act() -> impl Strategy<Value = Act> {
         1 => (job.clone(), 1..4u32).prop_map(|(job, attempt)| Act::Keep(job, attempt)),
         1 => (job, 1..4u32).prop_map(|(job, attempt)| Act::ForgetKept(job, attempt)),
         2 => (1..6u64, any::<bool>()).prop_map(|(ticket, staged)| Act::Rerun(ticket, staged)),
+        4 => (0..3usize, any::<bool>()).prop_map(|(place, passed)| Act::TestOpen(place, passed)),
+        1 => (1..6u64, any::<bool>()).prop_map(|(ticket, all)| Act::Baseline(ticket, all)),
         1 => (1..6u64, any::<bool>()).prop_map(|(ticket, keep)| Act::KeepTicket(ticket, keep)),
         1 => (1..6u64).prop_map(Act::Remove),
         1 => Just(Act::Die),
@@ -83,7 +87,19 @@ fn commands(state: &State, act: Act) -> Vec<Command> {
                 bug: None,
                 owner: "o".into(),
                 series: Series("s".into()),
-                options: Options::default(),
+                options: Options {
+                    tests: TestOptions {
+                        rerun_failed: u32::from(base),
+                        baseline: if base {
+                            BaselinePolicy::Failed
+                        } else {
+                            BaselinePolicy::Never
+                        },
+                        no_build: wait && !base,
+                        ..TestOptions::default()
+                    },
+                    ..Options::default()
+                },
                 subtickets,
                 preparation: base.then_some(Preparation::BaseImage),
                 wait,
@@ -140,6 +156,24 @@ fn commands(state: &State, act: Act) -> Vec<Command> {
             ticket: TicketId(ticket),
             test: "s0/test".into(),
             staged,
+        }],
+        Act::TestOpen(place, passed) => match state.open_jobs().nth(place) {
+            Some(job) if job.kind == JobKind::Test => {
+                let result = TestResult {
+                    source: job.source.clone().unwrap(),
+                    name: "test".into(),
+                    status: if passed { TestStatus::Pass } else { TestStatus::Fail },
+                    reason: None,
+                    duration: std::time::Duration::ZERO,
+                    log_line: None,
+                };
+                report(job.id.0, job.attempt().0, Report::Test(result))
+            }
+            _ => vec![],
+        },
+        Act::Baseline(ticket, all) => vec![Command::Baseline {
+            ticket: TicketId(ticket),
+            tests: if all { BaselineTests::All } else { BaselineTests::Failed },
         }],
         Act::KeepTicket(ticket, keep) => vec![Command::Update {
             ticket: TicketId(ticket),
