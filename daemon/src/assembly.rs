@@ -8,8 +8,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use preflight_archive::{Archive, HttpTimeouts, LaunchpadClient, Network, SecretStore, SigningKey, ValidUntil};
-use preflight_core::Series;
 use preflight_core::schedule::{Demand, Demands};
+use preflight_core::{Series, TestPattern};
 use preflight_store::TicketsFolder;
 use preflight_testbed::libvirt::Configuration;
 use preflight_testbed::template::TemplateStore;
@@ -20,8 +20,8 @@ use crate::bootstrap::{DaemonError, Home};
 use crate::config::{self, Config, NetworkPolicy, TestbedConfig, TimeoutConfig};
 use crate::disk::{Storage, StorageDesk, StorageParts};
 use crate::executor::{
-    Borrowed, JobFolders, JobSettings, Limits, PipelineExecutor, TestbedDoctor, TestbedLoans, TestbedShells, TicketImages,
-    UnpackedSources, Workshop, make_reachable,
+    Borrowed, JobFolders, JobSettings, Limits, PipelineExecutor, TestbedDoctor, TestbedLoans, TestbedShells,
+    TicketImages, UnpackedSources, Workshop, make_reachable,
 };
 use crate::host::Host;
 use crate::images::WorkshopImages;
@@ -93,6 +93,7 @@ pub async fn services(home: &Home, config: &Config) -> Result<(Services, Arc<Hos
         network: network(config),
         mirrors: mirrors(config, &catalogue)?,
         limits: limits(&config.timeout),
+        test_limits: test_limits(&config.timeout)?,
         agent: agent()?,
         pool: config.testbed.pool.into(),
     };
@@ -242,6 +243,16 @@ fn limits(config: &TimeoutConfig) -> Limits {
         test: seconds(config.test_s),
         build: seconds(config.build_s),
     }
+}
+
+fn test_limits(config: &TimeoutConfig) -> Result<Vec<(TestPattern, Duration)>, DaemonError> {
+    let limit = |(of, seconds): (&String, &u32)| {
+        let of = of
+            .parse()
+            .map_err(|error| DaemonError::Services(format!("config.toml: timeout.tests_s: {error}")))?;
+        Ok((of, Duration::from_secs((*seconds).into())))
+    };
+    config.tests_s.iter().map(limit).collect()
 }
 
 /// Mirrors by recipe: `debian-bookworm = "https://…"` for its archive, `debian-bookworm-security = "https://…"`.

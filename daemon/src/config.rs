@@ -5,6 +5,7 @@ mod archive;
 mod error;
 mod launchpad;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use preflight_protocol::method::SignaturePolicy;
@@ -133,6 +134,8 @@ pub struct TimeoutConfig {
     pub test_s: u32,
     /// A build.
     pub build_s: u32,
+    /// Tests of a source (`SOURCE`), or one of them (`SOURCE/TEST`), in the place of `test_s`.
+    pub tests_s: BTreeMap<String, u32>,
 }
 
 impl Default for TimeoutConfig {
@@ -144,6 +147,7 @@ impl Default for TimeoutConfig {
             install_s: 3000,
             test_s: 10_000,
             build_s: 100_000,
+            tests_s: BTreeMap::new(),
         }
     }
 }
@@ -253,6 +257,11 @@ impl Config {
             ("timeout.install_s", u64::from(self.timeout.install_s), 1),
             ("timeout.test_s", u64::from(self.timeout.test_s), 1),
             ("timeout.build_s", u64::from(self.timeout.build_s), 1),
+            (
+                "timeout.tests_s",
+                self.timeout.tests_s.values().copied().min().map_or(1, u64::from),
+                1,
+            ),
         ];
         let bad = |field, value: String, must| {
             Err(ConfigError::BadValue {

@@ -53,7 +53,7 @@ pub enum InternetPolicy {
     /// They are skipped: testbeds have no network.
     #[default]
     Skip,
-    /// They are run, and a failure counts as a flaky one.
+    /// They are run; one that ends with another status than 0 counts as skipped.
     Try,
     /// They are run like any other.
     Run,

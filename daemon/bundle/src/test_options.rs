@@ -57,7 +57,7 @@ pub enum InternetPolicy {
     /// They are skipped.
     #[default]
     Skip,
-    /// They are run, and a failure counts as a flaky one.
+    /// They are run; one that ends with another status than 0 counts as skipped.
     Try,
     /// They are run like any other.
     Run,

@@ -11,7 +11,7 @@ pub enum InternetPolicy {
     /// They are skipped: testbeds have no network.
     #[default]
     Skip,
-    /// They are run, and a failure counts as a flaky one.
+    /// They are run; one that ends with another status than 0 counts as skipped.
     Try,
     /// They are run like any other.
     Run,
@@ -81,13 +81,7 @@ impl TestOptions {
     /// After how long a test is ended, where that was said of it or its source.
     #[must_use]
     pub fn timeout_of(&self, source: &str, test: &str) -> Option<Duration> {
-        let matching = |exact: bool| {
-            self.timeouts.iter().rev().find_map(|(pattern, timeout)| {
-                let matches = pattern.test.is_some() == exact && pattern.matches(source, test);
-                matches.then_some(*timeout)
-            })
-        };
-        matching(true).or_else(|| matching(false))
+        TestPattern::best(&self.timeouts, source, test)
     }
 
     /// `ADT_TEST_TRIGGERS` as the archive's infrastructure sets it: `SOURCE/VERSION` by blanks; None where there are none.
@@ -109,6 +103,18 @@ impl TestPattern {
     #[must_use]
     pub fn test(&self) -> Option<&str> {
         self.test.as_deref()
+    }
+
+    /// What is said of a test: by what names it, before what names its source; of equals, by the last.
+    #[must_use]
+    pub fn best(said: &[(Self, Duration)], source: &str, test: &str) -> Option<Duration> {
+        let matching = |exact: bool| {
+            said.iter().rev().find_map(|(pattern, what)| {
+                let matches = pattern.test.is_some() == exact && pattern.matches(source, test);
+                matches.then_some(*what)
+            })
+        };
+        matching(true).or_else(|| matching(false))
     }
 
     /// Whether it is about this test.

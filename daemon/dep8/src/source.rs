@@ -38,7 +38,8 @@ impl SourceControl {
         let mut control = Self::default();
         for (position, stanza) in stanza::parse(bytes)?.iter().enumerate() {
             if position == 0 {
-                control.testsuite = stanza.get("Testsuite").unwrap_or_default().to_owned();
+                let field = stanza.get("Testsuite").or_else(|| stanza.get("XS-Testsuite"));
+                control.testsuite = field.unwrap_or_default().to_owned();
             }
             for field in ["Build-Depends", "Build-Depends-Indep", "Build-Depends-Arch"] {
                 append(&mut control.build_depends, stanza.get(field).unwrap_or_default());

@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use async_trait::async_trait;
 use preflight_archive::{Archive, Network, SigningKey};
-use preflight_core::{ImageId, Series, Ticket};
+use preflight_core::{ImageId, Series, TestPattern, Ticket};
 use preflight_store::{LogWriter, TicketFolder};
 use preflight_testbed::template::{TemplateId, TemplateStore};
 use preflight_testbed::{DiskFormat, Hypervisor, InstallationId, MachineId, MiB};
@@ -45,6 +45,8 @@ pub struct JobSettings {
     pub mirrors: BTreeMap<String, Mirrors>,
     /// How long things may take.
     pub limits: Limits,
+    /// How long tests may take, where that is not as for all; scaled as `limits` are.
+    pub test_limits: Vec<(TestPattern, Duration)>,
     /// The static agent that every guest runs.
     pub agent: PathBuf,
     /// How many clones may be made ahead and held.

@@ -4,12 +4,14 @@
 mod apt;
 mod artifacts;
 mod bare;
-mod baseline;
 pub mod base_image;
+mod baseline;
 pub mod build;
+mod generated_tests;
 pub mod image;
 mod image_disk;
 pub mod intake;
+mod own_boot;
 mod package_sources;
 pub mod prefetch;
 pub(crate) mod rebuild;

@@ -5,11 +5,15 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use preflight_dep8::control::TestControl;
+use preflight_dep8::log;
 use preflight_dep8::plan::{Plan, PlanEntry, Setting, plan};
 use preflight_dep8::source::SourceControl;
 
-use super::{test_rules, tree};
+use super::{generated_tests, test_rules, tree};
 use crate::executor::{JobContext, StepFailure};
+
+/// So much of a generated control file is shown.
+const MOST_LINES: usize = 200;
 
 /// The owner's edited files, laid out as in a source tree, for a rerun that has some.
 pub(super) fn edited(context: &JobContext) -> Option<PathBuf> {
@@ -21,21 +25,59 @@ pub(super) fn edited(context: &JobContext) -> Option<PathBuf> {
 pub(super) fn make(context: &JobContext, architecture: &str) -> Result<Result<Plan, String>, StepFailure> {
     let (staged, edited) = (context.staged()?, edited(context));
     let setting = test_rules::setting(&context.workshop, &context.order.ticket, architecture)?;
-    let made = of_files(&staged, edited.as_deref(), &setting);
-    Ok(made.and_then(|plan| match &context.order.rerun {
-        Some(rerun) => only(plan, &rerun.test),
-        None => Ok(plan),
-    }))
+    let made = match &context.order.rerun {
+        Some(rerun) => of_one(&staged, edited.as_deref(), &setting, &rerun.test),
+        None => of_files(&staged, edited.as_deref(), &setting),
+    };
+    if let Ok(Planned { generated, .. }) = &made {
+        for line in generated {
+            context.log.say(&format!("preflight: {line}"));
+        }
+    }
+    Ok(made.map(|planned| planned.plan))
 }
 
-fn of_files(staged: &Path, edited: Option<&Path>, setting: &Setting) -> Result<Plan, String> {
+/// A plan, and where its tests come from where that is not the source alone: lines for the log.
+struct Planned {
+    plan: Plan,
+    generated: Vec<String>,
+}
+
+/// What the plan has for one test. One that autodep8 has written is in no file that anybody could have edited.
+fn of_one(staged: &Path, edited: Option<&Path>, setting: &Setting, test: &str) -> Result<Planned, String> {
+    let narrowed = |planned: Planned| {
+        let plan = only(planned.plan, test)?;
+        Ok(Planned { plan, ..planned })
+    };
+    let found = of_files(staged, edited, setting).and_then(narrowed);
+    match (found, edited) {
+        (Err(why), Some(_)) => of_files(staged, None, setting).and_then(narrowed).map_err(|_| why),
+        (found, _) => found,
+    }
+}
+
+fn of_files(staged: &Path, edited: Option<&Path>, setting: &Setting) -> Result<Planned, String> {
     let control = read("debian/control", edited, &staged.join(tree::CONTROL))?.unwrap_or_default();
     let source = SourceControl::parse(&control).map_err(|error| format!("debian/control: {error}"))?;
-    let tests = match read("debian/tests/control", edited, &staged.join(tree::TESTS_CONTROL))? {
-        Some(bytes) => Some(TestControl::parse(&bytes).map_err(|error| error.to_string())?),
+    let text = read("debian/tests/control", edited, &staged.join(tree::TESTS_CONTROL))?;
+    let tests = match &text {
+        Some(bytes) => Some(TestControl::parse(bytes).map_err(|error| error.to_string())?),
         None => None,
     };
-    plan(tests.as_ref(), &source, setting).map_err(|error| error.to_string())
+    let mut plan = plan(tests.as_ref(), &source, setting).map_err(|error| error.to_string())?;
+    let mut generated = Vec::new();
+    match text
+        .as_deref()
+        .and_then(|text| Some((text, generated_tests::note(text)?)))
+    {
+        Some((text, note)) if note.is_written => {
+            let text = String::from_utf8_lossy(text);
+            generated.extend(text.lines().take(MOST_LINES).map(log::harmless));
+        }
+        Some((_, note)) => plan.note = Some(note.says),
+        None => {}
+    }
+    Ok(Planned { plan, generated })
 }
 
 /// A control file: the edited one, or the one that was kept. None where there is neither.
@@ -92,7 +134,9 @@ mod tests {
             "Tests: one two\n\nTests: net\nRestrictions: needs-internet\n",
         )
         .unwrap();
-        let plan = of_files(kept.path(), Some(edited.path()), &Setting::of_a_guest("amd64")).unwrap();
+        let setting = Setting::of_a_guest("amd64");
+        let of = |edited: Option<&Path>| of_files(kept.path(), edited, &setting).map(|planned| planned.plan);
+        let plan = of(Some(edited.path())).unwrap();
         assert_eq!(names(&plan), ["-net", "one", "two"]);
         assert_eq!(names(&only(plan.clone(), "two").unwrap()), ["two"]);
         assert_eq!(names(&only(plan.clone(), "net").unwrap()), ["-net"]);
@@ -104,8 +148,37 @@ mod tests {
             "Tests: three\nDepends: @, curl\n",
         )
         .unwrap();
-        let plan = of_files(kept.path(), Some(edited.path()), &Setting::of_a_guest("amd64")).unwrap();
+        let plan = of(Some(edited.path())).unwrap();
         assert_eq!(names(&plan), ["three"]);
         assert_eq!(plan.runs().next().unwrap().dependencies.to_string(), "s, curl");
+        let one = |test: &str| of_one(kept.path(), Some(edited.path()), &setting, test).map(|one| names(&one.plan));
+        assert_eq!(one("three").unwrap(), ["three"]);
+        assert_eq!(one("two").unwrap(), ["two"], "as it was kept");
+        assert_eq!(one("four").unwrap_err(), "the source has no test four");
+    }
+
+    #[test]
+    fn a_plan_says_where_its_tests_come_from() {
+        let kept = tempfile::tempdir().unwrap();
+        let write = |name: &str, text: &str| std::fs::write(kept.path().join(name), text).unwrap();
+        write(tree::CONTROL, "Source: s\nTestsuite: autopkgtest-pkg-go\n");
+        let planned = || of_files(kept.path(), None, &Setting::of_a_guest("amd64")).unwrap();
+        write(
+            tree::TESTS_CONTROL,
+            "# preflight: autodep8 0.28 wrote this (autopkgtest-pkg-go)\nTest-Command: a\nFeatures: test-name=go\nDepends:\n",
+        );
+        let generated = planned();
+        assert_eq!(names(&generated.plan), ["go"]);
+        assert_eq!((generated.generated.len(), generated.plan.note), (4, None));
+        write(
+            tree::TESTS_CONTROL,
+            "# preflight: autopkgtest-pkg-go is asked for, but why not\n",
+        );
+        let missing = planned();
+        assert_eq!(names(&missing.plan), ["-*"]);
+        assert_eq!(
+            missing.plan.note.as_deref(),
+            Some("autopkgtest-pkg-go is asked for, but why not")
+        );
     }
 }

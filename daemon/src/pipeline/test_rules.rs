@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use preflight_core::{InternetPolicy, Ticket};
+use preflight_core::{InternetPolicy, TestPattern, Ticket};
 use preflight_dep8::dialect::Dialect;
 use preflight_dep8::plan::{Capabilities, Setting};
 use preflight_dep8::verdict::Rules;
@@ -62,8 +62,11 @@ pub(super) fn environment(
     Ok(variables)
 }
 
-/// After how long a test is ended, where the ticket's owner said so.
-pub(super) fn time_limit(ticket: &Ticket, source: &str, test: &str) -> Option<Duration> {
-    let options = &ticket.options;
-    options.tests.timeout_of(source, test).or(options.test_timeout)
+/// After how long a test is ended. What the owner says is meant as it is said; what the configuration says is for a host that
+/// is not slow.
+pub(super) fn time_limit(workshop: &Workshop, ticket: &Ticket, source: &str, test: &str) -> Duration {
+    let (options, settings) = (&ticket.options, &workshop.settings);
+    let asked = options.tests.timeout_of(source, test).or(options.test_timeout);
+    let configured = TestPattern::best(&settings.test_limits, source, test);
+    asked.unwrap_or_else(|| workshop.limit(|limits| configured.unwrap_or(limits.test)))
 }

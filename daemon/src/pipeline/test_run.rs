@@ -193,8 +193,7 @@ async fn in_testbed(
     let mut record = grounds.files.begin_test(context, testbed, test).await?;
     let artifacts = record.artifacts();
     let (ticket, limits) = (&context.order.ticket, timeouts(context));
-    // What the owner says is meant as it is said.
-    let limit = test_rules::time_limit(ticket, grounds.source, test.name.as_str());
+    let limit = test_rules::time_limit(workshop, ticket, grounds.source, test.name.as_str());
     let environment = test_rules::environment(workshop, ticket, grounds.image.architecture())?;
     let test_run = TestRun {
         test,
@@ -204,10 +203,7 @@ async fn in_testbed(
         parallel: NonZeroU32::new(u32::from(workshop.settings.cpus)).unwrap_or(NonZeroU32::MIN),
         env: &environment,
         rules: test_rules::rules(workshop, ticket)?,
-        timeouts: Timeouts {
-            test: limit.unwrap_or(limits.test),
-            ..limits
-        },
+        timeouts: Timeouts { test: limit, ..limits },
         artifacts: Some(&artifacts),
     };
     // What a test fetches for itself would be in no lock before it has run.

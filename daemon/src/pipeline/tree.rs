@@ -10,7 +10,7 @@ use preflight_report::findings;
 use preflight_vm_images::Variant;
 
 use super::build::{ending_of, part};
-use super::results;
+use super::{generated_tests, results};
 use crate::executor::{JobContext, StepFailure, Testbed};
 
 /// Where sources are unpacked and built in a testbed.
@@ -36,7 +36,19 @@ const GENERATION: &str = "tree, generation 1";
 
 /// Makes the tree of a source in a testbed, and keeps it with the staged source. `below` names what the testbed started
 /// from: another dpkg-source may unpack differently.
+///
+/// The control file of tests is kept as autodep8 has it, where the source asks for that.
 pub(super) async fn make(
+    context: &JobContext,
+    testbed: &Testbed,
+    source: &SourcePackage,
+    below: &str,
+) -> Result<(), StepFailure> {
+    make_as_is(context, testbed, source, below).await?;
+    generated_tests::write(context, testbed, &context.staged()?).await
+}
+
+async fn make_as_is(
     context: &JobContext,
     testbed: &Testbed,
     source: &SourcePackage,
@@ -63,21 +75,22 @@ pub(super) async fn make(
 /// Makes the tree of a source that no build has unpacked, where it is not there.
 pub(super) async fn ensure(context: &JobContext) -> Result<(), StepFailure> {
     let staged = context.staged()?;
-    if staged.join(UNPACKED).exists() {
+    if staged.join(UNPACKED).exists() && !generated_tests::are_wanting(&staged)? {
         return Ok(());
     }
     let source = super::build::source_package(&staged)?;
-    // It has dpkg-source, and nothing is fetched for it: that it is another image than the tests' changes nothing of them.
+    // It has dpkg-source, and nothing but autodep8 is fetched for it: that it is another image than the tests' changes
+    // nothing of them.
     let image = context.workshop.base(&context.order.ticket.series, Variant::Build)?;
     let below = image.name();
-    if keep(context, &key(&source, &below)?, &staged)? {
+    if keep(context, &key(&source, &below)?, &staged)? && !generated_tests::are_wanting(&staged)? {
         return Ok(());
     }
     context.phase("unpacking the source", None);
     let session = context.session(&image, None)?;
-    session.seal();
     let testbed = context.testbed(&image, session).await?;
     make(context, &testbed, &source, &below).await?;
+    context.lock(&testbed.session);
     testbed.release(context);
     Ok(())
 }

@@ -124,6 +124,7 @@ impl Lab {
                     test: LIMIT,
                     build: LIMIT,
                 },
+                test_limits: vec![],
                 agent,
                 pool: scenario.pool,
             },

@@ -51,7 +51,7 @@ pub enum Baselines {
 pub enum NeedsInternet {
     /// They are run, and fail like any other
     Run,
-    /// They are run, and a failure counts as a flaky one
+    /// They are run; one that ends with another status than 0 counts as skipped
     Try,
     /// They are skipped
     #[default]

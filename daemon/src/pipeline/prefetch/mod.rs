@@ -5,6 +5,7 @@ mod answers;
 mod asking;
 mod controls;
 mod fetching;
+mod generated;
 mod job;
 mod meter;
 mod questions;

@@ -10,6 +10,9 @@ use preflight_dep8::dependency::{Alternative, Dependencies};
 use preflight_dep8::plan::{Plan, PlannedTest, Setting, plan};
 use preflight_dep8::source::{BinaryPackage, SourceControl};
 
+use super::super::generated_tests;
+use super::generated;
+
 /// Where a source's control files are put for apt to read, below a folder of the question's own.
 const FOLDER: &str = "/run/preflight-prefetch";
 
@@ -128,7 +131,35 @@ fn own_names(sources: &[Known], architecture: &str) -> BTreeSet<String> {
 pub(super) fn builds(sources: &[Known], architecture: &str) -> Vec<Question> {
     let own = own_names(sources, architecture);
     let question = |(place, source): (usize, &Known)| build_dependencies(source, place, &own, architecture);
-    sources.iter().enumerate().map(question).collect()
+    let mut questions: Vec<Question> = sources.iter().enumerate().map(question).collect();
+    // It writes tests where the source is unpacked.
+    let generated = sources
+        .iter()
+        .filter(|source| source.control.generated_testsuite().is_some());
+    questions.extend(generated.map(|source| {
+        let about = format!("autodep8, which writes tests of {}", source.words());
+        Question::new(about, &[&["install"], &generated_tests::PACKAGES[..]].concat())
+    }));
+    questions
+}
+
+/// What generated tests of a source are known to want.
+fn of_generated(source: &Known, known: &[String], own: &BTreeSet<String>, architecture: &str) -> Option<Question> {
+    let wants = generated::wants(source.control.generated_testsuite()?)?;
+    let mut needs: Vec<String> = wants.packages.iter().map(|name| (*name).to_owned()).collect();
+    if wants.build_dependencies {
+        needs.extend(foreign(&source.control.build_depends, own, architecture));
+        needs.push("build-essential".to_owned());
+    }
+    let about = format!("what generated tests of {} depend on", source.words());
+    let alone = Question::satisfy(about.clone(), &needs);
+    Some(match known.is_empty() {
+        true => alone,
+        false => Question {
+            otherwise: vec![alone],
+            ..Question::satisfy(about, &[known, &needs].concat())
+        },
+    })
 }
 
 /// The source's own control file says it; where apt finds it lacking, it is asked without what the sources build themselves.
@@ -196,6 +227,7 @@ pub(super) fn testing(sources: &[Known], in_archive: &[String], architecture: &s
                 },
             });
         }
+        questions.extend(of_generated(source, &known, &own, architecture));
         if source.tests().any(PlannedTest::needs_build) {
             questions.push(build_dependencies(source, place, &own, architecture));
         }
@@ -221,6 +253,12 @@ pub(super) fn unknown(sources: &[Known], in_archive: &[String], architecture: &s
                 "{}: the archive has no {}: what the build adds to its dependencies is known only then",
                 source.words(),
                 new.join(", ")
+            ));
+        }
+        if let Some(suite) = source.control.generated_testsuite() {
+            notes.push(format!(
+                "{}: autodep8 writes its tests ({suite}): all that they want is known only then",
+                source.words()
             ));
         }
     }
@@ -328,6 +366,22 @@ mod tests {
     }
 
     #[test]
+    fn generated_tests_are_asked_for_as_far_as_they_are_known() {
+        let control = [b"Testsuite: autopkgtest-pkg-perl\n", CONTROL].concat();
+        let sources = [known("greet", &control, None)];
+        let builds: Vec<String> = builds(&sources, "amd64").iter().map(words).collect();
+        assert_eq!(builds[1..], ["install autodep8 dctrl-tools"]);
+        let asked: Vec<String> = testing(&sources, &[], "amd64").iter().map(words).collect();
+        assert_eq!(
+            asked[1..],
+            [
+                "satisfy cowsay | fortune, pkg-perl-autopkgtest, debhelper-compat (= 13), libgreet-dev, help2man, build-essential"
+            ]
+        );
+        assert!(unknown(&sources, &["greet".to_owned()], "amd64")[0].contains("autopkgtest-pkg-perl"));
+    }
+
+    #[test]
     fn what_a_build_adds_is_unknown_where_the_archive_cannot_tell() {
         let sources = [known("greet", CONTROL, None)];
         assert_eq!(unknown(&sources, &["greet".to_owned()], "amd64"), Vec::<String>::new());
@@ -338,7 +392,9 @@ mod tests {
 
     #[test]
     fn control_files_that_cannot_be_read_are_told_of() {
-        let read = |control: &[u8], tests: Option<&[u8]>| Known::read("s", "1", control.to_vec(), tests, &Setting::of_a_guest("amd64"));
+        let read = |control: &[u8], tests: Option<&[u8]>| {
+            Known::read("s", "1", control.to_vec(), tests, &Setting::of_a_guest("amd64"))
+        };
         assert!(read(b"Source: \xff", None).is_err());
         assert!(read(CONTROL, Some(b"Depends: one")).is_err());
     }
