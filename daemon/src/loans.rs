@@ -79,6 +79,13 @@ pub trait Loan: Send + Sync {
     /// # Errors
     /// No other can be had.
     async fn revert(&self, phase: Phase) -> Result<(), RpcError>;
+
+    /// Starts it again on its own disk; where it is `awaited`, what runs in it brings it down. Dropping the future loses the
+    /// testbed, as does an error.
+    ///
+    /// # Errors
+    /// It does not go down, or does not come back.
+    async fn reboot(&self, awaited: bool, phase: Phase) -> Result<(), RpcError>;
 }
 
 /// Lends none: for a daemon that has none.

@@ -28,19 +28,19 @@ use crate::replay::{Agreement, TicketReplaying};
 pub use crate::replay::{TicketAgreement, TicketReplay};
 use crate::repository::{ExportedRepository, Generation, Repository, RepositoryChanges};
 pub use crate::repository::{RepositoryDiff, RepositoryExport, RepositoryList, RepositoryShow};
-use crate::shell::{ShellOpen, ShellOpened};
-use crate::testbed::Testbed;
-pub use crate::testbed::{TestbedClose, TestbedOpen, TestbedRevert};
-use crate::test_options::TestOptions;
-use crate::ticket::{KeepFailed, Priority, Ticket, TicketSummary};
 pub use crate::result_export::ResultsExport;
 use crate::result_export::ResultsExported;
 pub use crate::results::ResultsImport;
 use crate::results::ResultsImported;
+use crate::shell::{ShellOpen, ShellOpened};
+use crate::test_options::TestOptions;
+use crate::testbed::Testbed;
+pub use crate::testbed::{TestbedClose, TestbedOpen, TestbedReboot, TestbedRevert};
+use crate::ticket::{KeepFailed, Priority, Ticket, TicketSummary};
 pub use crate::transfer::{TicketExport, TicketImport};
 use crate::transfer::{TicketExported, TicketImported};
-pub use crate::verdict::{TicketBaseline, TicketVerdicts};
 use crate::verdict::{JudgedTest, TicketBaselining};
+pub use crate::verdict::{TicketBaseline, TicketVerdicts};
 
 /// A request that clients send: the implementing type is its parameters.
 pub trait Method: Serialize + DeserializeOwned + JsonSchema {
@@ -122,6 +122,7 @@ methods! {
     ShellOpen => "shell/open", ShellOpened;
     TestbedOpen => "testbed/open", Testbed;
     TestbedRevert => "testbed/revert", Testbed;
+    TestbedReboot => "testbed/reboot", Testbed;
     TestbedClose => "testbed/close", Empty;
     Status => "daemon/status", DaemonStatus;
     Doctor => "daemon/doctor", Vec<Check>;

@@ -65,7 +65,7 @@ pub enum TestbedVariant {
 pub struct Testbed {
     /// Its name.
     pub id: TestbedId,
-    /// The name of the machine that it is now; another one after each revert.
+    /// The name of the machine that it is now; another one after each revert and each restart.
     pub machine: String,
     /// The series that it runs.
     pub series: Series,
@@ -80,6 +80,16 @@ pub struct Testbed {
 pub struct TestbedRevert {
     /// Which one.
     pub testbed: TestbedId,
+}
+
+/// Have it start again, on its own disk and with all that is installed there. Commands that run in it are lost.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct TestbedReboot {
+    /// Which one.
+    pub testbed: TestbedId,
+    /// What runs in it brings it down; it is not asked to.
+    #[serde(default)]
+    pub awaited: bool,
 }
 
 /// Give it back.

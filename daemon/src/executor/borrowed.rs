@@ -13,6 +13,7 @@ use preflight_store::TicketsFolder;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::place::{Leased, Place, Places, refused};
+use super::reboot::Reboot;
 use super::workshop::Workshop;
 use crate::loans::{Loan, LoanId, LoanInfo, LoanRequest, LoanTarget, Loans};
 use crate::shells::{Phase, ShellInfo};
@@ -67,7 +68,7 @@ impl Lent {
 fn away() -> RpcError {
     RpcError::new(
         ErrorCode::Conflict,
-        "the lent testbed is just being put back, or was lost by that",
+        "the lent testbed is just being put back or starts again, or was lost by that",
     )
 }
 
@@ -98,7 +99,7 @@ impl Loans for TestbedLoans {
         let workshop = Arc::clone(&self.places.workshop);
         phase.say("starting a testbed");
         workshop.until_swept().await;
-        let leased = self.places.lease(&place, LABEL).await.map_err(refused)?;
+        let leased = self.places.lend(&place).await.map_err(refused)?;
         let id = LoanId(leased.testbed.machine().to_string());
         let lent = Arc::new(Lent {
             place,
@@ -125,9 +126,6 @@ impl Loans for TestbedLoans {
         Ok(Box::new(loan))
     }
 }
-
-/// Who a lent testbed works for, for people who look at the hypervisor.
-const LABEL: &str = "lent";
 
 struct TestbedLoan {
     id: LoanId,
@@ -161,8 +159,21 @@ impl Loan for TestbedLoan {
             old.clear(&self.places.workshop).await;
         }
         phase.say("putting a fresh testbed in its place");
-        let fresh = self.places.lease(&self.lent.place, LABEL).await.map_err(refused)?;
+        let fresh = self.places.lend(&self.lent.place).await.map_err(refused)?;
         *self.lent.leased() = Some(fresh);
+        Ok(())
+    }
+
+    async fn reboot(&self, awaited: bool, phase: Phase) -> Result<(), RpcError> {
+        let workshop = &self.places.workshop;
+        let how = match awaited {
+            true => Reboot::Awaited(workshop.limit(|limits| limits.boot)),
+            false => Reboot::Asked,
+        };
+        phase.say("starting the testbed again");
+        let mut leased = self.lent.leased().take().ok_or_else(away)?;
+        leased.reboot(workshop, how).await.map_err(refused)?;
+        *self.lent.leased() = Some(leased);
         Ok(())
     }
 }

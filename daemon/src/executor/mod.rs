@@ -4,6 +4,7 @@
 mod answering;
 mod attempts;
 mod borrowed;
+mod borrowed_layer;
 mod context;
 mod failure;
 mod findings;

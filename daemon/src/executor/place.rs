@@ -4,6 +4,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use preflight_archive::Session;
 use preflight_core::{JobId, Options, PackageSources, Series, Ticket};
 use preflight_protocol::error::{ErrorCode, RpcError};
 use preflight_store::{TicketFolder, TicketsFolder};
@@ -13,7 +14,9 @@ use preflight_vm_images::Variant;
 use super::answering::Answering;
 use super::failure::StepFailure;
 use super::kept::KeptTestbed;
+use super::log::JobLog;
 use super::machine::{Ground, Launch, Launched};
+use super::reboot::Reboot;
 use super::rebuilt::Rebuilt;
 use super::remains::Leases;
 use super::session::Repositories;
@@ -54,6 +57,14 @@ pub(super) struct Leased {
 }
 
 impl Leased {
+    /// Starts it again on its own disk.
+    ///
+    /// # Errors
+    /// It is lost.
+    pub(super) async fn reboot(&mut self, workshop: &Workshop, how: Reboot) -> Result<(), StepFailure> {
+        self.testbed.reboot(workshop, &self.leases, how).await
+    }
+
     /// Takes it down, and returns when nothing is left of it.
     pub(super) async fn clear(self, workshop: &Workshop) {
         let Self {
@@ -185,11 +196,8 @@ impl Places {
         folders.into_iter().map(hold).collect()
     }
 
-    /// A testbed there. `label` says whose it is, for people who look at the hypervisor.
-    ///
-    /// # Errors
-    /// No testbed can be had; nothing of it is left then, nor if the future is dropped.
-    pub(super) async fn lease(&self, place: &Place, label: &str) -> Result<Leased, StepFailure> {
+    /// What a testbed there needs before it is made.
+    pub(super) fn make_ready(&self, place: &Place) -> Result<Ready, StepFailure> {
         let workshop = &self.workshop;
         let holds = self.hold(place)?;
         let (log, scratch) = workshop.scratch_log("leased-")?;
@@ -202,6 +210,39 @@ impl Places {
         let session = workshop.session(&place.image.base, &place.options, repositories, Arc::new(|_| {}))?;
         let leases = Leases::default();
         let clearing = ClearOnDrop::of(workshop, &leases);
+        Ok(Ready {
+            session,
+            log,
+            leases,
+            clearing,
+            scratch,
+            holds,
+        })
+    }
+
+    /// The testbed that was made there.
+    pub(super) fn leased(&self, place: &Place, ready: Ready, testbed: Testbed) -> Leased {
+        if let Some(template) = testbed.template() {
+            // Who wants one is likely to want another.
+            self.workshop.expect(template, &place.image, 1);
+        }
+        Leased {
+            testbed,
+            leases: ready.leases,
+            clearing: ready.clearing,
+            _scratch: ready.scratch,
+            _holds: ready.holds,
+        }
+    }
+
+    /// A testbed there. `label` says whose it is, for people who look at the hypervisor.
+    ///
+    /// # Errors
+    /// No testbed can be had; nothing of it is left then, nor if the future is dropped.
+    pub(super) async fn lease(&self, place: &Place, label: &str) -> Result<Leased, StepFailure> {
+        let workshop = &self.workshop;
+        let ready = self.make_ready(place)?;
+        let (log, leases) = (&ready.log, &ready.leases);
         let testbed = match &place.kept {
             Some(kept) => {
                 let launch = Launch {
@@ -212,33 +253,37 @@ impl Places {
                     label,
                     priority: Priority::Interactive,
                 };
-                let launched = Launched::start(workshop, launch, &leases).await?;
-                let answering = Answering::of(workshop, launched, &log).await?;
-                Testbed::new(workshop, answering, session, &log, None, None)
+                let launched = Launched::start(workshop, launch, leases).await?;
+                let answering = Answering::of(workshop, launched, log).await?;
+                Testbed::new(workshop, answering, ready.session.clone(), log, None, None)
             }
-            None => {
-                let spec = TestbedSpec {
-                    image: &place.image,
-                    session,
-                    label,
-                    priority: Priority::Interactive,
-                    pulse: None,
-                    findings: None,
-                };
-                Testbed::lease(workshop, spec, &log, &leases).await?
-            }
+            None => Testbed::lease(workshop, ready.spec(place, label), log, leases).await?,
         };
-        if let Some(template) = testbed.template() {
-            // Who wants one is likely to want another.
-            workshop.expect(template, &place.image, 1);
+        Ok(self.leased(place, ready, testbed))
+    }
+}
+
+/// What a testbed has besides itself. Dropped, whatever was begun for it is taken down.
+pub(super) struct Ready {
+    session: Session,
+    pub(super) log: JobLog,
+    pub(super) leases: Leases,
+    clearing: ClearOnDrop,
+    /// The log's files.
+    scratch: tempfile::TempDir,
+    holds: Vec<Hold>,
+}
+
+impl Ready {
+    pub(super) fn spec<'a>(&self, place: &'a Place, label: &'a str) -> TestbedSpec<'a> {
+        TestbedSpec {
+            image: &place.image,
+            session: self.session.clone(),
+            label,
+            priority: Priority::Interactive,
+            pulse: None,
+            findings: None,
         }
-        Ok(Leased {
-            testbed,
-            leases,
-            clearing,
-            _scratch: scratch,
-            _holds: holds,
-        })
     }
 }
 

@@ -48,6 +48,7 @@ pub(super) mod status;
 mod stop;
 mod testbed_close;
 mod testbed_open;
+mod testbed_reboot;
 mod testbed_revert;
 mod ticket_agreement;
 mod ticket_baseline;
@@ -154,6 +155,7 @@ pub(super) fn is_of_testbeds(method: &str) -> bool {
     [
         method::TestbedOpen::NAME,
         method::TestbedRevert::NAME,
+        method::TestbedReboot::NAME,
         method::TestbedClose::NAME,
     ]
     .contains(&method)
@@ -175,6 +177,10 @@ pub(super) async fn handle_testbeds(
         method::TestbedRevert::NAME => {
             let request = read_params(method, params)?;
             write_answer(&testbed_revert::handle(loans, phase, request).await?)
+        }
+        method::TestbedReboot::NAME => {
+            let request = read_params(method, params)?;
+            write_answer(&testbed_reboot::handle(loans, phase, request).await?)
         }
         _ => write_answer(&testbed_close::handle(loans, &read_params(method, params)?)?),
     }

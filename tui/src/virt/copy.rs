@@ -65,7 +65,7 @@ pub(super) fn is_lost(error: &CommandError) -> bool {
 /// Copies; answers how many entries of a folder were left out.
 ///
 /// # Errors
-/// [`CopyError`]. What was copied into the testbed by then stays there; a folder of the host's is not changed.
+/// [`CopyError`]. What was copied by then stays where it is.
 pub(super) async fn copy(place: Place<'_>, copy: &Copy) -> Result<u64, CopyError> {
     let path = |bytes: &[u8]| PathBuf::from(OsStr::from_bytes(bytes));
     let (from, to) = (path(&copy.from), path(&copy.to));
@@ -132,8 +132,7 @@ async fn file_up(place: Place<'_>, from: &[u8], to: PathBuf) -> Result<(), CopyE
 
 async fn folder_up(place: Place<'_>, from: &[u8], to: PathBuf) -> Result<u64, CopyError> {
     let (output, pieces) = mpsc::channel(PIECES);
-    // An archive that ends too early, since its sender has failed, is refused by its missing end; how the sender ended decides
-    // before anything is put in its place where that cannot be told.
+    // An archive ends only where its sender has ended well: one that fails may have sent something that looks whole.
     let (verdict, ended_well) = std::sync::mpsc::channel();
     let unpacking = spawn_blocking(move || {
         let reader = JudgedReader {

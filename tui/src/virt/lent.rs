@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use preflight_protocol::client::{Connection, Notification};
 use preflight_protocol::method::Method;
-use preflight_protocol::method::{TestbedClose, TestbedOpen, TestbedRevert};
+use preflight_protocol::method::{TestbedClose, TestbedOpen, TestbedReboot, TestbedRevert};
 use preflight_protocol::testbed::Testbed;
 use tokio::sync::mpsc::Receiver;
 use tokio::time::{Instant, sleep_until};
@@ -55,6 +55,55 @@ impl Lent {
         };
         self.testbed = ask(&self.connection, &mut self.notifications, &request, self.talk).await?;
         Ok(())
+    }
+
+    /// Starts it again; where it is `awaited`, what runs in it brings it down as soon as it is let.
+    ///
+    /// # Errors
+    /// It does not come back, or the daemon is gone.
+    pub(super) async fn reboot(&mut self, awaited: bool) -> Result<(), CliError> {
+        if awaited {
+            // Its end is the testbed's, which may come before it is told.
+            let _ = command::script(self.place(), "rm -f /run/autopkgtest-reboot-prepare-mark", &[]).await;
+        }
+        let request = TestbedReboot {
+            testbed: self.testbed.id.clone(),
+            awaited,
+        };
+        self.testbed = ask(&self.connection, &mut self.notifications, &request, self.talk).await?;
+        Ok(())
+    }
+
+    /// Keeps what is in the scratch folder over a boot, which may empty /tmp. Where the first of the places is read-only, the
+    /// second may not be.
+    ///
+    /// # Errors
+    /// The testbed cannot.
+    pub(super) async fn keep_scratch(&self, scratch: &[u8]) -> Result<(), CommandError> {
+        let script = "for place in /var/cache /home; do
+                if [ -w $place ]; then
+                    exec tar --warning=none --create --absolute-names -f $place/autopkgtest-tmpdir.tar \"$1\"
+                fi
+            done
+            echo 'neither /var/cache nor /home can be written to' >&2; exit 1";
+        let kept = command::script(self.place(), script, &[scratch]).await?;
+        kept.must("keeping the scratch folder").map(drop)
+    }
+
+    /// Puts back what [`Lent::keep_scratch`] has kept.
+    ///
+    /// # Errors
+    /// The testbed cannot.
+    pub(super) async fn restore_scratch(&self) -> Result<(), CommandError> {
+        let script = "for place in /var/cache /home; do
+                if [ -e $place/autopkgtest-tmpdir.tar ]; then
+                    tar --warning=none --extract --absolute-names -f $place/autopkgtest-tmpdir.tar
+                    exec rm $place/autopkgtest-tmpdir.tar
+                fi
+            done
+            echo 'it is not there any more' >&2; exit 1";
+        let restored = command::script(self.place(), script, &[]).await?;
+        restored.must("restoring the scratch folder").map(drop)
     }
 
     /// Gives it back.

@@ -108,6 +108,9 @@ async fn run(arguments: Arguments) -> End {
             Ok(()) => End::Code(0),
             Err(error) => {
                 tell(&format!("failure: {error}"));
+                if let Some(hint) = error.hint() {
+                    tell(&format!("hint: {hint}"));
+                }
                 End::Code(match error {
                     ServeError::Io(_) => UNEXPECTED,
                     _ => FAILURE,

@@ -31,7 +31,7 @@ pub(super) enum ServeError {
     #[error("end of file - caller quit?")]
     EndOfInput,
     /// There is no testbed.
-    #[error("{0}{hint}", hint = hint(.0))]
+    #[error("{0}")]
     Testbed(#[from] CliError),
     /// The testbed does not do what it must.
     #[error("{0}")]
@@ -41,8 +41,14 @@ pub(super) enum ServeError {
     Io(#[from] std::io::Error),
 }
 
-fn hint(error: &CliError) -> String {
-    error.hint().map_or_else(String::new, |hint| format!("\n  hint: {hint}"))
+impl ServeError {
+    /// What to do next.
+    pub(super) fn hint(&self) -> Option<String> {
+        match self {
+            Self::Testbed(error) => error.hint(),
+            _ => None,
+        }
+    }
 }
 
 /// A server.
@@ -103,7 +109,13 @@ impl Server<'_> {
                 let scratch = lent.make_scratch(Some(&scratch)).await?;
                 return Ok(session.opened(scratch, lent.user()));
             }
-            Task::Reboot { .. } => return Err(Fault::NotAble("reboot").into()),
+            Task::Reboot { scratch, prepare_only } => {
+                let lent = borrowed(&mut self.lent)?;
+                lent.keep_scratch(&scratch).await?;
+                lent.reboot(prepare_only).await?;
+                lent.restore_scratch().await?;
+                return Ok(session.opened(scratch, lent.user()));
+            }
             Task::Close | Task::Quit => {
                 if let Some(lent) = self.lent.take() {
                     lent.close().await;

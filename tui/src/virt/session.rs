@@ -48,9 +48,6 @@ pub(super) enum Fault {
     /// There is one.
     #[error("`open' when already open")]
     Open,
-    /// This server cannot.
-    #[error("`{0}' when `{0}' not advertised")]
-    NotAble(&'static str),
 }
 
 /// The state of a server.
@@ -64,7 +61,13 @@ pub(super) struct Session {
 }
 
 /// What every testbed of Preflight is. There is no shared folder, and so no `downtmp-host`.
-const CAPABILITIES: [&str; 4] = ["revert", "revert-full-system", "root-on-testbed", "isolation-machine"];
+const CAPABILITIES: [&str; 5] = [
+    "revert",
+    "revert-full-system",
+    "root-on-testbed",
+    "isolation-machine",
+    "reboot",
+];
 
 impl Session {
     /// A server without a testbed.
@@ -150,7 +153,7 @@ mod tests {
         assert_eq!(
             take(&mut session, "capabilities"),
             Ok(Task::Answer(
-                "ok revert revert-full-system root-on-testbed isolation-machine".into()
+                "ok revert revert-full-system root-on-testbed isolation-machine reboot".into()
             ))
         );
         assert_eq!(take(&mut session, "open"), Ok(Task::Open(None)));

@@ -64,40 +64,36 @@ fn on_host(path: &Path) -> impl Fn(io::Error) -> UnpackError + '_ {
     }
 }
 
-/// Unpacks an archive into a folder, which is made or added to; files that are there already are replaced. Nothing is changed
-/// there before the whole archive has come. Answers how many entries were left out.
+/// Unpacks an archive into a folder, which is made or added to; files that are there already are replaced. Answers how many
+/// entries were left out.
 ///
 /// # Errors
-/// [`UnpackError`].
+/// [`UnpackError`]; what has come by then stays, as it does with autopkgtest's own servers.
 pub(super) fn unpack(archive: impl Read, folder: &Path, limits: Limits) -> Result<u64, UnpackError> {
-    // On the same file system as the folder.
-    let parent = match folder.parent() {
-        _ if folder.is_dir() => folder,
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
+    let is_new = match make_directory(folder) {
+        // The folder that a caller names may be a link's; below it none is followed.
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && folder.is_dir() => false,
+        made => made.map(|()| true).map_err(on_host(folder))?,
     };
-    let staging = tempfile::Builder::new().prefix(".copyup-").tempdir_in(parent);
-    let staging = staging.map_err(on_host(parent))?;
-    let root = staging.path().join("tree");
-    make_directory(&root).map_err(on_host(&root))?;
     let mut tree = Tree {
-        root: root.clone(),
+        root: folder.to_owned(),
+        is_new,
         folders: Vec::new(),
         links: Vec::new(),
         left_out: 0,
     };
     tree.fill(archive, limits)?;
     tree.finish()?;
-    merge(&root, folder)?;
-    let left_out = tree.left_out;
-    // What is left of it is empty folders of ours.
-    drop(staging);
-    Ok(left_out)
+    Ok(tree.left_out)
 }
 
-/// A tree that is being made, where nobody else writes.
+/// A tree that is being made. A guest has no part in what is on the host but by what it sends here, one thing after the other:
+/// what is looked at is still so when it is used.
 struct Tree {
+    /// May have what came earlier, links of a guest's too.
     root: PathBuf,
+    /// Whether it was made for this.
+    is_new: bool,
     /// Folders with the mode and the time that they get when all is in them.
     folders: Vec<(PathBuf, u32, SystemTime)>,
     /// Where symbolic links go, and where they lead.
@@ -141,11 +137,16 @@ impl Tree {
         if let Some(parent) = path.parent() {
             self.make_directories(parent)?;
         }
+        if !matches!(entry.header().entry_type(), EntryType::Directory) {
+            make_way(&place).map_err(on_host(&place))?;
+        }
         match entry.header().entry_type() {
             EntryType::Directory => {
                 self.make_directories(&path)?;
-                // Its owner has to be able to remove it.
-                self.folders.push((place, mode | 0o700, time));
+                if self.is_new || !path.as_os_str().is_empty() {
+                    // Its owner has to be able to remove it.
+                    self.folders.push((place, mode | 0o700, time));
+                }
             }
             EntryType::Regular | EntryType::Continuous => {
                 write_file(entry, &place, mode | 0o400, time).map_err(on_host(&place))?;
@@ -176,8 +177,11 @@ impl Tree {
             self.links.push((path, leads_to));
             return Ok(());
         }
-        // No link has been made yet, so that none is followed to get there.
         let (from, to) = (self.root.join(target), self.root.join(path));
+        if !self.is_reached_without_links(target) {
+            self.left_out += 1;
+            return Ok(());
+        }
         match fs::symlink_metadata(&from) {
             Ok(metadata) if metadata.is_file() => fs::hard_link(&from, &to).map_err(on_host(&to)),
             _ => {
@@ -185,6 +189,12 @@ impl Tree {
                 Ok(())
             }
         }
+    }
+
+    /// Whether all that leads to a checked path are folders of the tree.
+    fn is_reached_without_links(&self, path: &Path) -> bool {
+        let mut above = path.ancestors().skip(1).filter(|above| !above.as_os_str().is_empty());
+        above.all(|above| fs::symlink_metadata(self.root.join(above)).is_ok_and(|metadata| metadata.is_dir()))
     }
 
     fn make_directories(&self, path: &Path) -> Result<(), UnpackError> {
@@ -208,6 +218,7 @@ impl Tree {
     fn finish(&mut self) -> Result<(), UnpackError> {
         for (path, target) in std::mem::take(&mut self.links) {
             let place = self.root.join(path);
+            make_way(&place).map_err(on_host(&place))?;
             symlink(target, &place).map_err(on_host(&place))?;
         }
         // The deepest first: what is done in a folder changes its time.
@@ -257,31 +268,12 @@ fn write_file(entry: &mut Entry<'_, impl Read>, place: &Path, mode: u32, time: S
     file.set_modified(time)
 }
 
-/// Moves a tree of ours to its place. A folder that is there is added to, anything else replaced.
-fn merge(from: &Path, to: &Path) -> Result<(), UnpackError> {
-    match fs::symlink_metadata(to) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return fs::rename(from, to).map_err(on_host(to)),
-        Err(error) => return Err(on_host(to)(error)),
-        // The folder that a caller names may be a link's; below it none is followed.
-        Ok(metadata) if metadata.is_dir() || to.is_dir() => {}
-        Ok(_) => return Err(on_host(to)(io::ErrorKind::NotADirectory.into())),
+/// Removes what is at a place that something else is to have; a folder stays, and is in the way.
+fn make_way(place: &Path) -> io::Result<()> {
+    match fs::symlink_metadata(place) {
+        Ok(metadata) if !metadata.is_dir() => fs::remove_file(place),
+        _ => Ok(()),
     }
-    merge_into(from, to)
-}
-
-fn merge_into(from: &Path, to: &Path) -> Result<(), UnpackError> {
-    for entry in fs::read_dir(from).map_err(on_host(from))? {
-        let entry = entry.map_err(on_host(from))?;
-        let (from, to) = (entry.path(), to.join(entry.file_name()));
-        let is_folder = entry.file_type().map_err(on_host(&from))?.is_dir();
-        let there = fs::symlink_metadata(&to).is_ok_and(|metadata| metadata.is_dir());
-        if is_folder && there {
-            merge_into(&from, &to)?;
-        } else {
-            fs::rename(&from, &to).map_err(on_host(&to))?;
-        }
-    }
-    Ok(())
 }
 
 #[cfg(test)]
@@ -343,7 +335,6 @@ mod tests {
             let time = fs::metadata(out.join(path)).unwrap().modified().unwrap();
             assert_eq!(time, SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000), "{path}");
         }
-        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "nothing else is left");
     }
 
     #[test]
@@ -375,7 +366,7 @@ mod tests {
         for name in ["../f", "/etc/f", "d/../../f"] {
             let (folder, taken) = unpacked(&[(EntryType::Regular, name, "x", 0o644)]);
             assert!(matches!(taken, Err(UnpackError::LeadsOut(_))), "{name}: {taken:?}");
-            assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0, "nothing is left");
+            assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
         }
         for target in ["../f", "/etc/passwd"] {
             let (_, taken) = unpacked(&[(EntryType::Link, "f", target, 0o644)]);
@@ -385,12 +376,17 @@ mod tests {
             (EntryType::Symlink, "link", "/etc", 0o777),
             (EntryType::Regular, "link/f", "x", 0o644),
         ]);
-        assert!(taken.is_err());
+        assert!(taken.is_err(), "a link cannot be where a folder is");
         let (_, taken) = unpacked(&[
             (EntryType::Symlink, "link", "/etc", 0o777),
             (EntryType::Link, "f", "link/passwd", 0o644),
         ]);
         assert_eq!(taken.unwrap(), 1, "a name of nothing that has come");
+        let out = tempfile::tempdir().unwrap();
+        symlink("/etc", out.path().join("link")).unwrap();
+        let named = archive(&[(EntryType::Link, "f", "link/passwd", 0o644)]);
+        assert_eq!(unpack(named.as_slice(), out.path(), LIMITS).unwrap(), 1);
+        assert!(!out.path().join("f").exists());
     }
 
     #[test]
@@ -404,20 +400,17 @@ mod tests {
             .map(|name| (EntryType::Regular, name.as_str(), "", 0o644))
             .collect();
         assert!(matches!(unpacked(&many).1, Err(UnpackError::TooMany(10))));
-        let deep = "d/".repeat(65);
-        assert!(matches!(
-            unpacked(&[(EntryType::Directory, &deep, "", 0o755)]).1,
-            Err(UnpackError::LongPath)
-        ));
+        for long in ["d/".repeat(65), "x".repeat(4097)] {
+            assert!(matches!(checked(Path::new(&long)), Err(UnpackError::LongPath)));
+        }
     }
 
     #[test]
-    fn an_archive_that_is_cut_changes_nothing() {
+    fn an_archive_that_is_cut_is_refused() {
         let folder = tempfile::tempdir().unwrap();
         let whole = archive(&[(EntryType::Regular, "f", &"x".repeat(900), 0o644)]);
         let out = folder.path().join("out");
         assert!(unpack(&whole[..700], &out, LIMITS).is_err());
-        assert!(!out.exists());
     }
 
     proptest! {
