@@ -6,7 +6,7 @@ CARGO ?= cargo
 PREFIX ?= /usr/local
 AGENT_TARGET := $(shell uname -m)-unknown-linux-gnu
 
-.PHONY: demo test build release install setup agent check audit bench differential clean
+.PHONY: demo test build release install setup agent check audit bench fuzz differential clean
 
 # The features of the tests, so that the demo, the tests and the work between them compile everything once.
 build: setup agent ## the programs, quickly built
@@ -47,6 +47,9 @@ differential: build ## Debian's packages by Preflight and by Debian's autopkgtes
 check: setup ## formatting and lints
 	$(CARGO) fmt --all -- --check
 	$(CARGO) clippy --workspace --all-targets --all-features -- -D warnings
+
+fuzz: setup ## every parser's properties with a million inputs each; FUZZ="--only subunit" for parts of it
+	$(CARGO) run --profile fuzz -p preflight-fuzz -- $(FUZZ)
 
 audit: ## licences, bans, sources
 	command -v cargo-deny >/dev/null || $(CARGO) install --locked cargo-deny

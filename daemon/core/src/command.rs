@@ -243,6 +243,11 @@ pub enum Refusal {
     /// There is no image of the ticket to run a test on.
     #[error("ticket {0} has no image: it was not made, or it has been removed")]
     NoImage(TicketId),
+    /// The ticket is of results that others have.
+    #[error(
+        "ticket {0} was made of results that others have: there is neither a package nor an image to run anything on"
+    )]
+    OnlyResults(TicketId),
     /// Its sources, which a test runs in, were freed.
     #[error("the sources of ticket {0} were freed")]
     NoSources(TicketId),

@@ -240,6 +240,12 @@ impl Ticket {
         !self.status.is_final() || self.jobs.iter().any(|job| !job.state.is_final() || job.is_open())
     }
 
+    /// Whether it was made of results that others have: nothing of it can be run here.
+    #[must_use]
+    pub fn is_of_results(&self) -> bool {
+        matches!(self.origin, Some(Origin::Results(_)))
+    }
+
     /// One of its subtickets.
     #[must_use]
     pub fn subticket(&self, id: SubticketId) -> Option<&Subticket> {

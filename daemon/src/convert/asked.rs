@@ -50,6 +50,7 @@ pub(crate) fn refusal(refusal: &core::Refusal) -> RpcError {
         | Refusal::Active(_)
         | Refusal::Kept(_)
         | Refusal::NoImage(_)
+        | Refusal::OnlyResults(_)
         | Refusal::NoSources(_)
         | Refusal::NotKept(..)
         | Refusal::NotWaiting(..)
@@ -64,6 +65,7 @@ pub(crate) fn refusal(refusal: &core::Refusal) -> RpcError {
         Refusal::Active(ticket) => error.with_hint(format!("`preflight ticket cancel {ticket}` ends it")),
         Refusal::Kept(ticket) => error.with_hint(format!("`preflight ticket unkeep {ticket}` gives it free")),
         Refusal::NoSources(_) => error.with_hint("check them again: a rerun runs in their tree"),
+        Refusal::OnlyResults(_) => error.with_hint("check the source package itself: `preflight check`"),
         Refusal::NoImage(_) => error.with_hint("check the sources again: the image is made after their builds"),
         Refusal::NoTest(ticket, _) => error.with_hint(format!("`preflight ticket show {ticket}` names its tests")),
         Refusal::Ambiguous { test, sources, .. } => {

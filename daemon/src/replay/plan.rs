@@ -4,8 +4,8 @@
 use std::collections::BTreeSet;
 
 use preflight_core::{
-    Artifact, BaselinePolicy, ImageId, Job, JobId, JobKind, JobLabel, JobState, LockEntry, LockHead, NewSubticket, NewTicket, Refusal,
-    ReplayOf, SubticketId, Ticket, TicketFiles,
+    Artifact, BaselinePolicy, ImageId, Job, JobId, JobKind, JobLabel, JobState, LockEntry, LockHead, NewSubticket,
+    NewTicket, Refusal, ReplayOf, SubticketId, Ticket, TicketFiles,
 };
 use preflight_protocol::error::{ErrorCode, RpcError};
 
@@ -54,6 +54,9 @@ pub(crate) fn plan(earlier: &Earlier, job: Option<JobId>) -> Result<Plan, RpcErr
     let id = ticket.id;
     if ticket.is_active() {
         return Err(convert::refusal(&Refusal::Active(id)));
+    }
+    if ticket.is_of_results() {
+        return Err(convert::refusal(&Refusal::OnlyResults(id)));
     }
     if ticket.subtickets.is_empty() {
         return Err(conflict(format!(

@@ -22,6 +22,9 @@ impl Draft<'_> {
     /// Whether tests of a ticket can be run once more.
     pub(super) fn may_run_tests(&self, id: TicketId) -> Result<(), Refusal> {
         let ticket = self.ticket(id)?;
+        if ticket.is_of_results() {
+            return Err(Refusal::OnlyResults(id));
+        }
         let is_there = match ticket.options.tests.no_build {
             true => {
                 let mut packing = ticket.jobs.iter().filter(|job| job.kind == JobKind::Source);

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use preflight_core::{JobId, LockEntry, LockHead, TicketId};
+use preflight_core::{JobId, LockEntry, LockHead, Ticket, TicketId};
 use preflight_protocol::archive::Lock;
 use preflight_protocol::error::{ErrorCode, RpcError};
 use preflight_protocol::method::LockShow;
@@ -11,7 +11,16 @@ use super::{Context, of_ticket};
 use crate::convert;
 
 pub(super) async fn handle(context: &Context, request: LockShow) -> Result<Vec<Lock>, RpcError> {
-    let sources = of_ticket(context, request.ticket, |ticket, _| ticket.options.sources.clone()).await?;
+    let asked = |ticket: &Ticket| (ticket.options.sources.clone(), ticket.is_of_results());
+    let (sources, is_of_results) = of_ticket(context, request.ticket, move |ticket, _| asked(ticket)).await?;
+    if is_of_results {
+        let message = format!(
+            "ticket {} was made of results that others have, which do not tell what was fetched",
+            request.ticket
+        );
+        let hint = "the packages of its testbed may be among the files of its tests: testbed-packages";
+        return Err(RpcError::new(ErrorCode::Conflict, message).with_hint(hint));
+    }
     let (id, store) = (TicketId(request.ticket.0), context.dispatcher.store());
     let internal = |error: preflight_store::StoreError| RpcError::new(ErrorCode::Internal, error.to_string());
     let mut locks: BTreeMap<JobId, (Option<LockHead>, Vec<LockEntry>)> = BTreeMap::new();

@@ -32,7 +32,10 @@ pub(super) async fn handle(context: &Context, request: ResultsImport) -> Result<
     let read = context.services.transfer.read_results(wanted).await?;
     let ticket = read.ticket.ticket.clone();
     let Origin::Results(origin) = &read.ticket.origin else {
-        return Err(RpcError::new(ErrorCode::Internal, "results have become a ticket of another machine"));
+        return Err(RpcError::new(
+            ErrorCode::Internal,
+            "results have become a ticket of another machine",
+        ));
     };
     let origin = convert::results_origin(origin);
     let number = context.dispatcher.import(read.ticket, read.staging).await?;

@@ -37,6 +37,10 @@ pub(super) async fn handle(
         TestbedVariant::Test => Variant::Test,
         TestbedVariant::Build => Variant::Build,
     };
-    let loan = context.services.loans.open(LoanRequest { target, variant }, phase).await?;
+    let loan = context
+        .services
+        .loans
+        .open(LoanRequest { target, variant }, phase)
+        .await?;
     loans.add(loan, room)
 }

@@ -7,11 +7,7 @@ use preflight_protocol::testbed::Testbed;
 use crate::server::loans::{ConnectionLoans, answer};
 use crate::shells::Phase;
 
-pub(super) async fn handle(
-    loans: &ConnectionLoans,
-    phase: Phase,
-    request: TestbedRevert,
-) -> Result<Testbed, RpcError> {
+pub(super) async fn handle(loans: &ConnectionLoans, phase: Phase, request: TestbedRevert) -> Result<Testbed, RpcError> {
     let held = loans.get(&request.testbed)?;
     let _turn = held.turn.lock().await;
     held.loan.revert(phase).await?;
