@@ -20,7 +20,7 @@ pub(super) fn wants(suite: &str) -> Option<Wants> {
             "nodejs" => (&["nodejs", "pkg-js-autopkgtest"], true),
             "octave" => (&["dh-octave-autopkgtest", "xauth", "xvfb"], true),
             "perl" => (&["pkg-perl-autopkgtest"], true),
-            "pybuild" => (&["pybuild-autopkgtest"], true),
+            "pybuild" => (&["pybuild-plugin-autopkgtest"], true),
             "python" => (&["python3-all"], false),
             "r" => (&["pkg-r-autopkgtest"], false),
             "ruby" => (&["gem2deb-test-runner"], true),
