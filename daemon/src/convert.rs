@@ -223,11 +223,7 @@ pub(crate) fn test_status(status: core::TestStatus) -> wire::result::TestStatus 
     }
 }
 
-fn test(
-    test: &core::TestRecord,
-    ticket: &core::Ticket,
-    verdict: Option<core::Verdict>,
-) -> wire::result::TestResult {
+fn test(test: &core::TestRecord, ticket: &core::Ticket, verdict: Option<core::Verdict>) -> wire::result::TestResult {
     let result = &test.result;
     wire::result::TestResult {
         source: result.source.clone(),

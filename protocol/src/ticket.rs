@@ -7,12 +7,12 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::ids::{ImageId, JobId, Moment, Series, SubticketId, TicketId};
-use crate::job::{Job, JobState, Purpose, Progress};
+use crate::job::{Job, JobState, Progress, Purpose};
 use crate::package_sources::{UsedPocket, UsedPpa, UsedRepository};
 use crate::replay::ReplayOf;
 use crate::result::{Artifact, Finding, Outcome, TestResult};
-use crate::test_options::TestOptions;
 use crate::results::ResultsOrigin;
+use crate::test_options::TestOptions;
 use crate::transfer::Origin;
 
 /// Where a ticket stands. On the wire it is its number, as the Ubuntu CI Engine has them.
@@ -375,7 +375,10 @@ impl Ticket {
     #[must_use]
     pub fn is_being_judged(&self) -> bool {
         let judges = |job: &Job| job.rerun.as_ref().is_some_and(|rerun| rerun.purpose != Purpose::Asked);
-        let mut unfinished = self.jobs.iter().filter(|job| matches!(job.state, JobState::Queued | JobState::Running));
+        let mut unfinished = self
+            .jobs
+            .iter()
+            .filter(|job| matches!(job.state, JobState::Queued | JobState::Running));
         unfinished.any(judges)
     }
 

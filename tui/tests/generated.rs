@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use preflight_tui::cli::baseline::BaselineReport;
 use preflight_tui::cli::daemon::DaemonReport;
 use preflight_tui::cli::generate::{self, What};
 use preflight_tui::cli::logs::FirstErrorReport;
@@ -71,6 +72,7 @@ fn completions() {
 #[test]
 fn schemas_of_what_only_the_command_line_prints() {
     let made = [
+        ("cli-baseline.json", schemars::schema_for!(BaselineReport)),
         ("cli-check.json", schemars::schema_for!(CheckReport)),
         ("cli-daemon-status.json", schemars::schema_for!(DaemonReport)),
         ("cli-first-error.json", schemars::schema_for!(FirstErrorReport)),

@@ -154,8 +154,8 @@ impl JobContext {
     async fn keep(&self, machine: &MachineId, scene: Scene) {
         // Nobody looks into runs that were made to judge another one.
         let asked = |rerun: &Rerun| rerun.purpose == Purpose::Asked;
-        let is_wanted = self.order.ticket.options.keep_failed != KeepFailed::Never
-            && self.order.rerun.as_ref().is_none_or(asked);
+        let is_wanted =
+            self.order.ticket.options.keep_failed != KeepFailed::Never && self.order.rerun.as_ref().is_none_or(asked);
         if !is_wanted || !self.may_keep() {
             return;
         }

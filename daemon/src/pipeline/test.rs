@@ -16,7 +16,6 @@ use preflight_report::subunit::{RouteCode, TestId};
 use preflight_report::summary;
 use tokio::sync::mpsc;
 
-use super::{bare, baseline, build, tree};
 use super::results::Part;
 use super::test_files::TestFiles;
 use super::test_log::{Section, error_in_log, line_in_log};
@@ -24,6 +23,7 @@ use super::test_order::{GroupIndex, Order, TestIndex};
 use super::test_plan;
 use super::test_record::{Record, Stream};
 use super::test_run::{self, Ended, Grounds, Health, Stop};
+use super::{bare, baseline, build, tree};
 use crate::executor::{FindingBook, JobContext, JobLog, StepFailure, repository};
 use crate::services::{JobReport, Wider};
 

@@ -11,7 +11,9 @@ mod ppas;
 mod prefetches;
 mod promotions;
 mod replays;
+mod results;
 mod shell;
+mod verdicts;
 
 use std::io::{Read, Write};
 use std::os::fd::AsRawFd;
@@ -245,6 +247,10 @@ impl State {
                 let streams = self.streams.iter().filter(|(id, _)| *id == request.ticket);
                 write(streams.map(|(_, stream)| stream.clone()).collect::<Vec<_>>())
             }
+            method::ResultsExport::NAME => {
+                let request: method::ResultsExport = read(params)?;
+                write(results::export(&self.show(request.ticket)?, &request)?)
+            }
             method::LockShow::NAME => {
                 let request: method::LockShow = read(params)?;
                 let locks = self.locks.iter().filter(|(id, _)| *id == request.ticket);
@@ -279,6 +285,7 @@ impl State {
             other => promotions::answer(other, &params, self.now)
                 .or_else(|| images::answer(other, &params, self.now))
                 .or_else(|| replays::answer(other, &params))
+                .or_else(|| verdicts::answer(other, &params))
                 .or_else(|| ppas::answer(other, &params, self.now))
                 .or_else(|| prefetches::answer(other, &params))
                 .unwrap_or_else(|| Err(RpcError::new(ErrorCode::MethodNotFound, format!("no method {other}")))),
