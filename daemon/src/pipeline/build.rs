@@ -15,7 +15,7 @@ use preflight_vm_images::Variant;
 use super::artifacts::ClaimError;
 use super::results::{self, Part};
 use super::tree::{self, TREE, WORK};
-use super::{apt, artifacts, package_sources, stage};
+use super::{apt, artifacts, built_tree, package_sources, stage};
 use crate::executor::{JobContext, LayerSpec, Prepare, Ran, Scene, StepFailure, Testbed, describe, repository};
 use crate::services::JobReport;
 
@@ -77,6 +77,7 @@ pub(crate) async fn run(context: &JobContext) -> Result<Ending, StepFailure> {
 
     context.phase("keeping what was built", Some(0.95));
     keep_artifacts(context, &testbed).await?;
+    built_tree::keep(context, &testbed).await?;
     // It goes while its packages are published.
     testbed.release(context);
     publish(context, &repository)?;

@@ -7,6 +7,7 @@ mod bare;
 pub mod base_image;
 mod baseline;
 pub mod build;
+pub(crate) mod built_tree;
 mod generated_tests;
 pub mod image;
 mod image_disk;

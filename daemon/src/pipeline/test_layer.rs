@@ -13,7 +13,7 @@ use super::package_sources::Telling;
 use super::test_machine::TestbedMachine;
 use super::test_run::{Stop, timeouts};
 use super::tree::{self, TREE};
-use super::{bare, build, own_boot, stage};
+use super::{bare, build, built_tree, own_boot, stage};
 use crate::executor::{BootImage, JobContext, LayerSpec, Prepare, StepFailure, Testbed, repository};
 use crate::services::JobReport;
 
@@ -41,6 +41,7 @@ pub(super) async fn start(context: &JobContext, image: &BootImage, test: &Planne
         ),
         contents: [
             vec![GENERATION.to_owned(), tree_key(context)?, prepare_key(test)],
+            built_key(context, test)?,
             bare::words(context),
         ]
         .concat(),
@@ -88,6 +89,15 @@ fn tree_key(context: &JobContext) -> Result<String, StepFailure> {
     Ok(format!("source: {}", Sha256Digest::of(&dsc)))
 }
 
+/// Names the tree that the source's own build has left, where the test wants that and there is one.
+fn built_key(context: &JobContext, test: &PlannedTest) -> Result<Vec<String>, StepFailure> {
+    let digest = match test.needs_build() {
+        true => built_tree::digest(&context.staged()?)?,
+        false => None,
+    };
+    Ok(digest.map(|digest| format!("built: {digest}")).into_iter().collect())
+}
+
 /// Why a testbed could not be made ready.
 enum Unfilled {
     /// That is a result of each test that needs it.
@@ -117,9 +127,14 @@ impl Prepare for Filling<'_> {
     async fn prepare(&self, testbed: &Testbed) -> Result<(), Unfilled> {
         let (context, user) = (self.context, self.image.user());
         bare::prepare(context, testbed).await?;
-        tree::place(testbed, &context.staged()?, user).await?;
-        if self.test.needs_build() {
-            self.build(testbed).await?;
+        let staged = context.staged()?;
+        match self.test.needs_build() {
+            true if built_tree::digest(&staged)?.is_some() => built_tree::place(testbed, &staged, user).await?,
+            true => {
+                tree::place(testbed, &staged, user).await?;
+                self.build(testbed).await?;
+            }
+            false => tree::place(testbed, &staged, user).await?,
         }
         let limits = timeouts(context);
         let preparation = Preparation {
@@ -168,7 +183,7 @@ impl Filling<'_> {
         prepare::prepare(machine, preparation, on_output).await
     }
 
-    /// `build-needed`: builds the tree in place, as autopkgtest does.
+    /// `build-needed` without a build of the ticket's own: builds the tree in place.
     async fn build(&self, testbed: &Testbed) -> Result<(), Unfilled> {
         let (context, user) = (self.context, self.image.user());
         let building = async {

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use preflight_dep8::control::TestControl;
 use preflight_dep8::log;
-use preflight_dep8::plan::{Plan, PlanEntry, Setting, plan};
+use preflight_dep8::plan::{Plan, PlanEntry, PlannedTest, Setting, plan};
 use preflight_dep8::source::SourceControl;
 
 use super::{generated_tests, test_rules, tree};
@@ -35,6 +35,13 @@ pub(super) fn make(context: &JobContext, architecture: &str) -> Result<Result<Pl
         }
     }
     Ok(made.map(|planned| planned.plan))
+}
+
+/// Whether a test of the source wants its built tree. What is wrong with its control files is said when they are tested.
+pub(super) fn wants_build(context: &JobContext, architecture: &str) -> Result<bool, StepFailure> {
+    let setting = test_rules::setting(&context.workshop, &context.order.ticket, architecture)?;
+    let planned = of_files(&context.staged()?, None, &setting);
+    Ok(planned.is_ok_and(|planned| planned.plan.runs().any(PlannedTest::needs_build)))
 }
 
 /// A plan, and where its tests come from where that is not the source alone: lines for the log.

@@ -63,7 +63,7 @@ async fn make_as_is(
     let cannot = |error: std::io::Error| StepFailure::Testbed(format!("the unpacked source cannot be kept: {error}"));
     let unpacked = &context.workshop.folders.unpacked;
     let draft = unpacked.draft().map_err(cannot)?;
-    keep_tree(testbed, draft.path(), user).await?;
+    pack(testbed, &draft.path().join(UNPACKED), user).await?;
     keep_control(testbed, draft.path()).await?;
     unpacked.publish(draft, &key).map_err(cannot)?;
     match keep(context, &key, &staged)? {
@@ -97,9 +97,14 @@ pub(super) async fn ensure(context: &JobContext) -> Result<(), StepFailure> {
 
 /// Puts the tree that [`make`] has kept into a testbed.
 pub(super) async fn place(testbed: &Testbed, staged: &Path, user: &str) -> Result<(), StepFailure> {
+    put(testbed, &staged.join(UNPACKED), user).await
+}
+
+/// Puts a packed tree where trees are.
+pub(super) async fn put(testbed: &Testbed, packed: &Path, user: &str) -> Result<(), StepFailure> {
     let file = format!("{WORK}/{UNPACKED}");
     make_work_folder(testbed, user).await?;
-    let push = testbed.guest.push_file(staged.join(UNPACKED), &file, Some(user));
+    let push = testbed.guest.push_file(packed.to_owned(), &file, Some(user));
     testbed.attend("copying the tree", push).await?;
     let unpack = format!("tar --extract --file {UNPACKED} && rm {UNPACKED}");
     let unpack = Exec::new(["sh", "-ec", &unpack]).user(user).cwd(WORK);
@@ -160,7 +165,7 @@ async fn unpack(
 }
 
 /// Keeps the tree as it is now: to the host it is bytes.
-async fn keep_tree(testbed: &Testbed, folder: &Path, user: &str) -> Result<(), StepFailure> {
+pub(super) async fn pack(testbed: &Testbed, to: &Path, user: &str) -> Result<(), StepFailure> {
     let file = format!("{WORK}/{UNPACKED}");
     // pax: its time stamps are whole ones, and make compares them.
     let pack = [
@@ -175,7 +180,7 @@ async fn keep_tree(testbed: &Testbed, folder: &Path, user: &str) -> Result<(), S
         "tree",
     ];
     testbed.must("packing the tree", Exec::new(pack).user(user)).await?;
-    let pull = testbed.guest.pull_file(&file, folder.join(UNPACKED), LARGEST_TREE);
+    let pull = testbed.guest.pull_file(&file, to, LARGEST_TREE);
     testbed.attend("keeping the tree", pull).await?;
     testbed
         .must("removing the packed tree", Exec::new(["rm", &file]))

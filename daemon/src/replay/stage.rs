@@ -13,6 +13,7 @@ use preflight_store::TicketsFolder;
 
 use super::plan::Plan;
 use crate::mounted::{self, MountedRepositories};
+use crate::pipeline::built_tree::BUILT;
 use crate::pipeline::stage::PACKAGE;
 use crate::pipeline::tree::{KEPT, UNPACKED};
 use crate::services::Staging;
@@ -58,7 +59,7 @@ impl Plan {
                     let error = RpcError::new(ErrorCode::Conflict, message);
                     return Err(error.with_hint(format!("replay all of it: `preflight replay {}`", earlier.id)));
                 }
-                let kept = KEPT.into_iter().filter(|name| staged.join(name).exists());
+                let kept = KEPT.into_iter().chain(BUILT).filter(|name| staged.join(name).exists());
                 share(&staged, &own, kept).map_err(|error| failed(&staged, &error))?;
             }
         }
