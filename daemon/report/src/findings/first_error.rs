@@ -9,10 +9,13 @@ use std::{
 use regex::Regex;
 use serde::Deserialize;
 
-use super::{
-    lines,
-    patterns::{Category, Match, Patterns, Rank},
-};
+use super::judge::Judge;
+use super::lines;
+use super::patterns::{Category, Rank};
+use super::places::SourceFiles;
+
+/// Which line it is does not depend on what is in the source.
+static NO_SOURCE: LazyLock<SourceFiles> = LazyLock::new(SourceFiles::default);
 
 /// Whose log it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Deserialize)]
@@ -94,23 +97,13 @@ enum Place {
     After,
 }
 
-/// A Python traceback that is being read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Traceback {
-    No,
-    /// In its body; its own lines are indented by more than this.
-    Body(usize),
-    /// Its last line was just read; what comes may be another that it caused.
-    Ended,
-}
-
 struct Search<'a> {
     job: JobKind,
     ending: Ending<'a>,
     place: Place,
     /// A test is known to have failed: what comes after it does not count.
     settled: bool,
-    traceback: Traceback,
+    judge: Judge<'static>,
     /// The causes before the traceback that has just ended, in case another follows from it.
     cause_before: Option<FirstError>,
     /// What `ending` itself points at.
@@ -129,7 +122,7 @@ impl<'a> Search<'a> {
             ending,
             place: Place::Before,
             settled: false,
-            traceback: Traceback::No,
+            judge: Judge::new(job, &NO_SOURCE),
             cause_before: None,
             pointed_at: None,
             cause: None,
@@ -173,10 +166,27 @@ impl<'a> Search<'a> {
         if self.pointed_at.is_none() {
             self.pointed_at = self.points_at(line).map(error);
         }
-        if let Some(found) = self.judge(line) {
-            self.keep(found.rank, error(found.category));
+        if let Some(found) = self.judge.look(number, line) {
+            if found.said.category == Category::Exception || found.said.category == Category::Network {
+                if found.follows_from_last {
+                    self.cause = self.cause_before.take();
+                } else {
+                    self.cause_before.clone_from(&self.cause);
+                }
+            }
+            self.keep(
+                found.said.rank,
+                FirstError {
+                    line: found.line,
+                    text: found.text.trim().chars().take(lines::MAX_TEXT).collect(),
+                    category: found.said.category,
+                },
+            );
         }
-        self.last = Some((number, text));
+        // What a shell says of a program that a time-out has ended.
+        if !matches!(line.trim(), "Terminated" | "Killed" | "Hangup") {
+            self.last = Some((number, text));
+        }
     }
 
     /// Follows autopkgtest's marks around a test's output.
@@ -219,42 +229,13 @@ impl<'a> Search<'a> {
         }
     }
 
-    fn judge(&mut self, line: &str) -> Option<Match> {
-        let indent = line.len() - line.trim_start().len();
-        let traceback = std::mem::replace(&mut self.traceback, Traceback::No);
-        if line.trim_start() == "Traceback (most recent call last):" {
-            self.traceback = Traceback::Body(indent);
-            return None;
-        }
-        match traceback {
-            Traceback::Body(own) if indent > own => self.traceback = traceback,
-            Traceback::Body(_) => {
-                self.traceback = Traceback::Ended;
-                self.cause_before = self.cause.clone();
-                let named = Patterns::get()
-                    .judge(line, self.job)
-                    .filter(|found| found.category == Category::Network);
-                return Some(named.unwrap_or(Match {
-                    rank: Rank::Cause,
-                    category: Category::Exception,
-                }));
-            }
-            Traceback::Ended if is_chain(line) => self.cause = self.cause_before.take(),
-            Traceback::Ended | Traceback::No => {}
-        }
-        if matches!(self.traceback, Traceback::Body(_)) {
-            None
-        } else {
-            Patterns::get().judge(line, self.job)
-        }
-    }
-
     fn keep(&mut self, rank: Rank, error: FirstError) {
         let any = self.cause.is_some() || self.test.is_some() || self.hint.is_some();
         if self.consequence.is_some() && (any || rank != Rank::Cause) {
             return;
         }
         let kept = match rank {
+            Rank::Remark => return,
             Rank::Cause => &mut self.cause,
             Rank::Test => &mut self.test,
             Rank::Consequence => &mut self.consequence,
@@ -291,13 +272,6 @@ impl<'a> Search<'a> {
             .or(self.consequence)
             .or(last)
     }
-}
-
-/// What Python prints between an exception and the one that it led to.
-fn is_chain(line: &str) -> bool {
-    let line = line.trim();
-    line.starts_with("During handling of the above exception")
-        || line.starts_with("The above exception was the direct cause")
 }
 
 #[cfg(test)]
