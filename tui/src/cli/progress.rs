@@ -112,9 +112,9 @@ fn job_line(job: &Job, paint: Paint) -> String {
 }
 
 fn name(job: &Job) -> String {
-    match &job.source {
-        Some(source) => format!("{} {source}", job.kind),
-        None => job.kind.to_string(),
+    match job.subject() {
+        Some(subject) => format!("{} {subject}", job.title()),
+        None => job.title(),
     }
 }
 
