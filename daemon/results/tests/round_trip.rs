@@ -14,7 +14,31 @@ use preflight_report::tree::{Entry, Tree};
 use preflight_report::{debci, junit, output_directory, subunit1, ubuntu};
 use preflight_results::{Format, Run, gather, read};
 use pretty_assertions::assert_eq;
-use recorded::{Recorded, of_each};
+use recorded::Recorded;
+
+/// One test of each result, with outputs that no format likes.
+fn of_each() -> Recorded {
+    use preflight_dep8::outcome::TestStatus::{Fail, Flaky, Pass, PassSuperficial, Skip};
+    let hard = "half a char: \u{fc}\n]]> \u{1b}[31m & <b> \r\n0\r\n]\n".as_bytes();
+    Recorded::new()
+        .test("passes", Pass, None, (b"out\n", b""))
+        .test("smoke", PassSuperficial, None, (b"", b"warned\n"))
+        .test(
+            "fails",
+            Fail,
+            Some("non-zero exit status 1"),
+            (hard, b"no char: \xff\n"),
+        )
+        .test(
+            "long",
+            Fail,
+            Some("stderr: it's \"late\""),
+            (&[b'x'; 100_000], b"it's \"late\"\n"),
+        )
+        .test("slow", Flaky, Some("timed out"), (b"waits", b""))
+        .test("kernel", Skip, Some("unknown restriction x"), (b"", b""))
+        .test("broken", Fail, Some("badpkg"), (b"", b""))
+}
 
 fn put(tree: &Tree, folder: &Path) {
     for (name, entry) in tree.iter() {

@@ -116,7 +116,7 @@ impl Client {
                     self.seen.push((*envelope).clone());
                     return Some(*envelope);
                 }
-                Notification::Beat(_) => {}
+                Notification::Beat(_) | Notification::Testbed(_) => {}
                 Notification::Resync => return None,
             }
         }

@@ -1,8 +1,9 @@
 //! Runs one target in a process of its own: with so many cases, so much memory and so much time. Memory is bounded by the
 //! system, so that a parser that takes more than it may is one that fails.
 
-use std::io::Read as _;
+use std::io::Read;
 use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
 use crate::build::Target;
@@ -49,21 +50,22 @@ pub(crate) fn run(target: Target, limits: &Limits) -> Result<Run, FuzzError> {
         .stderr(Stdio::piped())
         .spawn()
         .map_err(failed())?;
-    let output = collect(&mut child);
+    let words = collect(&mut child);
     let mut peak = None;
     let mut is_late = false;
-    let status = loop {
-        if let Some(status) = child.try_wait().map_err(failed())? {
-            break status;
+    let mut output = loop {
+        match words.recv_timeout(LOOK) {
+            Ok(output) => break output,
+            // Its reader has panicked, and has said so.
+            Err(RecvTimeoutError::Disconnected) => break String::new(),
+            Err(RecvTimeoutError::Timeout) => peak = peak_of(child.id()).or(peak),
         }
-        peak = peak_of(child.id()).or(peak);
-        if began.elapsed() > limits.time {
+        if began.elapsed() > limits.time && !is_late {
             is_late = true;
             child.kill().map_err(failed())?;
         }
-        std::thread::sleep(LOOK);
     };
-    let mut output = output.join().unwrap_or_default();
+    let status = child.wait().map_err(failed())?;
     if is_late {
         output.push_str("\nit took too long");
     }
@@ -81,21 +83,25 @@ pub(crate) fn run(target: Target, limits: &Limits) -> Result<Run, FuzzError> {
     })
 }
 
-/// Reads both streams to their ends, so that the process never waits for a reader.
-fn collect(child: &mut Child) -> std::thread::JoinHandle<String> {
+/// Reads both streams to their ends, so that the process never waits for a reader, and hands over what they said.
+fn collect(child: &mut Child) -> Receiver<String> {
+    let (sender, receiver) = channel();
     let (out, err) = (child.stdout.take(), child.stderr.take());
     std::thread::spawn(move || {
-        let errors = std::thread::spawn(move || {
-            let mut text = Vec::new();
-            // A process that was ended has said what it has said.
-            let _ = err.map(|mut err| err.read_to_end(&mut text));
-            text
-        });
-        let mut text = Vec::new();
-        let _ = out.map(|mut out| out.read_to_end(&mut text));
+        let errors = std::thread::spawn(move || all_of(err));
+        let mut text = all_of(out);
         text.extend(errors.join().unwrap_or_default());
-        String::from_utf8_lossy(&text).into_owned()
-    })
+        // Nobody listens where the run has failed already.
+        let _ = sender.send(String::from_utf8_lossy(&text).into_owned());
+    });
+    receiver
+}
+
+/// A process that was ended has said what it has said.
+fn all_of(stream: Option<impl Read>) -> Vec<u8> {
+    let mut text = Vec::new();
+    let _ = stream.map(|mut stream| stream.read_to_end(&mut text));
+    text
 }
 
 /// The most memory that a process has had, in KiB; none of one that has ended.
