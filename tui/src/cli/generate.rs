@@ -7,6 +7,7 @@ use clap_complete::Shell;
 
 use super::arguments::Cli;
 use super::error::CliError;
+use crate::virt::Arguments;
 
 /// Arguments of `preflight generate`.
 #[derive(Debug, clap::Args)]
@@ -43,7 +44,10 @@ pub fn write(what: What, folder: &Path) -> std::io::Result<()> {
     std::fs::create_dir_all(folder)?;
     let mut command = Cli::command();
     match what {
-        What::Man => clap_mangen::generate_to(command, folder)?,
+        What::Man => {
+            clap_mangen::generate_to(command, folder)?;
+            clap_mangen::generate_to(Arguments::command(), folder)?;
+        }
         What::Completions => {
             for shell in [Shell::Bash, Shell::Zsh, Shell::Fish] {
                 clap_complete::generate_to(shell, &mut command, "preflight", folder)?;

@@ -12,6 +12,7 @@ use std::process::Command;
 use preflight_protocol::client::ClientError;
 use preflight_protocol::error::ErrorCode;
 use preflight_protocol::shell::connection;
+use preflight_protocol::shell::frame::Exit;
 use preflight_protocol::shell::word::Word;
 use preflight_protocol::shell::{ShellOpen, Variable};
 use preflight_protocol::testbed::TestbedId;
@@ -110,7 +111,7 @@ pub(super) async fn run(socket: PathBuf, testbed: TestbedId, argv: Vec<OsString>
     let end = streams::run(open.reader, open.writer, &mut signals, mode).await;
     drop(raw);
     match end {
-        Ok(End::Exit(exit)) => exit.code(),
+        Ok(End::Exit(exit)) => told(exit),
         Ok(End::Error(error)) => failed(&error),
         Ok(End::Lost(lost)) => failed(&lost),
         Ok(End::Signal(number)) => 128 + number,
@@ -118,6 +119,15 @@ pub(super) async fn run(socket: PathBuf, testbed: TestbedId, argv: Vec<OsString>
         // Whoever read it has enough.
         Ok(End::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => 141,
         Ok(End::Output(error)) | Err(error) => failed(&error),
+    }
+}
+
+/// A command's exit code, as its caller is told it: what means that the testbed has failed is told as autopkgtest's own servers
+/// tell it.
+fn told(exit: Exit) -> u8 {
+    match exit.code() {
+        FAILED..=u8::MAX => FAILED - 1,
+        code => code,
     }
 }
 
@@ -133,4 +143,30 @@ fn terminal_kind() -> Vec<Variable> {
         value: Word(kind.into_vec()),
     });
     kind.into_iter().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_command_ends_as_a_testbed_does_that_has_failed() {
+        for (exit, code) in [
+            (Exit::Code(0), 0),
+            (Exit::Code(125), 125),
+            (Exit::Code(253), 253),
+            (Exit::Code(254), 253),
+            (Exit::Code(255), 253),
+            (Exit::Signal(9), 137),
+        ] {
+            assert_eq!(told(exit), code, "{exit:?}");
+        }
+    }
+
+    #[test]
+    fn words_are_one_word_each() {
+        let words = words(Path::new("/run/a b,c"), &TestbedId("t-1".into())).unwrap();
+        let words: Vec<&str> = words.split(',').collect();
+        assert_eq!(words[1..], ["--socket%3D/run/a%20b%2Cc", "--execute%3Dt-1", "--"]);
+    }
 }

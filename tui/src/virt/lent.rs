@@ -186,7 +186,9 @@ async fn ask<M: Method>(
     }
 }
 
-/// A word on standard error.
+/// A word on standard error, or a few lines.
 pub(super) fn tell(words: &str) {
-    eprintln!("autopkgtest-virt-preflight: {}", crate::safe::text(words));
+    for line in words.lines() {
+        eprintln!("autopkgtest-virt-preflight: {}", crate::safe::text(line));
+    }
 }

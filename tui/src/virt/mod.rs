@@ -13,6 +13,7 @@ mod line;
 mod run;
 mod serve;
 mod session;
+mod sources;
 mod unpack;
 
 pub use arguments::Arguments;

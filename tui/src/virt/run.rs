@@ -76,12 +76,14 @@ async fn run(arguments: Arguments) -> End {
     let Some(target) = arguments.target() else {
         return unexpected(&"a series, an image or a ticket's number is wanted");
     };
+    let sources = arguments.sources.clone().asked();
     let mut server = Server {
         endpoint: &endpoint,
         request: TestbedOpen {
             target,
             variant: arguments.variant(),
         },
+        sources,
         talk: !arguments.quiet,
         debug: arguments.debug,
         lent: None,

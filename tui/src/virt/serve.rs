@@ -4,6 +4,7 @@
 use std::io::Write;
 use std::time::Duration;
 
+use preflight_protocol::package_sources::AskedSources;
 use preflight_protocol::testbed::TestbedOpen;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader, Stdin};
 
@@ -13,6 +14,7 @@ use super::execute;
 use super::lent::{Lent, tell};
 use super::line::{Copy, LONGEST, NoRequest, parse};
 use super::session::{Fault, Session, Task};
+use super::sources;
 use crate::cli::error::CliError;
 use crate::conn::attach::Endpoint;
 
@@ -55,6 +57,8 @@ impl ServeError {
 pub(super) struct Server<'a> {
     pub(super) endpoint: &'a Endpoint,
     pub(super) request: TestbedOpen,
+    /// Where packages come from beside the image's own archive.
+    pub(super) sources: AskedSources,
     /// Whether standard error says what is waited for.
     pub(super) talk: bool,
     /// Whether it says what is asked and answered.
@@ -99,6 +103,8 @@ impl Server<'_> {
         match task {
             Task::Answer(said) => return Ok(said),
             Task::Open(scratch) => {
+                let sources = std::mem::take(&mut self.sources);
+                sources::add(&mut self.request, sources, self.endpoint, self.talk).await?;
                 let lent = self.lent.insert(Lent::open(self.endpoint, &self.request, self.talk).await?);
                 let scratch = lent.make_scratch(scratch.as_deref()).await?;
                 return Ok(session.opened(scratch, lent.user()));
