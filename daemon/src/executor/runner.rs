@@ -118,6 +118,7 @@ async fn attempt(workshop: Arc<Workshop>, order: JobOrder, reports: Reports) {
             .first_error
             .get_or_insert_with(|| context.first_error(line, last_words));
     }
+    context.report_findings(pipeline::log_findings::of(&context, &ending).await);
     context.report(JobReport::Finished(ending));
 }
 

@@ -20,9 +20,9 @@ pub(super) struct Part {
 pub(super) const WHOLE: Part = Part { offset: 0, line: 1 };
 
 /// A log from some place on, while others write to its end.
-struct LogPart {
-    content: File,
-    at: u64,
+pub(super) struct LogPart {
+    pub(super) content: File,
+    pub(super) at: u64,
 }
 
 impl Read for LogPart {

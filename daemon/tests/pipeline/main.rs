@@ -8,11 +8,14 @@
     reason = "what fails in a test's helper fails the test"
 )]
 
+mod baselines;
 mod cancelling;
 mod chaos;
 mod client;
 mod clones;
+mod dep8_options;
 mod dying;
+mod exported;
 mod failing;
 mod findings;
 mod guest;
@@ -20,12 +23,14 @@ mod hostile;
 mod images;
 mod intake;
 mod lab;
+mod log_findings;
 mod machines;
 mod mounted;
 mod passing;
 mod places;
 mod pooled;
 mod prefetching;
+mod rebooting;
 mod rebuild;
 mod replays;
 mod side_by_side;
