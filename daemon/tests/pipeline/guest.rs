@@ -1,6 +1,7 @@
 //! A guest that does what a healthy one would, in memory, unless the test says otherwise for a stage.
 
 use std::collections::BTreeMap;
+use std::io::Read;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard};
 
@@ -64,6 +65,8 @@ pub(crate) struct ScriptedGuest {
     pub(crate) script: Script,
     pub(crate) machines: Machines,
     state: GuestState,
+    /// Whether its kernel is its disk's where one is installed there.
+    prefers_own_kernel: bool,
 }
 
 /// What a guest remembers; clones share it.
@@ -88,12 +91,34 @@ struct State {
     changed: BTreeMap<String, bool>,
 }
 
+/// What a guest says of itself.
+const SYSTEM: [(&str, &str); 4] = [
+    (
+        "/var/lib/dpkg/status",
+        "Package: nano\nStatus: install ok installed\nVersion: 7.2-1\n\n\
+         Package: base-files\nStatus: install ok installed\nVersion: 12.4\n\n\
+         Package: hello\nStatus: install ok installed\nVersion: 1.0\n",
+    ),
+    ("/proc/sys/kernel/osrelease", "6.1.0-28-amd64\n"),
+    ("/proc/sys/kernel/version", "#1 SMP Debian 6.1.119-1\n"),
+    (
+        "/proc/cpuinfo",
+        "processor\t: 0\nmodel name\t: A processor\nflags\t\t: fpu\n",
+    ),
+];
+
+/// The kernel of the series.
+const KERNEL: &str = "linux-image-cloud-amd64";
+
+/// What autodep8 writes of a source.
+const GENERATED: &[u8] = b"\n\nTest-Command: check\nFeatures: test-name=generated\nDepends: @\n";
+
 const BUILD: &str = "/build";
 const TREE: &str = "/build/tree";
 
 impl ScriptedGuest {
     pub(crate) fn new(
-        (machine, nth, label): (MachineId, usize, String),
+        (machine, nth, label, prefers_own_kernel): (MachineId, usize, String, bool),
         sources: Arc<Vec<Source>>,
         script: Script,
         machines: Machines,
@@ -107,6 +132,7 @@ impl ScriptedGuest {
             script,
             machines,
             state,
+            prefers_own_kernel,
         }
     }
 
@@ -131,8 +157,31 @@ impl ScriptedGuest {
             | Stage::Upgrade
             | Stage::Ask
             | Stage::Policy
+            | Stage::Download
+            | Stage::EnableSudo
             | Stage::Satisfy
-            | Stage::Prepare => 0,
+            | Stage::Commands
+            | Stage::Wish
+            | Stage::Keep
+            | Stage::Restore
+            | Stage::Boots => 0,
+            Stage::UnpackAutodep8 => {
+                shell.stdout(b"0.28\n").await;
+                0
+            }
+            Stage::Autodep8 => {
+                let written = shell.files().read(format!("{TREE}/debian/tests/control"));
+                let mut text = written.map_or_else(Vec::new, |file| file.bytes);
+                text.extend_from_slice(GENERATED);
+                write("/var/tmp/preflight-autodep8/out/control".to_owned(), &text);
+                0
+            }
+            Stage::Prepare => {
+                for (path, text) in SYSTEM {
+                    write(path.to_owned(), text.as_bytes());
+                }
+                0
+            }
             Stage::Pack => {
                 let name = command.cwd.as_deref().and_then(Path::file_name).unwrap();
                 let source = self.learn(name.to_str().unwrap()).unwrap();
@@ -154,11 +203,11 @@ impl ScriptedGuest {
             }
             Stage::PackTree => {
                 let name = self.source().map_or("", |source| source.name);
-                write(format!("{BUILD}/unpacked.tar"), name.as_bytes());
+                write(format!("{BUILD}/unpacked.tar"), &packed_tree(name));
                 0
             }
             Stage::UnpackTree => match shell.files().read(format!("{BUILD}/unpacked.tar")) {
-                Some(tree) => self.unpack(&String::from_utf8(tree.bytes).unwrap(), shell),
+                Some(tree) => self.unpack(&packed_source(&tree.bytes), shell),
                 None => 2,
             },
             Stage::Update => Self::update(shell).await,
@@ -204,7 +253,7 @@ impl ScriptedGuest {
                 shell.stdout(b"E\0").await;
                 0
             }
-            Stage::PowerOff => {
+            Stage::PowerOff | Stage::Reboot => {
                 self.machines.end(&self.machine, EndReason::Shutdown);
                 std::future::pending().await
             }
@@ -284,6 +333,10 @@ impl ScriptedGuest {
     }
 
     async fn install(&self, command: &FakeCommand, shell: &FakeShell) -> i32 {
+        if command.argv.iter().any(|word| word == KERNEL) {
+            self.state.lock().changed.insert(KERNEL.to_owned(), true);
+            return 0;
+        }
         for (name, _) in command.argv.iter().filter_map(|word| word.split_once('=')) {
             let is_package = !name.contains("::");
             if is_package && !Self::repository_has(name, shell).await {
@@ -302,6 +355,27 @@ impl ScriptedGuest {
         }
         0
     }
+}
+
+/// A tree that says which source it is of.
+fn packed_tree(source: &str) -> Vec<u8> {
+    let mut tar = tar::Builder::new(Vec::new());
+    for (name, text) in [("tree/source", source), ("tree/debian/changelog", "a version")] {
+        let mut header = tar::Header::new_ustar();
+        header.set_mode(0o644);
+        header.set_size(text.len() as u64);
+        tar.append_data(&mut header, name, text.as_bytes()).unwrap();
+    }
+    tar.into_inner().unwrap()
+}
+
+/// Which source a tree is of.
+fn packed_source(tree: &[u8]) -> String {
+    let mut archive = tar::Archive::new(tree);
+    let mut entry = archive.entries().unwrap().next().unwrap().unwrap();
+    let mut source = String::new();
+    entry.read_to_string(&mut source).unwrap();
+    source
 }
 
 /// The sources of the ticket's own repository, and those that its options add.
@@ -345,6 +419,10 @@ fn lookup(host: &str) -> NetworkAttempt {
 }
 
 impl FakeGuest for ScriptedGuest {
+    fn own_kernel(&self) -> bool {
+        self.prefers_own_kernel && self.state.lock().changed.contains_key(KERNEL)
+    }
+
     async fn exec(&self, command: FakeCommand, shell: FakeShell) -> ExitStatus {
         let stage = Stage::of(&command);
         let scene = Scene {
