@@ -119,8 +119,8 @@ impl Server<'_> {
                 let lent = borrowed(&mut self.lent)?;
                 lent.keep_scratch(&scratch).await?;
                 lent.reboot(prepare_only).await?;
+                // No more than `ok`, whatever autopkgtest's documentation says: it expects nothing else.
                 lent.restore_scratch().await?;
-                return Ok(session.opened(scratch, lent.user()));
             }
             Task::Close | Task::Quit => {
                 if let Some(lent) = self.lent.take() {
