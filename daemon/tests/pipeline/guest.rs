@@ -164,6 +164,7 @@ impl ScriptedGuest {
             | Stage::Wish
             | Stage::Keep
             | Stage::Restore
+            | Stage::SourcePackages
             | Stage::Boots => 0,
             Stage::UnpackAutodep8 => {
                 shell.stdout(b"0.28\n").await;

@@ -23,6 +23,7 @@ mod hostile;
 mod images;
 mod intake;
 mod lab;
+mod lent;
 mod log_findings;
 mod machines;
 mod mounted;

@@ -36,10 +36,30 @@ pub(crate) enum Stage {
     Ask,
     /// … and what it knows of.
     Policy,
+    /// autodep8 is fetched, …
+    Download,
+    /// … unpacked, …
+    UnpackAutodep8,
+    /// … and run.
+    Autodep8,
     /// A test's dependencies.
     Satisfy,
+    /// The user may become root.
+    EnableSudo,
     Query,
     Prepare,
+    /// The commands by which a test has the machine start again, …
+    Commands,
+    /// … whether it has called one, …
+    Wish,
+    /// … and what it has in /tmp.
+    Keep,
+    Restore,
+    Reboot,
+    /// apt is told of source packages, for who borrows the testbed.
+    SourcePackages,
+    /// What changes a boot is asked for.
+    Boots,
     /// A test, by its name.
     Test(String),
 }
@@ -64,15 +84,26 @@ impl Stage {
             ["dpkg-buildpackage", ..] => Self::Build,
             ["dpkg-query", ..] => Self::Query,
             ["sh", "-c", script] if script.contains("dpkg-query") => Self::Packages,
+            ["sh", "-c", script] if script.contains("deb-src") => Self::SourcePackages,
+            ["sh", "-c", script] if script.contains("systemctl reboot") => Self::Reboot,
+            ["sh", "-c", script] if script.contains("autopkgtest-reboot-mark") => Self::Wish,
+            ["sh", "-c", _, "sh", "dkms", ..] => Self::Boots,
             ["sh", "-c", _, "apt-get", ..] if words.contains(&"--print-uris") => Self::Ask,
             ["apt-cache", "policy", ..] => Self::Policy,
+            ["sh", "-c", _, "apt-get", ..] if words.contains(&"download") => Self::Download,
+            ["sh", "-ec", script] if script.starts_with("for package in *.deb") => Self::UnpackAutodep8,
+            ["sh", "-c", script] if script.contains("exec autodep8") => Self::Autodep8,
             ["sh", "-c", _, "apt-get", ..] if words.contains(&"update") => Self::Update,
             ["sh", "-c", _, "apt-get", ..] if words.contains(&"dist-upgrade") => Self::Upgrade,
             ["sh", "-c", _, "apt-get", ..] if words.contains(&"build-dep") => Self::BuildDepends,
             ["sh", "-c", _, "apt-get", ..] if words.contains(&"install") => Self::Install,
             ["sh", "-c", _, "sh", "satisfy" | "install", ..] => Self::Satisfy,
+            ["sh", "-ec", script] if script.starts_with("usermod") => Self::EnableSudo,
             ["sh", "-ec", script] if script.starts_with("mkdir package") => Self::Gather,
             ["sh", "-ec", script] if script.contains("/etc/machine-id") => Self::Clean,
+            ["sh", "-ec", script] if script.starts_with("printf %s") => Self::Commands,
+            ["sh", "-ec", script] if script.contains("; cp -a '/tmp/autopkgtest'") => Self::Keep,
+            ["sh", "-ec", script] if script.contains("; mv '/var/cache/autopkgtest-kept'") => Self::Restore,
             ["sh", "-ec", script] if script.contains("/tmp/autopkgtest") => Self::Prepare,
             ["bash", "-c", script] => Self::Test(test_name(script).to_owned()),
             _ => panic!("the pipeline runs what no guest of this test knows: {line}"),
