@@ -112,20 +112,26 @@ pub async fn prepare(
             )));
         }
     }
-    let make = format!("mkdir -p -m 1777 -- {}", quoted(preparation.scratch));
-    short(machine, preparation.short, &make)
-        .await
-        .map_err(NotPrepared::Testbed)?;
-    if let Some(places) = machine.reboot_places() {
-        let installing = reboot::install_commands(machine, places, preparation.scratch, preparation.short);
-        installing
-            .await
-            .map_err(|error| NotPrepared::Testbed(error.to_string()))?;
-    }
+    make_room(machine, preparation.scratch, preparation.short).await?;
     match test.is(Restriction::NeedsSudo) {
         true => enable_sudo(machine, preparation).await,
         false => Ok(()),
     }
+}
+
+/// Makes the scratch directory, and the commands by which a test has the machine start again: what does not outlive a boot.
+///
+/// # Errors
+/// [`NotPrepared::Testbed`].
+pub async fn make_room(machine: &dyn TestMachine, scratch: &str, limit: Duration) -> Result<(), NotPrepared> {
+    let make = format!("mkdir -p -m 1777 -- {}", quoted(scratch));
+    short(machine, limit, &make).await.map_err(NotPrepared::Testbed)?;
+    let Some(places) = machine.reboot_places() else {
+        return Ok(());
+    };
+    reboot::install_commands(machine, places, scratch, limit)
+        .await
+        .map_err(|error| NotPrepared::Testbed(error.to_string()))
 }
 
 /// `needs-sudo`: the ordinary user is of the group sudo, and that needs no password. As autopkgtest's `enable-sudo`; sudo

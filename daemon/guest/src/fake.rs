@@ -72,6 +72,11 @@ pub trait FakeGuest: Send + Sync + 'static {
     /// Plays the command: writes output, changes files, fetches through the tunnel, and ends. A kill or the loss of the
     /// session drops the future.
     fn exec(&self, command: FakeCommand, shell: FakeShell) -> impl Future<Output = ExitStatus> + Send;
+
+    /// Whether it says that its kernel is its own disk's.
+    fn own_kernel(&self) -> bool {
+        false
+    }
 }
 
 /// What goes wrong with a fake guest, and when.

@@ -169,8 +169,11 @@ impl Launched {
                 .map_err(|error| disk_failed(&error))?,
             // It is there. What was in the memory is not to be.
             (Ground::Again(_), _) => {
-                if let Some(memory) = &launch.memory {
-                    std::fs::remove_file(memory).map_err(|error| broken("the testbed's memory", &error))?;
+                if let Some(memory) = &launch.memory
+                    && let Err(error) = std::fs::remove_file(memory)
+                    && error.kind() != std::io::ErrorKind::NotFound
+                {
+                    return Err(broken("the testbed's memory", &error));
                 }
             }
             (_, Some((below, format))) => create_overlay(below, *format, &disk.path)

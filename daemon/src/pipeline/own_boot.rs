@@ -57,22 +57,23 @@ struct Found {
     has_kernel: bool,
 }
 
-/// Has a testbed boot its own disk where that is another boot than its image's. Whatever that takes is fetched like any
-/// other of its packages.
-pub(super) async fn settle(context: &JobContext, image: &BootImage, testbed: &mut Testbed) -> Result<(), StepFailure> {
+/// Has a testbed boot its own disk where that is another boot than its image's, and says whether. Whatever that takes is
+/// fetched like any other of its packages.
+pub(super) async fn settle(
+    context: &JobContext,
+    image: &BootImage,
+    testbed: &mut Testbed,
+) -> Result<bool, StepFailure> {
     let patterns = PARTS.iter().map(|(pattern, _)| (*pattern).to_owned());
     let words = ["sh", "-c", QUESTION, "sh"].map(str::to_owned);
-    let asked = testbed.must(
-        "looking for what boots",
-        Exec::new(words.into_iter().chain(patterns)),
-    );
+    let asked = testbed.must("looking for what boots", Exec::new(words.into_iter().chain(patterns)));
     let found = read(&String::from_utf8_lossy(&asked.await?));
     let known = image.base.packages();
     let known = known.map_err(|error| StepFailure::Testbed(error.to_string()))?;
     let known: BTreeMap<String, String> = known.into_iter().map(|one| (one.name, one.version)).collect();
     let reasons = reasons(&found, &known);
     if reasons.is_empty() {
-        return Ok(());
+        return Ok(false);
     }
     context.log.say(&format!(
         "preflight: the testbed boots its own disk, since {}",
@@ -84,7 +85,7 @@ pub(super) async fn settle(context: &JobContext, image: &BootImage, testbed: &mu
     context.phase("booting the testbed's own disk", None);
     context.reboot(testbed, Reboot::Asked).await?;
     if testbed.guest.hello().own_kernel {
-        return Ok(());
+        return Ok(true);
     }
     Err(StepFailure::Testbed(format!(
         "the testbed has booted its image's kernel, where {}",
@@ -113,7 +114,10 @@ async fn install_kernel(
     })?;
     let makes_initrd = |name: &str| found.packages.contains_key(name);
     let mut wanted = vec!["install", kernel];
-    if !["initramfs-tools", "dracut", "tiny-initramfs"].into_iter().any(makes_initrd) {
+    if !["initramfs-tools", "dracut", "tiny-initramfs"]
+        .into_iter()
+        .any(makes_initrd)
+    {
         wanted.push("initramfs-tools");
     }
     let what = format!("installing {kernel}, so that the testbed can boot its own disk,");
@@ -141,7 +145,10 @@ fn read(said: &str) -> Found {
             ["P", "installed", name, version] => {
                 let part = match owners.contains(&name) {
                     true => Some(KERNEL),
-                    false => PARTS.iter().find(|(pattern, _)| matches(pattern, name)).map(|(_, part)| *part),
+                    false => PARTS
+                        .iter()
+                        .find(|(pattern, _)| matches(pattern, name))
+                        .map(|(_, part)| *part),
                 };
                 if let Some(part) = part {
                     found.packages.insert(name.to_owned(), (version.to_owned(), part));
@@ -162,7 +169,10 @@ fn matches(pattern: &str, name: &str) -> bool {
 
 /// What is installed that boots otherwise than the image, which has these packages.
 fn reasons(found: &Found, known: &BTreeMap<String, String>) -> Vec<String> {
-    let changed = found.packages.iter().filter(|(name, (version, _))| known.get(*name) != Some(version));
+    let changed = found
+        .packages
+        .iter()
+        .filter(|(name, (version, _))| known.get(*name) != Some(version));
     changed
         .map(|(name, (version, part))| format!("{name} {version} {part}"))
         .collect()
@@ -214,7 +224,10 @@ mod tests {
             .unwrap();
         assert!(asked.status.success());
         let said = String::from_utf8(asked.stdout).unwrap();
-        assert!(said.lines().any(|line| line.starts_with("P installed base-files ")), "{said}");
+        assert!(
+            said.lines().any(|line| line.starts_with("P installed base-files ")),
+            "{said}"
+        );
         assert_eq!(String::from_utf8(asked.stderr).unwrap(), "");
     }
 

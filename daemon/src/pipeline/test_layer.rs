@@ -21,7 +21,7 @@ use crate::services::JobReport;
 pub(super) const SCRATCH: &str = "/tmp/autopkgtest";
 
 /// Changes with what [`Filling`] does to a testbed.
-const GENERATION: &str = "dep8 tests, generation 2";
+const GENERATION: &str = "dep8 tests, generation 3";
 
 /// What a test starts from.
 pub(super) enum Start {
@@ -169,9 +169,12 @@ impl Prepare for Filling<'_> {
 
     /// What was installed may change what boots.
     async fn settle(&self, testbed: &mut Testbed) -> Result<(), Unfilled> {
-        own_boot::settle(self.context, self.image, testbed)
-            .await
-            .map_err(Unfilled::from)
+        if !own_boot::settle(self.context, self.image, testbed).await? {
+            return Ok(());
+        }
+        let machine = TestbedMachine::new(testbed);
+        let room = prepare::make_room(&machine, SCRATCH, timeouts(self.context).short).await;
+        room.map_err(|why| Unfilled::Stop(machine.stop(Trouble::TestbedFailure(why.to_string()))))
     }
 }
 

@@ -2,7 +2,7 @@
 //! in them, and errors on request.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, LazyLock, Mutex, OnceLock};
 use std::time::Duration;
@@ -60,6 +60,8 @@ struct Inner {
     /// Guests that run, and those that were frozen, by what stands in the frozen machine's state file.
     guests: Mutex<BTreeMap<MachineId, (FakeFiles, GuestState)>>,
     frozen: Mutex<BTreeMap<String, (FakeFiles, GuestState)>>,
+    /// The guests whose disks these are: whoever boots one of them again has its files.
+    disks: Mutex<BTreeMap<PathBuf, (FakeFiles, GuestState)>>,
     /// Machines by the job that they work for.
     jobs: Mutex<BTreeMap<String, usize>>,
     doubles: Mutex<Vec<String>>,
@@ -84,6 +86,7 @@ impl Machines {
             scenes: watch::Sender::default(),
             guests: Mutex::default(),
             frozen: Mutex::default(),
+            disks: Mutex::default(),
             jobs: Mutex::default(),
             doubles: Mutex::default(),
             refused_destroys: AtomicUsize::new(0),
@@ -103,7 +106,7 @@ impl Machines {
             }
             let (files, state) = machines.before(spec);
             let guest = ScriptedGuest::new(
-                (spec.id.clone(), nth, spec.label.to_string()),
+                (spec.id.clone(), nth, spec.label.to_string(), is_reboot(spec)),
                 Arc::clone(&sources),
                 Arc::clone(&script),
                 machines.clone(),
@@ -117,6 +120,14 @@ impl Machines {
             let agent = FakeAgent::start(&sockets, guest, faults).expect("the machine's folder takes sockets");
             copy_files(&files, agent.files());
             let running = (agent.files().clone(), state);
+            if let Some(disk) = &spec.disk {
+                machines
+                    .0
+                    .disks
+                    .lock()
+                    .unwrap()
+                    .insert(disk.path.clone(), running.clone());
+            }
             machines.0.guests.lock().unwrap().insert(spec.id.clone(), running);
             Box::new((agent, lease))
         };
@@ -128,7 +139,9 @@ impl Machines {
     /// What a machine's guest starts with: nothing, or what was in the guest that it is a clone of.
     fn before(&self, spec: &MachineSpec) -> (FakeFiles, GuestState) {
         let Start::Clone(frozen) = &spec.start else {
-            return Default::default();
+            let disks = self.0.disks.lock().unwrap();
+            let before = spec.disk.as_ref().and_then(|disk| disks.get(&disk.path));
+            return before.map_or_else(Default::default, |(files, state)| (files.clone(), state.copy()));
         };
         let token = std::fs::read_to_string(&frozen.state).expect("a template has its state");
         let (files, state) = &self.0.frozen.lock().unwrap()[&token];
@@ -211,6 +224,12 @@ fn refused(count: &AtomicUsize) -> Result<(), HypervisorError> {
         Ok(_) => Err(HypervisorError::Disconnected("a test's".to_owned())),
         Err(_) => Ok(()),
     }
+}
+
+/// Whether a machine starts again, by what its kernel is told.
+fn is_reboot(spec: &MachineSpec) -> bool {
+    let boot = spec.boot.as_ref();
+    boot.is_some_and(|boot| boot.cmdline.contains("preflight.kernel=disk"))
 }
 
 fn copy_files(from: &FakeFiles, to: &FakeFiles) {

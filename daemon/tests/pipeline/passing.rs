@@ -92,6 +92,8 @@ async fn a_package_is_built_installed_and_tested() {
             Stage::Satisfy,
             Stage::Query,
             Stage::Prepare,
+            Stage::Commands,
+            Stage::Boots,
             Stage::Test("command1".to_owned())
         ]
     );

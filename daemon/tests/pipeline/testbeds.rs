@@ -36,7 +36,15 @@ pub(crate) fn stages() -> Vec<(Stage, JobKind)> {
         of(JobKind::Image, &[Stage::Install, Stage::Clean]),
         of(
             JobKind::Test,
-            &[Stage::UnpackTree, Stage::Satisfy, Stage::Query, Stage::Prepare, test],
+            &[
+                Stage::UnpackTree,
+                Stage::Satisfy,
+                Stage::Query,
+                Stage::Prepare,
+                Stage::Commands,
+                Stage::Boots,
+                test,
+            ],
         ),
     ]
     .concat()

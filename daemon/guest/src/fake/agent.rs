@@ -143,7 +143,7 @@ impl<G: FakeGuest> State<G> {
         let answer = to_payload(&AgentHello {
             agent: "fake".to_owned(),
             kernel: "fake".to_owned(),
-            own_kernel: false,
+            own_kernel: self.guest.own_kernel(),
             machine: "fake".to_owned(),
             boot_id: "00000000-0000-0000-0000-000000000000".to_owned(),
             uptime_ms: 1,
