@@ -3,7 +3,7 @@
 use clap::{Parser, Subcommand, ValueEnum};
 
 use super::{
-    archive, baseline, change, check, daemon, doctor, du, export, gc, generate, image, import, import_results, lock, logs, ppa, promote,
+    archive, baseline, change, check, daemon, doctor, du, export, findings, gc, generate, image, import, import_results, lock, logs, ppa, promote,
     promotions, replay, repo, rerun, results, shell, status, ticket,
 };
 
@@ -113,6 +113,9 @@ pub enum Command {
     /// Print a ticket's test results, or write them as other programs have them
     #[command(after_help = results::AFTER)]
     Results(results::Args),
+    /// Print what a ticket's logs say that matters: errors and warnings, with file and line
+    #[command(after_help = findings::AFTER)]
+    Findings(findings::Args),
     /// Run one test of a ticket once more, with what you have edited
     #[command(after_help = rerun::AFTER)]
     Rerun(rerun::Args),
@@ -161,7 +164,7 @@ pub enum Command {
     #[command(after_help = import::AFTER)]
     Import(import::Args),
     /// Make a ticket of results of tests that others have run
-    #[command(after_help = import_results::AFTER)]
+    #[command(after_help = import_results::AFTER, disable_version_flag = true)]
     ImportResults(import_results::Args),
     /// Start, stop and look at the daemon
     #[command(after_help = "Example:\n  preflight daemon status")]
