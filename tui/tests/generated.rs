@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use preflight_tui::cli::baseline::BaselineReport;
 use preflight_tui::cli::daemon::DaemonReport;
 use preflight_tui::cli::generate::{self, What};
+use preflight_tui::cli::findings::FindingsReport;
 use preflight_tui::cli::logs::FirstErrorReport;
 use preflight_tui::cli::prefetch::PrefetchReport;
 use preflight_tui::cli::repo::status::RepositoryStatus;
@@ -75,6 +76,7 @@ fn schemas_of_what_only_the_command_line_prints() {
         ("cli-baseline.json", schemars::schema_for!(BaselineReport)),
         ("cli-check.json", schemars::schema_for!(CheckReport)),
         ("cli-daemon-status.json", schemars::schema_for!(DaemonReport)),
+        ("cli-findings.json", schemars::schema_for!(FindingsReport)),
         ("cli-first-error.json", schemars::schema_for!(FirstErrorReport)),
         ("cli-prefetch.json", schemars::schema_for!(PrefetchReport)),
         ("cli-repo-status.json", schemars::schema_for!(RepositoryStatus)),

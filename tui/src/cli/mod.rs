@@ -11,6 +11,7 @@ pub mod doctor;
 pub mod du;
 pub mod error;
 pub mod export;
+pub mod findings;
 pub mod follow;
 pub mod gc;
 pub mod generate;

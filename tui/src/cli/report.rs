@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use preflight_protocol::ids::{Attempt, JobId, Sha256, TicketId};
 use preflight_protocol::job::{Job, Purpose};
-use preflight_protocol::result::{Finding, Outcome, TestResult, TestStatus};
+use preflight_protocol::result::{Finding, Outcome, Severity, TestResult, TestStatus};
 use preflight_protocol::ticket::{TestCounts, Ticket, WorkflowStep};
 use preflight_protocol::verdict::Verdict;
 use schemars::JsonSchema;
@@ -194,22 +194,47 @@ pub fn tests(ticket: &Ticket, paint: Paint) -> Vec<String> {
     lines
 }
 
-/// What testbeds tried to reach, and were refused.
-pub fn findings<'a>(findings: impl Iterator<Item = &'a Finding>, paint: Paint) -> Vec<String> {
-    let line = |finding: &Finding| {
-        let role = if finding.declared { Role::Dim } else { Role::Warning };
-        format!(
+/// So many errors of logs are shown with others; `preflight findings` lists all.
+const MOST_ERRORS: usize = 20;
+
+/// What testbeds tried to reach, and were refused, and what logs say of errors; warnings are counted. What a ticket shows as a
+/// first error anyway is left out.
+pub fn findings<'a>(ticket: &Ticket, findings: impl Iterator<Item = &'a Finding>, paint: Paint) -> Vec<String> {
+    let is_first_error = |finding: &Finding| {
+        let mut jobs = ticket.jobs.iter().filter(|job| job.id == finding.job);
+        let error = jobs.find_map(|job| job.first_error.as_ref());
+        finding.severity().is_some() && error.is_some_and(|error| Some(error.line) == finding.log_line)
+    };
+    let mut lines = Vec::new();
+    let (mut errors, mut others) = (0, 0);
+    for finding in findings {
+        let role = match finding.severity() {
+            Some(Severity::Error) if is_first_error(finding) => continue,
+            Some(Severity::Error) if errors < MOST_ERRORS => {
+                errors += 1;
+                Role::Bad
+            }
+            Some(_) => {
+                others += 1;
+                continue;
+            }
+            None if finding.declared => Role::Dim,
+            None => Role::Warning,
+        };
+        lines.push(format!(
             "    {}  {}",
             paint.role(Role::Dim, &finding.subject()),
             paint.role(role, &finding.text)
-        )
-    };
-    let lines: Vec<String> = findings.map(line).collect();
-    if lines.is_empty() {
-        return lines;
+        ));
     }
-    let heading = paint.role(Role::Heading, "findings:");
-    std::iter::once(heading).chain(lines).collect()
+    if others > 0 {
+        let words = format!("{others} more in logs: preflight findings {} --all", ticket.summary.id);
+        lines.push(format!("    {}", paint.role(Role::Dim, &words)));
+    }
+    if !lines.is_empty() {
+        lines.insert(0, paint.role(Role::Heading, "findings:"));
+    }
+    lines
 }
 
 /// `1 passed, 2 failed`.
@@ -277,7 +302,7 @@ pub fn text(ticket: &Ticket, paint: Paint) -> String {
         lines.push(format!("first error, {}:{}:", error.log, error.line));
         lines.push(paint.role(Role::Bad, &format!("    {}", error.text.trim())));
     }
-    lines.extend(findings(ticket.own_findings(), paint));
+    lines.extend(findings(ticket, ticket.own_findings(), paint));
     if !ticket.artifacts.is_empty() {
         lines.push("artifacts:".to_owned());
         for artifact in &ticket.artifacts {

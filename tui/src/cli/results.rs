@@ -244,7 +244,7 @@ async fn summary(context: &Context, args: &Args) -> Result<u8, CliError> {
     } else {
         output::print(&report::tests(&ticket, context.output.out).join("\n"))?;
     }
-    for line in report::findings(ticket.own_findings(), context.output.err) {
+    for line in report::findings(&ticket, ticket.own_findings(), context.output.err) {
         eprintln!("{line}");
     }
     Ok(0)

@@ -10,7 +10,7 @@ use super::context::Context;
 use super::error::{CliError, code};
 use super::output::Output;
 use super::{
-    archive, baseline, check, daemon, doctor, du, export, gc, generate, image, import, import_results, lock, logs, ppa, promote, promotions,
+    archive, baseline, check, daemon, doctor, du, export, findings, gc, generate, image, import, import_results, lock, logs, ppa, promote, promotions,
     replay, repo, rerun, results, screen, shell, status, ticket,
 };
 use crate::conn::attach::Endpoint;
@@ -100,6 +100,7 @@ async fn dispatch(context: &Context, command: Command) -> Result<u8, CliError> {
         Command::Status(args) => status::run(context, args).await,
         Command::Logs(args) => logs::run(context, args).await,
         Command::Results(args) => results::run(context, args).await,
+        Command::Findings(args) => findings::run(context, args).await,
         Command::Rerun(args) => rerun::run(context, args).await,
         Command::Baseline(args) => baseline::run(context, args).await,
         Command::Shell(args) => shell::run(context, args).await,

@@ -320,7 +320,7 @@ fn text(context: &Context, ticket: &Ticket, agreement: Option<&Agreement>) -> St
         out.push_str("\n\n");
         out.push_str(&jobs(context, ticket));
     }
-    let findings = report::findings(ticket.findings.iter(), paint);
+    let findings = report::findings(ticket, ticket.findings.iter(), paint);
     for lines in [report::tests(ticket, paint), report::reruns(ticket, paint), findings] {
         if !lines.is_empty() {
             out.push('\n');

@@ -4,6 +4,7 @@ use preflight_protocol::event::EventKind;
 use preflight_protocol::ids::{JobId, TicketId};
 use preflight_protocol::job::JobState;
 use preflight_protocol::log::LogName;
+use preflight_protocol::result::Severity;
 use preflight_protocol::ticket::Ticket;
 
 use super::fold;
@@ -101,7 +102,10 @@ impl Detail {
             .tests
             .iter()
             .map(|test| Row::Test(test.job, test.source.clone(), test.name.clone()));
-        let findings = (0..ticket.findings.len()).map(Row::Finding);
+        // Warnings can be many: what failed comes before them.
+        let mut findings: Vec<usize> = (0..ticket.findings.len()).collect();
+        findings.sort_by_key(|place| ticket.findings[*place].severity() > Some(Severity::Error));
+        let findings = findings.into_iter().map(Row::Finding);
         errors.chain(jobs).chain(tests).chain(findings).collect()
     }
 

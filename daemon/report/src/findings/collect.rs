@@ -244,6 +244,9 @@ impl<'a> Collector<'a> {
             Some(place) => {
                 let known = &mut self.found[*place];
                 known.count = known.count.saturating_add(1);
+                if is_first {
+                    known.log_line = Some(diagnosis.line);
+                }
                 *place
             }
             None => {

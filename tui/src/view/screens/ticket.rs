@@ -2,7 +2,7 @@
 //! a log behind it.
 
 use preflight_protocol::job::{Job, JobState, Purpose};
-use preflight_protocol::result::{Finding, TestResult};
+use preflight_protocol::result::{Finding, Severity, TestResult};
 use preflight_protocol::ticket::{Signature, Ticket};
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
@@ -228,7 +228,12 @@ fn draw_line(model: &Model, ticket: &Ticket, line: &Line<'_>, theme: Theme, buff
                 .text(test.reason.as_deref().unwrap_or(""), look.style);
         }
         Line::Finding(finding) => {
-            let role = if finding.declared { Role::Dim } else { Role::Warning };
+            let role = match finding.severity() {
+                Some(Severity::Error) => Role::Bad,
+                Some(Severity::Note) => Role::Dim,
+                _ if finding.declared => Role::Dim,
+                _ => Role::Warning,
+            };
             row.space(2)
                 .role(&finding.subject(), Role::Dim)
                 .space(2)
