@@ -15,6 +15,8 @@ pub(crate) struct Source {
     pub(crate) build_depends: &'static str,
     /// `debian/tests/control`.
     pub(crate) tests: Option<&'static str>,
+    /// `Testsuite`.
+    pub(crate) testsuite: Option<&'static str>,
     /// `Distribution` of the changelog.
     pub(crate) distribution: &'static str,
 }
@@ -27,6 +29,7 @@ impl Source {
             version: "1.0",
             build_depends: "debhelper-compat (= 13)",
             tests: Some("Test-Command: smoke\n"),
+            testsuite: None,
             distribution: "bookworm",
         }
     }
@@ -38,9 +41,13 @@ impl Source {
 
     pub(crate) fn control(&self) -> String {
         format!(
-            "Source: {0}\nMaintainer: T <t@example.org>\nStandards-Version: 4.6.2\nBuild-Depends: {1}\n\nPackage: {0}\n\
+            "Source: {0}\nMaintainer: T <t@example.org>\nStandards-Version: 4.6.2\nBuild-Depends: {1}\n{2}\nPackage: {0}\n\
              Architecture: all\nDescription: a test\n long\n",
-            self.name, self.build_depends
+            self.name,
+            self.build_depends,
+            self.testsuite
+                .map(|suite| format!("Testsuite: {suite}\n"))
+                .unwrap_or_default(),
         )
     }
 
