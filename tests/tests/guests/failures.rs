@@ -40,6 +40,17 @@ fn a_build_that_fails_names_the_compilers_line() {
     let build = job(&checked.ticket, JobKind::Build);
     let line = first_error(&home, &checked.ticket, build);
     assert!(line.starts_with("sum.c:5:") && line.contains("error:"), "{line}");
+    // The same line, as editors read it, of a file that the source has.
+    let id = checked.ticket.summary.id.to_string();
+    let found = home.json("cli-findings", &["findings", &id, "--json"]).json();
+    let place = &found["findings"][0]["kind"]["place"];
+    assert_eq!(
+        (&place["file"], &place["in_source"], &place["line"]),
+        (&"sum.c".into(), &true.into(), &5.into()),
+        "{found:#}"
+    );
+    let listed = home.run(&["findings", &id]).with_code(0).stdout;
+    assert!(listed.starts_with("sum.c:5:") && listed.contains(": error: "), "{listed}");
     assert_eq!(checked.tests(), [""; 0]);
     assert_eq!(job(&checked.ticket, JobKind::Image).state, JobState::Skipped);
     assert_eq!(job(&checked.ticket, JobKind::Test).state, JobState::Skipped);
