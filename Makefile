@@ -6,7 +6,7 @@ CARGO ?= cargo
 PREFIX ?= /usr/local
 AGENT_TARGET := $(shell uname -m)-unknown-linux-gnu
 
-.PHONY: demo test build release install setup agent check audit bench fuzz differential clean
+.PHONY: demo test build release install setup agent check audit bench fuzz differential upstream-tests clean
 
 # The features of the tests, so that the demo, the tests and the work between them compile everything once.
 build: setup agent ## the programs, quickly built
@@ -31,7 +31,7 @@ test: build ## every test; real guests under whatever acceleration works
 	$(CARGO) test --workspace --all-features
 
 install: release ## programs, man pages and completions below PREFIX
-	install -D -t $(DESTDIR)$(PREFIX)/bin target/release/preflight target/release/preflightd target/release/preflight-keeper
+	install -D -t $(DESTDIR)$(PREFIX)/bin target/release/preflight target/release/preflightd target/release/preflight-keeper target/release/autopkgtest-virt-preflight
 	install -D -m 755 target/lib/preflight/guest-agent $(DESTDIR)$(PREFIX)/lib/preflight/guest-agent
 	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/man/man1 tui/man/*.1
 	install -D -m 644 tui/completions/preflight.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/preflight
@@ -43,6 +43,9 @@ bench: release ## what testbeds cost, the peer beside it; BENCH=claim,peer for p
 
 differential: build ## Debian's packages by Preflight and by Debian's autopkgtest, side by side; PACKAGES=a,b for some of them
 	@.ci/differential
+
+upstream-tests: build ## autopkgtest's own tests of virtualisation servers against ours; TESTS="test_user test_reboot" for some of them
+	@.ci/upstream-tests
 
 check: setup ## formatting and lints
 	$(CARGO) fmt --all -- --check

@@ -11,6 +11,7 @@ use preflight_protocol::event::{BEAT, Beat, EVENT, Envelope, RESYNC};
 use preflight_protocol::message::Message;
 use preflight_protocol::method::*;
 use preflight_protocol::shell::{self, ShellOpen, ShellProgress};
+use preflight_protocol::testbed::{self, TestbedProgress};
 use serde_json::Value;
 
 /// Reads a message as the receiver does, and answers how it would be written today.
@@ -54,6 +55,7 @@ readers!(
     LogList,
     LogRead,
     ResultStream,
+    ResultsImport,
     LockShow,
     ImageList,
     ImageBuild,
@@ -76,6 +78,10 @@ readers!(
     PpaRefresh,
     PpaRemove,
     ShellOpen,
+    TestbedOpen,
+    TestbedRevert,
+    TestbedReboot,
+    TestbedClose,
     Status,
     Doctor,
     Stop
@@ -139,6 +145,7 @@ fn replay(path: &Path, seen: &mut BTreeMap<String, u32>) {
                     BEAT => read::<Beat>(&params),
                     RESYNC => read::<RpcError>(&params),
                     shell::PROGRESS => read::<ShellProgress>(&params),
+                    testbed::PROGRESS => read::<TestbedProgress>(&params),
                     other => panic!("{place}: {other} was a notification, and must be one for ever"),
                 };
                 let name = match params["kind"]["event"].as_str() {
