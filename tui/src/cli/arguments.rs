@@ -42,6 +42,7 @@ Examples:
   preflight check --json libfoo_1-1_source.changes bar_2-1_source.changes
   preflight check --subunit . | subunit2pyunit
   preflight check --no-build hello.dsc  run its tests against the archive's packages
+  preflight check --trigger glibc/2.41-1 --test-timeout libfoo/slow=3600 .
   preflight check --baseline .          say of each failure whether it is the change's
 
 Ctrl-C cancels the ticket. A ticket that is left alone (--detach, a closed terminal) runs on.
