@@ -19,6 +19,7 @@ mod named_image;
 mod origins;
 mod place;
 mod pool;
+mod power_off;
 mod pulse;
 mod reboot;
 mod rebuilt;
