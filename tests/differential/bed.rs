@@ -100,23 +100,30 @@ impl Bed {
         Ok(folder)
     }
 
-    /// The folder of the base image from which tests start.
+    /// The folder of the base image from which tests start: the newest that is there, so that a run that goes on has the same.
     pub(crate) fn image(&self) -> Result<&Path, DifferentialError> {
         if let Some(image) = self.image.get() {
             return Ok(image);
         }
-        progress::say("the base image (a minute where it is not there yet)");
         let log = self.folder.join("image.log");
-        command::output(self.preflight(&["image", "build", SERIES]), &log, PATIENCE)?;
-        let text = command::output(self.preflight(&["image", "list", "--json"]), &log, SHORT)?;
+        let mut found = self.base_image(&log)?;
+        if found.is_none() {
+            progress::say("the base image is made");
+            command::output(self.preflight(&["image", "build", SERIES]), &log, PATIENCE)?;
+            found = self.base_image(&log)?;
+        }
+        let missing = || DifferentialError::malformed("`preflight image list`", format!("no base image of {SERIES}"));
+        let found = found.ok_or_else(missing)?;
+        Ok(self.image.get_or_init(|| found))
+    }
+
+    fn base_image(&self, log: &Path) -> Result<Option<PathBuf>, DifferentialError> {
+        let text = command::output(self.preflight(&["image", "list", "--json"]), log, SHORT)?;
         let images: Vec<ImageInfo> = serde_json::from_str(&text)
             .map_err(|error| DifferentialError::malformed("`preflight image list`", error))?;
         let of_series = |image: &&ImageInfo| image.kind == ImageKind::Base && image.series.to_string() == SERIES;
         let newest = images.iter().filter(of_series).max_by_key(|image| image.created_at);
-        let folder = newest.and_then(|image| image.path.parent()).ok_or_else(|| {
-            DifferentialError::malformed("`preflight image list`", format!("no base image of {SERIES}"))
-        })?;
-        Ok(self.image.get_or_init(|| folder.to_owned()))
+        Ok(newest.and_then(|image| image.path.parent()).map(Path::to_owned))
     }
 
     /// The chroot's tarball: of the base image's packages, from its archives.
@@ -125,7 +132,7 @@ impl Bed {
             return Ok(chroot);
         }
         let image = self.image()?.to_owned();
-        progress::say("the chroot (a minute where it is not there yet)");
+        progress::say("the chroot is made where it is not there yet");
         let mut command = Command::new(script("make-chroot"));
         command.arg(&self.folder).arg(RELEASE);
         command.args(["packages", "sources.list"].map(|name| image.join(name)));
