@@ -273,8 +273,14 @@ async fn what_is_refused_leaves_nothing() {
         let error = import(&client, &place).await.unwrap_err();
         assert_eq!(refused(error), (code, true), "{}", place.display());
     }
-    for place in ["prose", "ftp://mirror.example/x", "file:///etc/passwd"] {
+    for place in [
+        "prose",
+        "ftp://mirror.example/x",
+        "file:///etc/passwd",
+        "https://jane:secret@mirror.example/",
+    ] {
         let error = ask(&client, &request(place)).await.unwrap_err();
+        assert!(!error.to_string().contains("secret"), "{error:?}");
         assert_eq!(refused(error), (ErrorCode::InvalidParams, true), "{place}");
     }
     assert_eq!(ask(&client, &TicketList { open: false }).await.unwrap(), vec![]);

@@ -14,6 +14,6 @@ mod unpack;
 pub use desk::{Exported, Outgoing, Transfer};
 pub use import::Unpacked;
 pub(crate) use place::place;
-pub use results::{ReadResults, WantedResults};
 pub(crate) use results::judged;
+pub use results::{ReadResults, WantedResults};
 pub use unpack::Objects;

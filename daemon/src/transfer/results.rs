@@ -166,7 +166,9 @@ fn refused(error: ResultsError) -> RpcError {
 pub(crate) fn judged(identity: Identity) -> Result<Identity, RpcError> {
     let invalid = |why: String| RpcError::new(ErrorCode::InvalidParams, why);
     if let Some(source) = &identity.source {
-        source.parse::<SourceName>().map_err(|error| invalid(error.to_string()))?;
+        source
+            .parse::<SourceName>()
+            .map_err(|error| invalid(error.to_string()))?;
     }
     if let Some(version) = &identity.version {
         version.parse::<Version>().map_err(|error| invalid(error.to_string()))?;

@@ -28,6 +28,9 @@ struct Options {
     /// Only targets whose names hold this
     #[arg(long, default_value = "")]
     only: String,
+    /// Only this package's targets; may be given several times
+    #[arg(long)]
+    package: Vec<String>,
     /// Memory that a target may map, in MiB
     #[arg(long, default_value_t = 1024)]
     memory: u64,
@@ -50,7 +53,8 @@ fn main() -> ExitCode {
 /// Whether all targets held.
 fn fuzz(options: &Options) -> Result<bool, FuzzError> {
     let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../..");
-    let packages = find::packages(&root)?;
+    let mut packages = find::packages(&root)?;
+    packages.retain(|package| options.package.is_empty() || options.package.contains(package));
     let targets = build::targets(&root, &packages, &options.only)?;
     let limits = run::Limits {
         cases: options.cases,

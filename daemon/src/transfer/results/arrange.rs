@@ -130,7 +130,11 @@ fn keep_files(run: &Run, places: &Places, room: Pay<'_>) -> io::Result<Vec<Strin
         }
         let folder = places.tests.join(&case.name);
         std::fs::create_dir_all(&folder)?;
-        for attachment in case.attachments.iter().filter(|attachment| is_file_name(&attachment.name)) {
+        for attachment in case
+            .attachments
+            .iter()
+            .filter(|attachment| is_file_name(&attachment.name))
+        {
             room(attachment.content.len() as u64)?;
             std::fs::write(folder.join(&attachment.name), &attachment.content)?;
         }

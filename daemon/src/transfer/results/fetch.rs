@@ -40,7 +40,7 @@ const MOST_REDIRECTIONS: usize = 5;
 /// The URL that a place is, if it is one.
 ///
 /// # Errors
-/// It is neither a URL of a scheme that is spoken nor an absolute path.
+/// It is neither a URL of a scheme that is spoken nor an absolute path, or it has a password in it.
 pub(super) fn url(place: &str) -> Result<Option<Url>, RpcError> {
     if Path::new(place).is_absolute() {
         return Ok(None);
@@ -53,6 +53,14 @@ pub(super) fn url(place: &str) -> Result<Option<Url>, RpcError> {
         error.with_hint("URLs begin with https:// or http://")
     };
     let url: Url = place.parse().map_err(|_| bad())?;
+    // It would be in the ticket, and in every error.
+    if !url.username().is_empty() || url.password().is_some() {
+        let error = RpcError::new(
+            ErrorCode::InvalidParams,
+            "a URL with a name or password in it is not taken",
+        );
+        return Err(error.with_hint("fetch it yourself, and name the folder or file"));
+    }
     let is_spoken = matches!(url.scheme(), "http" | "https") && url.has_host();
     if is_spoken { Ok(Some(url)) } else { Err(bad()) }
 }
@@ -63,7 +71,10 @@ pub(super) async fn fetch(url: &Url, staging: &Path, purse: &mut Purse) -> Resul
     let folder = staging.join(FETCHED);
     std::fs::create_dir(&folder).map_err(|error| at(&folder, &error))?;
     let mut left = MOST_BYTES;
-    let name = url.path_segments().and_then(|mut parts| parts.next_back()).unwrap_or_default();
+    let name = url
+        .path_segments()
+        .and_then(|mut parts| parts.next_back())
+        .unwrap_or_default();
     if !name.is_empty() && !KNOWN.contains(&name) {
         let target = folder.join("file");
         return match get(&client, url, &target, &mut left, purse).await? {
@@ -81,7 +92,10 @@ pub(super) async fn fetch(url: &Url, staging: &Path, purse: &mut Purse) -> Resul
         found += u32::from(get(&client, &one, &folder.join(name), &mut left, purse).await?);
     }
     if found == 0 {
-        return Err(missing(url, "there is neither result.tar nor log.gz nor any other file of a run"));
+        return Err(missing(
+            url,
+            "there is neither result.tar nor log.gz nor any other file of a run",
+        ));
     }
     Ok(folder)
 }
@@ -127,7 +141,9 @@ async fn get(client: &Client, url: &Url, target: &Path, left: &mut u64, purse: &
             return Err(error.with_hint("try again later; nothing was imported"));
         }
     }
-    let mut file = tokio::fs::File::create_new(target).await.map_err(|error| at(target, &error))?;
+    let mut file = tokio::fs::File::create_new(target)
+        .await
+        .map_err(|error| at(target, &error))?;
     let mut content = response.bytes_stream();
     while let Some(piece) = content.next().await {
         let piece = piece.map_err(failed)?;

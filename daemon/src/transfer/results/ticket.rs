@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use preflight_core::{
-    Attempt, AttemptRecord, ImportedTicket, Job, JobId, JobKind, JobState, Moment, Options, Origin, ResultsOrigin, Series,
-    Signature, Subticket, SubticketId, TestRecord, TestResult, Ticket, TicketEnd, TicketFiles, TicketId, TicketStatus,
-    WorkflowStep,
+    Attempt, AttemptRecord, ImportedTicket, Job, JobId, JobKind, JobState, Moment, Options, Origin, ResultsOrigin,
+    Series, Signature, Subticket, SubticketId, TestRecord, TestResult, Ticket, TicketEnd, TicketFiles, TicketId,
+    TicketStatus, WorkflowStep,
 };
 use preflight_results::{Case, Format, ResultsError, Run};
 
@@ -41,13 +41,24 @@ pub(super) fn of(wanted: &WantedResults, run: &Run) -> Result<ImportedTicket, Re
     let series = Series(known("series", &identity.series, NO_SERIES));
     warnings.extend(run.left_out.iter().map(|what| format!("not imported: {what}")));
     let began = run.started.map_or(wanted.now, moment);
-    let tests = run.cases.iter().fold(Duration::ZERO, |sum, case| sum.saturating_add(case.duration));
+    let tests = run
+        .cases
+        .iter()
+        .fold(Duration::ZERO, |sum, case| sum.saturating_add(case.duration));
     let took = run.duration.unwrap_or(tests);
-    let ended = Moment(began.0.saturating_add(i64::try_from(took.as_micros()).unwrap_or_default()));
+    let ended = Moment(
+        began
+            .0
+            .saturating_add(i64::try_from(took.as_micros()).unwrap_or_default()),
+    );
     let outcome = run.exit_code.outcome();
     let is_good = run.exit_code.completes();
     let reason = run.reason.clone().filter(|_| !is_good);
-    let status = if is_good { TicketStatus::Complete } else { TicketStatus::Failed };
+    let status = if is_good {
+        TicketStatus::Complete
+    } else {
+        TicketStatus::Failed
+    };
     let job = Job {
         id: JOB,
         ticket: ID,
@@ -81,7 +92,11 @@ pub(super) fn of(wanted: &WantedResults, run: &Run) -> Result<ImportedTicket, Re
         owner: wanted.owner.clone(),
         series,
         options: Options::default(),
-        step: if is_good { WorkflowStep::Complete } else { WorkflowStep::Failed },
+        step: if is_good {
+            WorkflowStep::Complete
+        } else {
+            WorkflowStep::Failed
+        },
         status,
         kept: false,
         created_at: wanted.now,

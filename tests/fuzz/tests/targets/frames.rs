@@ -11,13 +11,13 @@ use crate::near;
 
 fn frame() -> impl Strategy<Value = Vec<u8>> {
     let payload = prop::collection::vec(any::<u8>(), 0..200);
-    (any::<(u64, u64, u64)>(), payload, any::<bool>()).prop_map(|((session, stream, sequence), payload, is_bulk)| {
+    (any::<(u64, u32, u64)>(), payload, any::<bool>()).prop_map(|((session, stream, sequence), payload, is_output)| {
         let at = Address {
             session: SessionId::new(session),
             stream: StreamId::new(stream),
             sequence: Sequence::new(sequence),
         };
-        let channel = if is_bulk { Channel::Bulk } else { Channel::Control };
+        let channel = if is_output { Channel::Stdout } else { Channel::Main };
         let mut bytes = Vec::new();
         encode(at, Kind::Data, channel, &payload, &mut bytes).unwrap();
         bytes
