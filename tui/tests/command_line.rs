@@ -240,6 +240,76 @@ fn subunit_is_the_files_one_after_another() {
 }
 
 #[test]
+fn a_followed_stream_ends_with_its_ticket_and_its_code() {
+    // The format's own vector: a test exists.
+    const PACKET: [u8; 12] = [0xb3, 0x29, 0x01, 0x0c, 0x03, 0x66, 0x6f, 0x6f, 0x08, 0x55, 0x5f, 0x1b];
+    let world = World::new();
+    let id = TicketId(4);
+    let path = world.folder.path().join("43.subunit");
+    std::fs::write(&path, &PACKET[..7]).unwrap();
+    let file = method::ResultStreamFile {
+        job: JobId(43),
+        path: path.clone(),
+        size: 7,
+    };
+    world.state.lock().unwrap().streams.push((id, file));
+    let mut child = world
+        .command()
+        .args(["results", "4", "--format", "subunit", "--follow"])
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let append = |bytes: &[u8]| {
+        let file = std::fs::OpenOptions::new().append(true).open(&path);
+        std::io::Write::write_all(&mut file.unwrap(), bytes).unwrap();
+    };
+    append(&[&PACKET[7..], &PACKET].concat());
+    // It comes while the ticket runs.
+    let mut first = [0; 24];
+    std::io::Read::read_exact(child.stdout.as_mut().unwrap(), &mut first).unwrap();
+    assert_eq!(first[..], [PACKET, PACKET].concat());
+    append(&PACKET);
+    world.state.lock().unwrap().change(id, |ticket| {
+        ticket.status = preflight_protocol::ticket::TicketStatus::Failed;
+        ticket.exit_code = Some(6);
+    });
+    let output = child.wait_with_output().unwrap();
+    assert_eq!((&output.stdout[..], output.status.code()), (&PACKET[..], Some(6)));
+}
+
+#[test]
+fn results_go_where_they_are_wanted() {
+    let world = World::new();
+    for (arguments, out) in [
+        (&["results", "3", "--format", "autopkgtest", "-o", "adt"][..], "adt/summary"),
+        (&["results", "3", "--format", "junit", "-o", "junit.xml"], "junit.xml"),
+    ] {
+        let output = world.run(arguments);
+        let (said, err) = (text(&output.stdout), text(&output.stderr));
+        assert_eq!(output.status.code(), Some(0), "{err}");
+        assert!(said.starts_with("the results of hello are in ") && said.contains(": 1 file, "), "{said}");
+        assert!(err.starts_with("note: artifacts/a is the one of test b") && !err.contains('\u{1b}'), "{err}");
+        let there = std::fs::read_to_string(world.folder.path().join(out)).unwrap();
+        assert!(there.contains("upstream-tests       FAIL non-zero exit status 1\n"), "{there}");
+    }
+    let printed = world.run(&["results", "3", "--format", "pyunit"]);
+    assert!(text(&printed.stdout).contains("upstream-tests       FAIL"), "{printed:?}");
+    let json = ["results", "3", "--format", "json", "-o", "results.json"];
+    assert_eq!(world.run(&json).status.code(), Some(0));
+    let json = std::fs::read(world.folder.path().join("results.json")).unwrap();
+    assert!(serde_json::from_slice::<serde_json::Value>(&json).unwrap()["tests"].is_array());
+    for (arguments, words) in [
+        (&["results", "3", "--format", "debci"][..], "is more than can be printed"),
+        (&["results", "3", "--follow"], "--follow is for the format subunit"),
+        (&["results", "4", "--format", "junit"], "the tests have not ended"),
+    ] {
+        let output = world.run(arguments);
+        assert_eq!(output.status.code(), Some(20));
+        assert!(text(&output.stderr).contains(words), "{output:?}");
+    }
+}
+
+#[test]
 fn errors_have_kind_hint_and_code() {
     let world = World::new();
     for (arguments, code, words) in [

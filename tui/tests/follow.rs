@@ -146,6 +146,41 @@ fn a_check_ends_with_its_tickets_code_and_one_object() {
 }
 
 #[test]
+fn a_check_can_print_the_tests_as_a_stream_while_they_run() {
+    // The format's own vector, "foo exists", of which all is ASCII but this.
+    const PACKET: [u8; 12] = [0xb3, 0x29, 0x01, 0x0c, 0x03, 0x66, 0x6f, 0x6f, 0x08, 0x55, 0x5f, 0x1b];
+    let world = World::new();
+    let _stub = Stub::start(world.home(), &world.state);
+    let mut check = world.check(&["--subunit"], &nobody());
+    check.until("ticket #1");
+    let path = world.home().join("3.subunit");
+    let append = |bytes: &[u8]| {
+        let file = std::fs::OpenOptions::new().create(true).append(true).open(&path);
+        std::io::Write::write_all(&mut file.unwrap(), bytes).unwrap();
+    };
+    append(&PACKET[..5]);
+    let file = preflight_protocol::method::ResultStreamFile {
+        job: preflight_protocol::ids::JobId(3),
+        path: path.clone(),
+        size: 5,
+    };
+    world.state.lock().unwrap().streams.push((ID, file));
+    append(&PACKET[5..]);
+    let mut first = [0; PACKET.len()];
+    let out = check.child.stdout.as_mut().unwrap();
+    out.read_exact(&mut first).unwrap();
+    assert_eq!(first, PACKET);
+    append(&PACKET);
+    world.end(|ticket| *ticket = fixtures::failed(1, "hello", "2.10-3", fixtures::noon()));
+    let mut rest = Vec::new();
+    check.child.stdout.take().unwrap().read_to_end(&mut rest).unwrap();
+    assert_eq!(rest, PACKET);
+    assert_eq!(check.child.wait().unwrap().code(), Some(4));
+    // The report is on standard error.
+    check.until("(exit code 4)");
+}
+
+#[test]
 fn progress_is_told_in_plain_lines_and_the_end_in_autopkgtests_words() {
     let world = World::new();
     let _stub = Stub::start(world.home(), &world.state);

@@ -39,6 +39,7 @@ pub(super) fn open(request: &ShellOpen) -> Result<ShellOpened, RpcError> {
         }
         ShellTarget::Series(series) => (series.clone(), None),
         ShellTarget::Ticket { .. } => (Series("debian-bookworm".into()), Some(JOB)),
+        ShellTarget::Testbed(_) => (Series("debian-bookworm".into()), None),
     };
     Ok(ShellOpened {
         machine: "stub-1".into(),
