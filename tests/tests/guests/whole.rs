@@ -31,6 +31,7 @@ fn a_perl_package_passes_and_passes_again_with_the_network_cut() {
     artifacts_are_what_they_are_said_to_be(&first);
     logs_have_side_files(&home, first.ticket.summary.id);
     subunit_tools_agree(&home, first.ticket.summary.id);
+    the_output_directory_is_there(&home, first.ticket.summary.id);
     assert!(
         fetched(&home, &first, JobKind::Build)
             .keys()
@@ -113,6 +114,37 @@ fn logs_have_side_files(home: &Home, id: TicketId) {
         }
         assert_eq!(end, log.size, "{log:?}");
     }
+}
+
+/// autopkgtest's output directory has all that the testbeds have said.
+fn the_output_directory_is_there(home: &Home, id: TicketId) {
+    let id = id.to_string();
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("out");
+    let arguments = ["results", &id, "--format", "autopkgtest", "--json", "-o"];
+    let arguments: Vec<&str> = arguments.into_iter().chain(out.to_str()).collect();
+    let exported = home.json("results-export.answer", &arguments).json();
+    assert_eq!(exported["notes"], serde_json::json!([]));
+    let read = |name: &str| std::fs::read_to_string(out.join(name)).unwrap_or_else(|error| panic!("{name}: {error}"));
+    assert_eq!(
+        read("greets-world-packages").lines().map(name_of).collect::<Vec<_>>(),
+        ["ed", "greet"]
+    );
+    // What the image has says nothing of the package that is tested.
+    let testbed = read("testbed-packages");
+    let testbed: BTreeSet<&str> = testbed.lines().map(name_of).collect();
+    assert!(testbed.contains("dpkg") && !testbed.contains("greet"), "{testbed:?}");
+    assert_eq!(read("testpkg-version"), "greet 1.0\n");
+    assert_eq!(read("greets-world-stdout"), "greeted\n");
+    assert_eq!(read("keeps-artifacts-stderr"), "warned on purpose\n");
+    assert!(!read("artifacts/greeting").is_empty());
+    let info: serde_json::Value = serde_json::from_str(&read("testinfo.json")).unwrap();
+    assert!(info["kernel_version"].as_str().unwrap().starts_with("Linux "), "{info}");
+    assert!(info["cpu_model"].is_string() && info["nproc"].is_string(), "{info}");
+}
+
+fn name_of(line: &str) -> &str {
+    line.split('\t').next().unwrap()
 }
 
 /// subunit's own tools read the stream and count as we do.
