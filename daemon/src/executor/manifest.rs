@@ -9,8 +9,8 @@ use preflight_guest::{Exec, GuestError, OutputStream};
 use preflight_testbed::Priority;
 
 use super::failure::StepFailure;
-use super::remains::Leases;
 use super::place::ClearOnDrop;
+use super::remains::Leases;
 use super::testbed::{Ran, Testbed, TestbedSpec, describe};
 use super::workshop::{BootImage, Workshop};
 use crate::manifest::{self, Bounded, Manifest};

@@ -14,9 +14,7 @@ fn autopkgtests_own_tests_pass() {
     let home = shared::turn("upstream");
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("upstream/tests.py");
     let path = std::env::var_os("PATH").unwrap_or_default();
-    let path = std::env::join_paths(
-        std::iter::once(programs::folder().to_owned()).chain(std::env::split_paths(&path)),
-    );
+    let path = std::env::join_paths(std::iter::once(programs::folder().to_owned()).chain(std::env::split_paths(&path)));
     let output = Command::new("python3")
         .arg(script)
         .arg("--folder")

@@ -54,7 +54,6 @@ impl CopyError {
             source,
         }
     }
-
 }
 
 /// Whether the testbed is lost, rather than one command in it.

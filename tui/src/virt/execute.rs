@@ -66,7 +66,11 @@ pub(super) async fn shell(place: Place<'_>, folder: &[u8], env: &[Vec<u8>]) -> i
         .args(words)
         .args(["sh", "-c", "cd -- \"$1\"; shift; exec env \"$@\" bash -i", "sh"])
         .arg(OsStr::from_bytes(folder))
-        .args(env.iter().filter(|word| word.contains(&b'=')).map(|word| OsStr::from_bytes(word)))
+        .args(
+            env.iter()
+                .filter(|word| word.contains(&b'='))
+                .map(|word| OsStr::from_bytes(word)),
+        )
         .stdin(terminal()?)
         .stdout(terminal()?)
         .stderr(terminal()?);

@@ -144,7 +144,8 @@ impl Lent {
             made.must(what)?;
             return Ok(known.to_vec());
         }
-        let script = "folder=$(mktemp --directory --tmpdir autopkgtest.XXXXXX); chmod 1777 \"$folder\"; echo \"$folder\"";
+        let script =
+            "folder=$(mktemp --directory --tmpdir autopkgtest.XXXXXX); chmod 1777 \"$folder\"; echo \"$folder\"";
         let mut folder = command::script(self.place(), script, &[]).await?.must(what)?;
         if folder.last() == Some(&b'\n') {
             folder.pop();

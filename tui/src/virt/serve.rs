@@ -87,7 +87,12 @@ impl Server<'_> {
             let request = parse(&line).map_err(Fault::from)?;
             let task = session.take(request)?;
             let is_end = task == Task::Quit;
-            let said = self.work(task, &mut session).await?;
+            let said = tokio::select! {
+                biased;
+                said = self.work(task, &mut session) => said?,
+                // A caller that is gone waits for nothing any more, room on the host least of all.
+                () = gone(&mut input), if !is_end => return Err(ServeError::EndOfInput),
+            };
             if self.debug {
                 tell(&format!("> {said}"));
             }
@@ -105,7 +110,9 @@ impl Server<'_> {
             Task::Open(scratch) => {
                 let sources = std::mem::take(&mut self.sources);
                 sources::add(&mut self.request, sources, self.endpoint, self.talk).await?;
-                let lent = self.lent.insert(Lent::open(self.endpoint, &self.request, self.talk).await?);
+                let lent = self
+                    .lent
+                    .insert(Lent::open(self.endpoint, &self.request, self.talk).await?);
                 let scratch = lent.make_scratch(scratch.as_deref()).await?;
                 return Ok(session.opened(scratch, lent.user()));
             }
@@ -148,7 +155,9 @@ impl Server<'_> {
         match tokio::time::timeout(copy_limit(), copy::copy(lent.place(), copy)).await {
             Ok(Ok(left_out)) => {
                 if left_out > 0 {
-                    tell(&format!("{name}: {left_out} entries that are no file, folder or link are left out"));
+                    tell(&format!(
+                        "{name}: {left_out} entries that are no file, folder or link are left out"
+                    ));
                 }
                 Ok("ok".to_owned())
             }
@@ -177,6 +186,14 @@ fn answer(said: &str) -> std::io::Result<()> {
     let mut out = std::io::stdout().lock();
     writeln!(out, "{said}")?;
     out.flush()
+}
+
+/// Waits until the caller is gone. Nobody knows while more has come than was asked to be read.
+async fn gone(input: &mut BufReader<Stdin>) {
+    match input.fill_buf().await {
+        Ok([]) | Err(_) => {}
+        Ok(_) => std::future::pending().await,
+    }
 }
 
 async fn read_line(input: &mut BufReader<Stdin>) -> Result<Vec<u8>, ServeError> {
