@@ -42,7 +42,7 @@ fn each_verdict_is_shown_with_what_differs() {
     assert_eq!(
         lines[13..],
         [
-            "    and 7 more (--json: all)",
+            "        and 7 more (--json: all)",
             "    the logs part here:",
             "        with     job 3, line 12: expected 3^[[31m",
             "        without  (the log has ended)",
