@@ -281,25 +281,43 @@ fn a_followed_stream_ends_with_its_ticket_and_its_code() {
 fn results_go_where_they_are_wanted() {
     let world = World::new();
     for (arguments, out) in [
-        (&["results", "3", "--format", "autopkgtest", "-o", "adt"][..], "adt/summary"),
+        (
+            &["results", "3", "--format", "autopkgtest", "-o", "adt"][..],
+            "adt/summary",
+        ),
         (&["results", "3", "--format", "junit", "-o", "junit.xml"], "junit.xml"),
     ] {
         let output = world.run(arguments);
         let (said, err) = (text(&output.stdout), text(&output.stderr));
         assert_eq!(output.status.code(), Some(0), "{err}");
-        assert!(said.starts_with("the results of hello are in ") && said.contains(": 1 file, "), "{said}");
-        assert!(err.starts_with("note: artifacts/a is the one of test b") && !err.contains('\u{1b}'), "{err}");
+        assert!(
+            said.starts_with("the results of hello are in ") && said.contains(": 1 file, "),
+            "{said}"
+        );
+        assert!(
+            err.starts_with("note: artifacts/a is the one of test b") && !err.contains('\u{1b}'),
+            "{err}"
+        );
         let there = std::fs::read_to_string(world.folder.path().join(out)).unwrap();
-        assert!(there.contains("upstream-tests       FAIL non-zero exit status 1\n"), "{there}");
+        assert!(
+            there.contains("upstream-tests       FAIL non-zero exit status 1\n"),
+            "{there}"
+        );
     }
     let printed = world.run(&["results", "3", "--format", "pyunit"]);
-    assert!(text(&printed.stdout).contains("upstream-tests       FAIL"), "{printed:?}");
+    assert!(
+        text(&printed.stdout).contains("upstream-tests       FAIL"),
+        "{printed:?}"
+    );
     let json = ["results", "3", "--format", "json", "-o", "results.json"];
     assert_eq!(world.run(&json).status.code(), Some(0));
     let json = std::fs::read(world.folder.path().join("results.json")).unwrap();
     assert!(serde_json::from_slice::<serde_json::Value>(&json).unwrap()["tests"].is_array());
     for (arguments, words) in [
-        (&["results", "3", "--format", "debci"][..], "is more than can be printed"),
+        (
+            &["results", "3", "--format", "debci"][..],
+            "is more than can be printed",
+        ),
         (&["results", "3", "--follow"], "--follow is for the format subunit"),
         (&["results", "4", "--format", "junit"], "the tests have not ended"),
     ] {
