@@ -1,5 +1,5 @@
-//! What of the host running jobs take, and how a running job takes more: further testbeds beside the one that its own
-//! turn covers. It counts, and knows who waits; whose turn comes is the scheduler's choice, and what is done in the
+//! What of the host running jobs and lent testbeds take, and how a running job takes more: further testbeds beside the one that
+//! its own turn covers. It counts, and knows who waits; whose turn comes is the scheduler's choice, and what is done in the
 //! room is the executor's.
 //!
 //! Nobody can be locked out for ever: a job's first testbed never waits here, so each job gets on by itself and gives
