@@ -19,6 +19,9 @@ _preflight() {
             preflight,archive)
                 cmd="preflight__subcmd__archive"
                 ;;
+            preflight,baseline)
+                cmd="preflight__subcmd__baseline"
+                ;;
             preflight,check)
                 cmd="preflight__subcmd__check"
                 ;;
@@ -37,6 +40,9 @@ _preflight() {
             preflight,export)
                 cmd="preflight__subcmd__export"
                 ;;
+            preflight,findings)
+                cmd="preflight__subcmd__findings"
+                ;;
             preflight,gc)
                 cmd="preflight__subcmd__gc"
                 ;;
@@ -51,6 +57,9 @@ _preflight() {
                 ;;
             preflight,import)
                 cmd="preflight__subcmd__import"
+                ;;
+            preflight,import-results)
+                cmd="preflight__subcmd__import__subcmd__results"
                 ;;
             preflight,lock)
                 cmd="preflight__subcmd__lock"
@@ -218,7 +227,7 @@ _preflight() {
 
     case "${cmd}" in
         preflight)
-            opts="-h -V --color --provoke-panic --help --version check ticket status logs results rerun shell image archive du gc replay lock repo promote promotions ppa export import daemon doctor generate create_ticket update_ticket get_image"
+            opts="-h -V --color --provoke-panic --help --version check ticket status logs results findings rerun baseline shell image archive du gc replay lock repo promote promotions ppa export import import-results daemon doctor generate create_ticket update_ticket get_image"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -397,8 +406,26 @@ _preflight() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        preflight__subcmd__baseline)
+            opts="-q -h -V --all --no-run --json --quiet --color --help --version"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         preflight__subcmd__check)
-            opts="-t -d -b -o -a -r -q -h -V --title --description --bug --owner --series --add-package --remove-package --snapshot --apt-pocket --pocket --ppa --repository --signatures --offline --test-timeout --build-timeout --keep-going --keep-failed --priority --pool --no-follow --detach --json --quiet --color --help --version"
+            opts="-t -d -b -o -a -r -B -q -h -V --title --description --bug --owner --series --add-package --remove-package --snapshot --apt-pocket --pocket --ppa --repository --signatures --offline --test-timeout --needs-internet --trigger --env --no-build --rerun-failed --baseline --build-timeout --keep-going --keep-failed --priority --pool --no-follow --detach --json --subunit --quiet --color --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -484,6 +511,26 @@ _preflight() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --needs-internet)
+                    COMPREPLY=($(compgen -W "run try skip" -- "${cur}"))
+                    return 0
+                    ;;
+                --trigger)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --env)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --rerun-failed)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --baseline)
+                    COMPREPLY=($(compgen -W "never failed all" -- "${cur}"))
+                    return 0
+                    ;;
                 --build-timeout)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -508,7 +555,7 @@ _preflight() {
             return 0
             ;;
         preflight__subcmd__create_ticket)
-            opts="-s -w -t -d -b -o -a -r -h -V --source --wait --title --description --bug --owner --series --add-package --remove-package --snapshot --apt-pocket --pocket --ppa --repository --signatures --offline --test-timeout --build-timeout --keep-going --keep-failed --priority --pool --json --color --help --version"
+            opts="-s -w -t -d -b -o -a -r -B -h -V --source --wait --title --description --bug --owner --series --add-package --remove-package --snapshot --apt-pocket --pocket --ppa --repository --signatures --offline --test-timeout --needs-internet --trigger --env --no-build --rerun-failed --baseline --build-timeout --keep-going --keep-failed --priority --pool --json --color --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -600,6 +647,26 @@ _preflight() {
                     ;;
                 --test-timeout)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --needs-internet)
+                    COMPREPLY=($(compgen -W "run try skip" -- "${cur}"))
+                    return 0
+                    ;;
+                --trigger)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --env)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --rerun-failed)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --baseline)
+                    COMPREPLY=($(compgen -W "never failed all" -- "${cur}"))
                     return 0
                     ;;
                 --build-timeout)
@@ -766,6 +833,28 @@ _preflight() {
                 return 0
             fi
             case "${prev}" in
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        preflight__subcmd__findings)
+            opts="-a -h -V --all --source --json --color --help --version"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --source)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --color)
                     COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
                     return 0
@@ -1058,6 +1147,44 @@ _preflight() {
                 return 0
             fi
             case "${prev}" in
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        preflight__subcmd__import__subcmd__results)
+            opts="-h --format --source --version --series --title --json --color --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --format)
+                    COMPREPLY=($(compgen -W "autopkgtest debci result-tar log subunit subunit-v1 junit" -- "${cur}"))
+                    return 0
+                    ;;
+                --source)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --version)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --series)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --title)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --color)
                     COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
                     return 0
@@ -1556,14 +1683,30 @@ _preflight() {
             return 0
             ;;
         preflight__subcmd__results)
-            opts="-h -V --format --json --color --help --version"
+            opts="-o -f -h -V --format --output --source --job --follow --json --color --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
                 --format)
-                    COMPREPLY=($(compgen -W "summary subunit json" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "summary autopkgtest debci result-tar subunit subunit-v1 junit pyunit json" -- "${cur}"))
+                    return 0
+                    ;;
+                --output)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -o)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --source)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --job)
+                    COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 --color)
@@ -1682,7 +1825,7 @@ _preflight() {
             return 0
             ;;
         preflight__subcmd__ticket__subcmd__create)
-            opts="-s -w -t -d -b -o -a -r -h -V --source --wait --title --description --bug --owner --series --add-package --remove-package --snapshot --apt-pocket --pocket --ppa --repository --signatures --offline --test-timeout --build-timeout --keep-going --keep-failed --priority --pool --json --color --help --version"
+            opts="-s -w -t -d -b -o -a -r -B -h -V --source --wait --title --description --bug --owner --series --add-package --remove-package --snapshot --apt-pocket --pocket --ppa --repository --signatures --offline --test-timeout --needs-internet --trigger --env --no-build --rerun-failed --baseline --build-timeout --keep-going --keep-failed --priority --pool --json --color --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1774,6 +1917,26 @@ _preflight() {
                     ;;
                 --test-timeout)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --needs-internet)
+                    COMPREPLY=($(compgen -W "run try skip" -- "${cur}"))
+                    return 0
+                    ;;
+                --trigger)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --env)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --rerun-failed)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --baseline)
+                    COMPREPLY=($(compgen -W "never failed all" -- "${cur}"))
                     return 0
                     ;;
                 --build-timeout)

@@ -34,8 +34,10 @@ complete -c preflight -n "__fish_preflight_needs_command" -f -a "check" -d 'Chec
 complete -c preflight -n "__fish_preflight_needs_command" -f -a "ticket" -d 'Make, list, show, change and cancel tickets'
 complete -c preflight -n "__fish_preflight_needs_command" -f -a "status" -d 'Show the daemon and the open tickets, or one ticket'
 complete -c preflight -n "__fish_preflight_needs_command" -f -a "logs" -d 'Print a ticket\'s logs'
-complete -c preflight -n "__fish_preflight_needs_command" -f -a "results" -d 'Print a ticket\'s test results'
+complete -c preflight -n "__fish_preflight_needs_command" -f -a "results" -d 'Print a ticket\'s test results, or write them as other programs have them'
+complete -c preflight -n "__fish_preflight_needs_command" -f -a "findings" -d 'Print what a ticket\'s logs say that matters: errors and warnings, with file and line'
 complete -c preflight -n "__fish_preflight_needs_command" -f -a "rerun" -d 'Run one test of a ticket once more, with what you have edited'
+complete -c preflight -n "__fish_preflight_needs_command" -f -a "baseline" -d 'Run a ticket\'s tests without the change, and say what their results mean'
 complete -c preflight -n "__fish_preflight_needs_command" -f -a "shell" -d 'Open a shell in a testbed, or run a command there'
 complete -c preflight -n "__fish_preflight_needs_command" -f -a "image" -d 'List, build, fetch and remove images'
 complete -c preflight -n "__fish_preflight_needs_command" -f -a "archive" -d 'Take, list, compare and forget snapshots of series\' archives'
@@ -49,6 +51,7 @@ complete -c preflight -n "__fish_preflight_needs_command" -f -a "promotions" -d 
 complete -c preflight -n "__fish_preflight_needs_command" -f -a "ppa" -d 'Repositories beside the archive'
 complete -c preflight -n "__fish_preflight_needs_command" -f -a "export" -d 'Write a ticket with all its evidence to one file, for another machine'
 complete -c preflight -n "__fish_preflight_needs_command" -f -a "import" -d 'Take over a ticket from another machine'
+complete -c preflight -n "__fish_preflight_needs_command" -f -a "import-results" -d 'Make a ticket of results of tests that others have run'
 complete -c preflight -n "__fish_preflight_needs_command" -f -a "daemon" -d 'Start, stop and look at the daemon'
 complete -c preflight -n "__fish_preflight_needs_command" -f -a "doctor" -d 'Tell what this host has and lacks'
 complete -c preflight -n "__fish_preflight_needs_command" -f -a "generate" -d 'Write man pages or completions'
@@ -69,7 +72,16 @@ complete -c preflight -n "__fish_preflight_using_subcommand check" -l repository
 complete -c preflight -n "__fish_preflight_using_subcommand check" -l signatures -d 'How signatures of the sources are treated; the configuration says where it is missing' -r -f -a "ignore\t'They are not looked at'
 warn\t'A missing, unknown or broken one is a warning'
 require\t'Only what a known key has signed is taken'"
-complete -c preflight -n "__fish_preflight_using_subcommand check" -l test-timeout -d 'Seconds after which one test is ended [default: 10000]' -r
+complete -c preflight -n "__fish_preflight_using_subcommand check" -l test-timeout -d 'Seconds after which a test is ended, of all tests, of a source\'s (SOURCE=SECONDS) or of one (SOURCE/TEST=SECONDS); may be repeated [default: 10000]' -r
+complete -c preflight -n "__fish_preflight_using_subcommand check" -l needs-internet -d 'What becomes of tests that want the internet, which no testbed has' -r -f -a "run\t'They are run, and fail like any other'
+try\t'They are run; one that ends with another status than 0 counts as skipped'
+skip\t'They are skipped'"
+complete -c preflight -n "__fish_preflight_using_subcommand check" -l trigger -d 'What the run is about, told to tests as ADT_TEST_TRIGGERS; may be repeated' -r
+complete -c preflight -n "__fish_preflight_using_subcommand check" -l env -d 'A variable for the tests\' environment; may be repeated' -r
+complete -c preflight -n "__fish_preflight_using_subcommand check" -l rerun-failed -d 'How often each test that has failed is run again by itself, to tell a flaky one; the exit code stays' -r
+complete -c preflight -n "__fish_preflight_using_subcommand check" -l baseline -d 'Run tests without the ticket\'s packages, too, to tell a regression; the exit code stays (see `preflight baseline`)' -r -f -a "never\t'None'
+failed\t'Those that fail'
+all\t'All'"
 complete -c preflight -n "__fish_preflight_using_subcommand check" -l build-timeout -d 'Seconds after which a build is ended [default: 100000]' -r
 complete -c preflight -n "__fish_preflight_using_subcommand check" -l keep-failed -d 'Which testbeds of failed jobs are kept for `preflight shell`, within the disk budget' -r -f -a "never\t'None'
 newest\t'That of the ticket\'s newest failure'
@@ -81,10 +93,12 @@ complete -c preflight -n "__fish_preflight_using_subcommand check" -l color -d '
 always\t'Always'
 never\t'Never'"
 complete -c preflight -n "__fish_preflight_using_subcommand check" -l offline -d 'Fetch nothing from the network: what is not in the store is missing'
+complete -c preflight -n "__fish_preflight_using_subcommand check" -s B -l no-build -d 'Build nothing: run the tests against the packages that the archive has, as autopkgtest\'s -B does'
 complete -c preflight -n "__fish_preflight_using_subcommand check" -l keep-going -d 'Run the other tests to their end though a source\'s health test has failed'
 complete -c preflight -n "__fish_preflight_using_subcommand check" -l pool -d 'Publish what is built in a repository of the PPA pool, too; where none is free, wait for one'
 complete -c preflight -n "__fish_preflight_using_subcommand check" -l detach -l no-follow -d 'Submit the ticket and leave it alone'
 complete -c preflight -n "__fish_preflight_using_subcommand check" -l json -d 'Print one JSON object at the end (schema cli-check.json); progress goes to standard error'
+complete -c preflight -n "__fish_preflight_using_subcommand check" -l subunit -d 'Print the tests as a subunit v2 stream while they run; progress and report go to standard error'
 complete -c preflight -n "__fish_preflight_using_subcommand check" -s q -l quiet -d 'Show no progress'
 complete -c preflight -n "__fish_preflight_using_subcommand check" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c preflight -n "__fish_preflight_using_subcommand check" -s V -l version -d 'Print version'
@@ -116,7 +130,16 @@ complete -c preflight -n "__fish_preflight_using_subcommand ticket; and __fish_s
 complete -c preflight -n "__fish_preflight_using_subcommand ticket; and __fish_seen_subcommand_from create" -l signatures -d 'How signatures of the sources are treated; the configuration says where it is missing' -r -f -a "ignore\t'They are not looked at'
 warn\t'A missing, unknown or broken one is a warning'
 require\t'Only what a known key has signed is taken'"
-complete -c preflight -n "__fish_preflight_using_subcommand ticket; and __fish_seen_subcommand_from create" -l test-timeout -d 'Seconds after which one test is ended [default: 10000]' -r
+complete -c preflight -n "__fish_preflight_using_subcommand ticket; and __fish_seen_subcommand_from create" -l test-timeout -d 'Seconds after which a test is ended, of all tests, of a source\'s (SOURCE=SECONDS) or of one (SOURCE/TEST=SECONDS); may be repeated [default: 10000]' -r
+complete -c preflight -n "__fish_preflight_using_subcommand ticket; and __fish_seen_subcommand_from create" -l needs-internet -d 'What becomes of tests that want the internet, which no testbed has' -r -f -a "run\t'They are run, and fail like any other'
+try\t'They are run; one that ends with another status than 0 counts as skipped'
+skip\t'They are skipped'"
+complete -c preflight -n "__fish_preflight_using_subcommand ticket; and __fish_seen_subcommand_from create" -l trigger -d 'What the run is about, told to tests as ADT_TEST_TRIGGERS; may be repeated' -r
+complete -c preflight -n "__fish_preflight_using_subcommand ticket; and __fish_seen_subcommand_from create" -l env -d 'A variable for the tests\' environment; may be repeated' -r
+complete -c preflight -n "__fish_preflight_using_subcommand ticket; and __fish_seen_subcommand_from create" -l rerun-failed -d 'How often each test that has failed is run again by itself, to tell a flaky one; the exit code stays' -r
+complete -c preflight -n "__fish_preflight_using_subcommand ticket; and __fish_seen_subcommand_from create" -l baseline -d 'Run tests without the ticket\'s packages, too, to tell a regression; the exit code stays (see `preflight baseline`)' -r -f -a "never\t'None'
+failed\t'Those that fail'
+all\t'All'"
 complete -c preflight -n "__fish_preflight_using_subcommand ticket; and __fish_seen_subcommand_from create" -l build-timeout -d 'Seconds after which a build is ended [default: 100000]' -r
 complete -c preflight -n "__fish_preflight_using_subcommand ticket; and __fish_seen_subcommand_from create" -l keep-failed -d 'Which testbeds of failed jobs are kept for `preflight shell`, within the disk budget' -r -f -a "never\t'None'
 newest\t'That of the ticket\'s newest failure'
@@ -129,6 +152,7 @@ always\t'Always'
 never\t'Never'"
 complete -c preflight -n "__fish_preflight_using_subcommand ticket; and __fish_seen_subcommand_from create" -s w -l wait -d 'Make the ticket, but do not queue it until `ticket update N --queue`'
 complete -c preflight -n "__fish_preflight_using_subcommand ticket; and __fish_seen_subcommand_from create" -l offline -d 'Fetch nothing from the network: what is not in the store is missing'
+complete -c preflight -n "__fish_preflight_using_subcommand ticket; and __fish_seen_subcommand_from create" -s B -l no-build -d 'Build nothing: run the tests against the packages that the archive has, as autopkgtest\'s -B does'
 complete -c preflight -n "__fish_preflight_using_subcommand ticket; and __fish_seen_subcommand_from create" -l keep-going -d 'Run the other tests to their end though a source\'s health test has failed'
 complete -c preflight -n "__fish_preflight_using_subcommand ticket; and __fish_seen_subcommand_from create" -l pool -d 'Publish what is built in a repository of the PPA pool, too; where none is free, wait for one'
 complete -c preflight -n "__fish_preflight_using_subcommand ticket; and __fish_seen_subcommand_from create" -l json -d 'Print the new ticket\'s number and warnings as JSON'
@@ -200,15 +224,33 @@ complete -c preflight -n "__fish_preflight_using_subcommand logs" -l list -d 'Li
 complete -c preflight -n "__fish_preflight_using_subcommand logs" -l json -d 'Print the list, or the first error, as JSON (schema cli-first-error.json)'
 complete -c preflight -n "__fish_preflight_using_subcommand logs" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c preflight -n "__fish_preflight_using_subcommand logs" -s V -l version -d 'Print version'
-complete -c preflight -n "__fish_preflight_using_subcommand results" -l format -d 'How to print them' -r -f -a "summary\t'The lines of autopkgtest\'s summary file'
+complete -c preflight -n "__fish_preflight_using_subcommand results" -l format -d 'How to print or write them' -r -f -a "summary\t'The lines of autopkgtest\'s summary file'
+autopkgtest\t'autopkgtest\'s output directory'
+debci\t'debci\'s layout'
+result-tar\t'Ubuntu\'s layout'
 subunit\t'The subunit v2 stream, as it was recorded'
+subunit-v1\t'A subunit v1 stream'
+junit\t'JUnit XML'
+pyunit\t'The text of Python\'s unittest'
 json\t'One JSON object (schema cli-results.json)'"
+complete -c preflight -n "__fish_preflight_using_subcommand results" -s o -l output -d 'Write them here and not to standard output' -r -F
+complete -c preflight -n "__fish_preflight_using_subcommand results" -l source -d 'Only those of this source' -r
+complete -c preflight -n "__fish_preflight_using_subcommand results" -l job -d 'Those of this job, a rerun, say, and not the ticket\'s own' -r
 complete -c preflight -n "__fish_preflight_using_subcommand results" -l color -d 'When to use colours' -r -f -a "auto\t'On a terminal, where NO_COLOR is not set'
 always\t'Always'
 never\t'Never'"
-complete -c preflight -n "__fish_preflight_using_subcommand results" -l json -d 'The same as --format json'
+complete -c preflight -n "__fish_preflight_using_subcommand results" -s f -l follow -d 'Go on printing until the ticket has ended, and exit with its code; of the format subunit'
+complete -c preflight -n "__fish_preflight_using_subcommand results" -l json -d 'The same as --format json; with a format that goes to -o, say as JSON what was written'
 complete -c preflight -n "__fish_preflight_using_subcommand results" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c preflight -n "__fish_preflight_using_subcommand results" -s V -l version -d 'Print version'
+complete -c preflight -n "__fish_preflight_using_subcommand findings" -l source -d 'Of this source\'s jobs only' -r
+complete -c preflight -n "__fish_preflight_using_subcommand findings" -l color -d 'When to use colours' -r -f -a "auto\t'On a terminal, where NO_COLOR is not set'
+always\t'Always'
+never\t'Never'"
+complete -c preflight -n "__fish_preflight_using_subcommand findings" -s a -l all -d 'Warnings and notes, too'
+complete -c preflight -n "__fish_preflight_using_subcommand findings" -l json -d 'Print one JSON object (schema cli-findings.json)'
+complete -c preflight -n "__fish_preflight_using_subcommand findings" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c preflight -n "__fish_preflight_using_subcommand findings" -s V -l version -d 'Print version'
 complete -c preflight -n "__fish_preflight_using_subcommand rerun" -s w -l with -d 'Take debian/tests and debian/control from this source tree, or this one file of debian/tests' -r -F
 complete -c preflight -n "__fish_preflight_using_subcommand rerun" -l color -d 'When to use colours' -r -f -a "auto\t'On a terminal, where NO_COLOR is not set'
 always\t'Always'
@@ -216,6 +258,15 @@ never\t'Never'"
 complete -c preflight -n "__fish_preflight_using_subcommand rerun" -l json -d 'Print one JSON object at the end (schema cli-rerun.json); the log goes to standard error'
 complete -c preflight -n "__fish_preflight_using_subcommand rerun" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c preflight -n "__fish_preflight_using_subcommand rerun" -s V -l version -d 'Print version'
+complete -c preflight -n "__fish_preflight_using_subcommand baseline" -l color -d 'When to use colours' -r -f -a "auto\t'On a terminal, where NO_COLOR is not set'
+always\t'Always'
+never\t'Never'"
+complete -c preflight -n "__fish_preflight_using_subcommand baseline" -l all -d 'All tests that were run'
+complete -c preflight -n "__fish_preflight_using_subcommand baseline" -l no-run -d 'Run nothing: show what is known'
+complete -c preflight -n "__fish_preflight_using_subcommand baseline" -l json -d 'Print one JSON object at the end (schema cli-baseline.json); progress goes to standard error'
+complete -c preflight -n "__fish_preflight_using_subcommand baseline" -s q -l quiet -d 'Show no progress'
+complete -c preflight -n "__fish_preflight_using_subcommand baseline" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c preflight -n "__fish_preflight_using_subcommand baseline" -s V -l version -d 'Print version'
 complete -c preflight -n "__fish_preflight_using_subcommand shell" -s j -l job -d 'Which job of the ticket: its number, or what it does (`build`, `test`), or that of a source (`test/hello`)' -r
 complete -c preflight -n "__fish_preflight_using_subcommand shell" -s u -l user -d 'The user in the testbed; whose command failed, or root' -r
 complete -c preflight -n "__fish_preflight_using_subcommand shell" -s C -l chdir -d 'The folder in the testbed; where the job failed, or the user\'s home' -r -F
@@ -525,6 +576,22 @@ never\t'Never'"
 complete -c preflight -n "__fish_preflight_using_subcommand import" -l json -d 'Print JSON'
 complete -c preflight -n "__fish_preflight_using_subcommand import" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c preflight -n "__fish_preflight_using_subcommand import" -s V -l version -d 'Print version'
+complete -c preflight -n "__fish_preflight_using_subcommand import-results" -l format -d 'The format; without it what is there tells' -r -f -a "autopkgtest\t''
+debci\t''
+result-tar\t''
+log\t''
+subunit\t''
+subunit-v1\t''
+junit\t''"
+complete -c preflight -n "__fish_preflight_using_subcommand import-results" -l source -d 'The source package, where the results do not tell' -r
+complete -c preflight -n "__fish_preflight_using_subcommand import-results" -l version -d 'Its version, where the results do not tell' -r
+complete -c preflight -n "__fish_preflight_using_subcommand import-results" -l series -d 'The series, where the results do not tell' -r
+complete -c preflight -n "__fish_preflight_using_subcommand import-results" -l title -d 'The ticket\'s title' -r
+complete -c preflight -n "__fish_preflight_using_subcommand import-results" -l color -d 'When to use colours' -r -f -a "auto\t'On a terminal, where NO_COLOR is not set'
+always\t'Always'
+never\t'Never'"
+complete -c preflight -n "__fish_preflight_using_subcommand import-results" -l json -d 'Print JSON'
+complete -c preflight -n "__fish_preflight_using_subcommand import-results" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c preflight -n "__fish_preflight_using_subcommand daemon; and not __fish_seen_subcommand_from start stop status detach-daemon" -l color -d 'When to use colours' -r -f -a "auto\t'On a terminal, where NO_COLOR is not set'
 always\t'Always'
 never\t'Never'"
@@ -582,7 +649,16 @@ complete -c preflight -n "__fish_preflight_using_subcommand create_ticket" -l re
 complete -c preflight -n "__fish_preflight_using_subcommand create_ticket" -l signatures -d 'How signatures of the sources are treated; the configuration says where it is missing' -r -f -a "ignore\t'They are not looked at'
 warn\t'A missing, unknown or broken one is a warning'
 require\t'Only what a known key has signed is taken'"
-complete -c preflight -n "__fish_preflight_using_subcommand create_ticket" -l test-timeout -d 'Seconds after which one test is ended [default: 10000]' -r
+complete -c preflight -n "__fish_preflight_using_subcommand create_ticket" -l test-timeout -d 'Seconds after which a test is ended, of all tests, of a source\'s (SOURCE=SECONDS) or of one (SOURCE/TEST=SECONDS); may be repeated [default: 10000]' -r
+complete -c preflight -n "__fish_preflight_using_subcommand create_ticket" -l needs-internet -d 'What becomes of tests that want the internet, which no testbed has' -r -f -a "run\t'They are run, and fail like any other'
+try\t'They are run; one that ends with another status than 0 counts as skipped'
+skip\t'They are skipped'"
+complete -c preflight -n "__fish_preflight_using_subcommand create_ticket" -l trigger -d 'What the run is about, told to tests as ADT_TEST_TRIGGERS; may be repeated' -r
+complete -c preflight -n "__fish_preflight_using_subcommand create_ticket" -l env -d 'A variable for the tests\' environment; may be repeated' -r
+complete -c preflight -n "__fish_preflight_using_subcommand create_ticket" -l rerun-failed -d 'How often each test that has failed is run again by itself, to tell a flaky one; the exit code stays' -r
+complete -c preflight -n "__fish_preflight_using_subcommand create_ticket" -l baseline -d 'Run tests without the ticket\'s packages, too, to tell a regression; the exit code stays (see `preflight baseline`)' -r -f -a "never\t'None'
+failed\t'Those that fail'
+all\t'All'"
 complete -c preflight -n "__fish_preflight_using_subcommand create_ticket" -l build-timeout -d 'Seconds after which a build is ended [default: 100000]' -r
 complete -c preflight -n "__fish_preflight_using_subcommand create_ticket" -l keep-failed -d 'Which testbeds of failed jobs are kept for `preflight shell`, within the disk budget' -r -f -a "never\t'None'
 newest\t'That of the ticket\'s newest failure'
@@ -595,6 +671,7 @@ always\t'Always'
 never\t'Never'"
 complete -c preflight -n "__fish_preflight_using_subcommand create_ticket" -s w -l wait -d 'Make the ticket, but do not queue it until `ticket update N --queue`'
 complete -c preflight -n "__fish_preflight_using_subcommand create_ticket" -l offline -d 'Fetch nothing from the network: what is not in the store is missing'
+complete -c preflight -n "__fish_preflight_using_subcommand create_ticket" -s B -l no-build -d 'Build nothing: run the tests against the packages that the archive has, as autopkgtest\'s -B does'
 complete -c preflight -n "__fish_preflight_using_subcommand create_ticket" -l keep-going -d 'Run the other tests to their end though a source\'s health test has failed'
 complete -c preflight -n "__fish_preflight_using_subcommand create_ticket" -l pool -d 'Publish what is built in a repository of the PPA pool, too; where none is free, wait for one'
 complete -c preflight -n "__fish_preflight_using_subcommand create_ticket" -l json -d 'Print the new ticket\'s number and warnings as JSON'
