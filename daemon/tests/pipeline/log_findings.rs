@@ -11,7 +11,7 @@ use crate::lab::{Lab, Scenario};
 use crate::source::Source;
 use crate::stage::Stage;
 
-fn said<'t>(ticket: &'t Ticket, kind: JobKind) -> Vec<(Option<&'t str>, &'t str, u64)> {
+fn said(ticket: &Ticket, kind: JobKind) -> Vec<(Option<&str>, &str, u64)> {
     let id = job(ticket, kind).id;
     let of_job = |finding: &&Finding| finding.job == id && finding.severity().is_some();
     ticket
