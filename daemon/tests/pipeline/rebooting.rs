@@ -49,7 +49,10 @@ async fn a_test_goes_on_in_another_machine_on_the_same_disk() {
         of_machine.map(|scene| scene.stage.clone()).collect()
     };
     let test = || Stage::Test("restarts".to_owned());
-    assert_eq!(of(2)[7..], [Stage::Boots, test(), Stage::Wish, Stage::Keep, Stage::Reboot]);
+    assert_eq!(
+        of(2)[7..],
+        [Stage::Boots, test(), Stage::Wish, Stage::Keep, Stage::Reboot]
+    );
     assert_eq!(of(3), [Stage::Settle, Stage::Restore, test()]);
     let log = lab.log(&ticket, &job(&ticket, JobKind::Test).attempts[0].log.0);
     let place = |words: &str| log.find(words).unwrap_or_else(|| panic!("{words} is missing in {log}"));
@@ -95,7 +98,11 @@ async fn a_testbed_boots_its_own_disk_where_something_changes_what_boots() {
             .iter()
             .filter(|scene| scene.stage == Stage::Reboot)
             .count();
-        assert_eq!(reboots, if never_freezes { 2 } else { 1 }, "once for all that need the same");
+        assert_eq!(
+            reboots,
+            if never_freezes { 2 } else { 1 },
+            "once for all that need the same"
+        );
     }
 }
 
@@ -122,10 +129,7 @@ async fn a_kernel_that_is_not_to_be_had_breaks_the_testbed() {
 async fn a_machine_that_does_not_start_again_breaks_the_testbed() {
     // It dies instead of going down, or is another's prey while it boots.
     for (play, why) in [
-        (
-            Stage::Reboot,
-            "the testbed's QEMU has died instead of starting again",
-        ),
+        (Stage::Reboot, "the testbed's QEMU has died instead of starting again"),
         (Stage::Settle, "the testbed's QEMU has died"),
         (Stage::Restore, "the testbed's QEMU has died"),
     ] {
