@@ -4,9 +4,15 @@
 mod stub;
 mod world;
 
+use preflight_protocol::event::EventKind;
+use preflight_protocol::job::{JobKind, Purpose, Rerun};
+use preflight_protocol::result::TestStatus;
+use preflight_protocol::verdict::{Meaning, Verdict};
 use preflight_tui::cli::baseline::BaselineReport;
+use preflight_tui::model::fold;
 use pretty_assertions::assert_eq;
 use serde_json::{Value, json};
+use stub::fixtures;
 use world::World;
 
 impl World {
@@ -86,4 +92,28 @@ fn programs_get_one_object() {
     assert_eq!((report.ticket.0, report.exit_code, code), (3, 4, 4));
     assert_eq!(report.tests.len(), 3);
     assert_eq!(report.counts.get("regression"), Some(&1));
+}
+
+#[test]
+fn a_job_that_judges_a_test_says_what_its_result_means() {
+    let mut ticket = fixtures::passed(1, "hello", "2.10-3", fixtures::noon());
+    let own = ticket.tests[0].clone();
+    let verdict = Verdict {
+        meaning: Meaning::Fixed,
+        again: None,
+    };
+    let mut job = fixtures::job(1, 99, JobKind::Test, Some(&own.source));
+    job.rerun = Some(Rerun {
+        test: own.name.clone(),
+        purpose: Purpose::Baseline,
+        dirty: false,
+        verdict: Some(verdict),
+    });
+    let result = fixtures::test(&job, &own.name, TestStatus::Fail, None, 1.0);
+    fold::event(&mut ticket, &EventKind::TestRecorded(result));
+    fold::event(&mut ticket, &EventKind::JobChanged(Box::new(job)));
+    let verdicts: Vec<_> = ticket.tests.iter().map(|test| (test.job, test.verdict)).collect();
+    assert!(verdicts.contains(&(own.job, Some(verdict))), "{verdicts:?}");
+    let judged = verdicts.iter().filter(|(_, verdict)| verdict.is_some());
+    assert_eq!(judged.count(), 1, "the baseline's own result has none");
 }
