@@ -34,9 +34,9 @@ fn archive() -> impl Strategy<Value = Vec<u8>> {
     })
 }
 
-/// It touches a disk for each, which is slow: fewer bytes, but whole.
+/// It touches a disk for each, which is slow: no target of a million cases.
 #[test]
-fn fuzz_result_archives() {
+fn archives_are_unpacked_within_their_folder() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("result.tar");
     let inputs = (near::edited(archive()), any::<bool>());
