@@ -136,7 +136,7 @@ async fn a_source_needs_what_its_control_files_say() {
 #[tokio::test]
 async fn a_source_that_cannot_be_read_keeps_nobody_from_the_others() {
     let lab = Lab::new(Scenario {
-        sources: vec![Source::new("hello").with_tests("Tests one"), Source::new("world")],
+        sources: vec![Source::new("hello").with_tests("Depends: one"), Source::new("world")],
         ..Scenario::default()
     });
     let request = ArchivePrefetch {

@@ -141,7 +141,7 @@ async fn tests_that_say_nothing_of_the_package_are_no_tests() {
         ),
         (None, 8, WorkflowStep::Complete, Outcome::NoTests),
         (
-            Some("Tests: one\nno colon\n"),
+            Some("Tests: one\nTest-Command: two\n"),
             12,
             WorkflowStep::Failed,
             Outcome::BadPackage,
