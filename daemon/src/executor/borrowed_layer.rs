@@ -16,17 +16,20 @@ use super::testbed::{Testbed, TestbedSpec};
 /// Who a lent testbed works for, for people who look at the hypervisor.
 const LABEL: &str = "lent";
 /// Changes with what [`SCRIPT`] does.
-const GENERATION: &str = "source packages of a lent testbed, generation 1";
+const GENERATION: &str = "source packages of a lent testbed, generation 2";
 /// Tells apt of the source packages of all archives that it has binaries of. An archive that has none, or cannot be reached,
-/// leaves the testbed as its image is: whoever wants sources is told so by apt.
+/// leaves the testbed as its image is: whoever wants sources is told so by apt. They go where autopkgtest's own images have
+/// them: it derives pockets from every file that there is.
 const SCRIPT: &str = r#"
-file=/etc/apt/sources.list.d/preflight-source-packages.list
-lists=$(sed -n 's/^deb\([[:space:]]\)/deb-src\1/p' /etc/apt/sources.list /etc/apt/sources.list.d/*.list 2>/dev/null |
-    grep -v '\.preflight\.invalid/')
-printf '%s\n' "$lists" >$file
-if ! apt-get update -q --error-on=any -o Dir::Etc::SourceList=$file -o Dir::Etc::SourceParts=/dev/null \
+file=$(mktemp)
+sed -n 's/^deb\([[:space:]]\)/deb-src\1/p' /etc/apt/sources.list /etc/apt/sources.list.d/*.list 2>/dev/null |
+    grep -v '\.preflight\.invalid/' >"$file"
+if apt-get update -q --error-on=any -o Dir::Etc::SourceList="$file" -o Dir::Etc::SourceParts=/dev/null \
     -o APT::Get::List-Cleanup=0; then
-    rm -f $file
+    cat "$file" >>/etc/apt/sources.list
+    rm "$file"
+else
+    rm "$file"
     exit 1
 fi
 "#;
