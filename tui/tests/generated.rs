@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 
 use preflight_tui::cli::baseline::BaselineReport;
 use preflight_tui::cli::daemon::DaemonReport;
-use preflight_tui::cli::generate::{self, What};
 use preflight_tui::cli::findings::FindingsReport;
+use preflight_tui::cli::generate::{self, What};
 use preflight_tui::cli::logs::FirstErrorReport;
 use preflight_tui::cli::prefetch::PrefetchReport;
 use preflight_tui::cli::repo::status::RepositoryStatus;

@@ -156,7 +156,7 @@ fn pyunit_text_is_what_subunit2pyunit_prints() {
     let recorded = of_each();
     let run = recorded.run("tiny", None);
     let mut text = Vec::new();
-    pyunit::write(&mut text, &[run.clone()]).unwrap();
+    pyunit::write(&mut text, std::slice::from_ref(&run)).unwrap();
     let (code, _, theirs) = filter("subunit2pyunit", &[], &version_2(&run));
     assert_eq!(code, Some(1), "a test has failed");
     // Their reader's own time; control characters, which ours keeps from terminals; and the end of a long output.
@@ -172,7 +172,7 @@ fn pyunit_text_is_what_subunit2pyunit_prints() {
     let good = Recorded::new().test("passes", TestStatus::Pass, None, (b"out", b""));
     let run = good.run("tiny", None);
     let mut text = Vec::new();
-    pyunit::write(&mut text, &[run.clone()]).unwrap();
+    pyunit::write(&mut text, std::slice::from_ref(&run)).unwrap();
     let (code, _, theirs) = filter("subunit2pyunit", &[], &version_2(&run));
     assert_eq!(code, Some(0));
     assert_eq!(masked(&String::from_utf8(text).unwrap()), masked(&theirs));

@@ -50,7 +50,10 @@ fn a_build_that_fails_names_the_compilers_line() {
         "{found:#}"
     );
     let listed = home.run(&["findings", &id]).with_code(0).stdout;
-    assert!(listed.starts_with("sum.c:5:") && listed.contains(": error: "), "{listed}");
+    assert!(
+        listed.starts_with("sum.c:5:") && listed.contains(": error: "),
+        "{listed}"
+    );
     assert_eq!(checked.tests(), [""; 0]);
     assert_eq!(job(&checked.ticket, JobKind::Image).state, JobState::Skipped);
     assert_eq!(job(&checked.ticket, JobKind::Test).state, JobState::Skipped);

@@ -3,8 +3,8 @@
 use clap::{Parser, Subcommand, ValueEnum};
 
 use super::{
-    archive, baseline, change, check, daemon, doctor, du, export, findings, gc, generate, image, import, import_results, lock, logs, ppa, promote,
-    promotions, replay, repo, rerun, results, shell, status, ticket,
+    archive, baseline, change, check, daemon, doctor, du, export, findings, gc, generate, image, import,
+    import_results, lock, logs, ppa, promote, promotions, replay, repo, rerun, results, shell, status, ticket,
 };
 
 /// Check Debian and Ubuntu packages before you submit them: build, rebuild the image, run the dep8 tests, offline.

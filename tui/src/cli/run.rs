@@ -10,8 +10,8 @@ use super::context::Context;
 use super::error::{CliError, code};
 use super::output::Output;
 use super::{
-    archive, baseline, check, daemon, doctor, du, export, findings, gc, generate, image, import, import_results, lock, logs, ppa, promote, promotions,
-    replay, repo, rerun, results, screen, shell, status, ticket,
+    archive, baseline, check, daemon, doctor, du, export, findings, gc, generate, image, import, import_results, lock,
+    logs, ppa, promote, promotions, replay, repo, rerun, results, screen, shell, status, ticket,
 };
 use crate::conn::attach::Endpoint;
 use crate::theme::Role;

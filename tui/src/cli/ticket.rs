@@ -266,7 +266,10 @@ fn text(context: &Context, ticket: &Ticket, agreement: Option<&Agreement>) -> St
     }
     if let Some(origin) = &ticket.results_origin {
         let at = local(origin.imported_at.0);
-        field("results of", &format!("{} ({}), imported {at}", origin.place, origin.format));
+        field(
+            "results of",
+            &format!("{} ({}), imported {at}", origin.place, origin.format),
+        );
     }
     field("kept", if summary.kept { "yes" } else { "" });
     field("added", &ticket.add_packages.join(", "));

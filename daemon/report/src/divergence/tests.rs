@@ -2,7 +2,9 @@ use proptest::prelude::*;
 
 use super::*;
 
-fn between(first: &str, second: &str) -> Option<(Option<(u64, String)>, Option<(u64, String)>)> {
+type Numbered = Option<(u64, String)>;
+
+fn between(first: &str, second: &str) -> Option<(Numbered, Numbered)> {
     let found = first_divergence(first.as_bytes(), second.as_bytes(), |line| line == b"end").unwrap()?;
     let line = |line: Line| (line.number, String::from_utf8_lossy(&line.bytes).into_owned());
     Some((found.first.map(line), found.second.map(line)))
@@ -12,7 +14,7 @@ fn never(_: &[u8]) -> bool {
     false
 }
 
-fn at(number: u64, text: &str) -> Option<(u64, String)> {
+fn at(number: u64, text: &str) -> Numbered {
     Some((number, text.to_owned()))
 }
 
