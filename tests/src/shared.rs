@@ -4,7 +4,7 @@
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Mutex, MutexGuard, OnceLock};
 use std::time::Duration;
 
 use nix::fcntl::{Flock, FlockArg};
@@ -43,8 +43,14 @@ impl std::ops::Deref for Turn {
 pub fn turn(name: &'static str) -> Turn {
     static HOME: OnceLock<Mutex<Home>> = OnceLock::new();
     let home = HOME.get_or_init(|| Mutex::new(open()));
-    // A test that failed has left nothing that the next could stumble over: all of it is in the daemon's hands.
-    let home = home.lock().unwrap_or_else(PoisonError::into_inner);
+    let home = home.lock().unwrap_or_else(|failed| {
+        // A test that failed has left nothing that the next could stumble over but its configuration: all else is in the
+        // daemon's hands.
+        let home = failed.into_inner();
+        home.stop_daemon();
+        home.configure(&configuration(0));
+        home
+    });
     progress::say(&format!("{name}: begins"));
     Turn { name, home }
 }
@@ -82,12 +88,16 @@ fn open() -> Home {
         .map_err(|(_, errno)| errno)
         .unwrap();
     let root = place.join("home");
-    clean(&root);
+    let has_images = clean(&root);
     // The sentry holds the lock from here on: the copy shares it, and nobody unlocks it by hand.
     let copy = lock.try_clone().unwrap();
     std::mem::forget(lock);
     let home = Home::lasting(&root, copy);
     home.configure(&configuration(0));
+    if !has_images {
+        // Whichever test is the first: not every one would make them.
+        let _ = home.run(&["image", "build", "debian-bookworm"]).with_code(0);
+    }
     home
 }
 
@@ -101,8 +111,9 @@ pub fn configuration(pool: u16) -> String {
     )
 }
 
-/// Removes what earlier runs have left, whatever became of them, except images and archive that may be used again.
-fn clean(root: &Path) {
+/// Removes what earlier runs have left, whatever became of them, except images and archive that may be used again; says
+/// whether they may.
+fn clean(root: &Path) -> bool {
     let cache = root.join("cache");
     let usable = std::fs::read_to_string(proof(root)).is_ok_and(|kept| kept == recipes())
         && std::fs::metadata(proof(root))
@@ -125,6 +136,7 @@ fn clean(root: &Path) {
     } else {
         "base images are built first"
     });
+    usable
 }
 
 /// Says which recipes the images have been made of, once a test has passed with them.
