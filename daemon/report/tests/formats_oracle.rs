@@ -2,11 +2,10 @@
 //! (`junit-10.xsd`, MIT, of jenkinsci/xunit-plugin), tar and gzip.
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic")]
 
+mod filter;
 mod recorded;
 
-use std::io::Write as _;
-use std::process::{Command, Stdio};
-
+use filter::filter;
 use preflight_dep8::outcome::{Reason, TestResult, TestStatus};
 use preflight_report::run::SourceRun;
 use preflight_report::subunit::{Attachment, RouteCode, StreamWriter, TestId};
@@ -38,25 +37,6 @@ fn of_each() -> Recorded {
         .test("slow", Flaky, Some("timed out"), (b"waits", b""))
         .test("kernel", Skip, Some("unknown restriction x"), (b"", b""))
         .test("broken", Fail, Some("badpkg"), (b"", b""))
-}
-
-/// What a filter answers: exit code, standard output, standard error.
-fn filter(program: &str, arguments: &[&str], input: &[u8]) -> (Option<i32>, Vec<u8>, String) {
-    let mut child = Command::new(program)
-        .args(arguments)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap_or_else(|error| panic!("{program}: {error}; see .ci/packages"));
-    let mut stdin = child.stdin.take().unwrap();
-    let input = input.to_vec();
-    let writer = std::thread::spawn(move || stdin.write_all(&input));
-    let output = child.wait_with_output().unwrap();
-    // A reader that has seen enough may close its end.
-    let _ = writer.join().expect("the writer's thread");
-    let errors = String::from_utf8_lossy(&output.stderr).into_owned();
-    (output.status.code(), output.stdout, errors)
 }
 
 /// The same run as a v2 stream, as it is written while tests run.

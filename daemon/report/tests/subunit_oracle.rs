@@ -1,12 +1,9 @@
 //! What we write, as Debian's subunit tools read it (packages subunit and python3-subunit).
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic")]
 
-use std::{
-    collections::BTreeMap,
-    io::Write as _,
-    process::{Command, Stdio},
-    time::Duration,
-};
+mod filter;
+
+use std::{collections::BTreeMap, time::Duration};
 
 use jiff::Timestamp;
 use preflight_dep8::outcome::{Reason, TestResult, TestStatus};
@@ -15,23 +12,8 @@ use pretty_assertions::assert_eq;
 
 /// Standard output and standard error of a filter.
 fn filter(program: &str, arguments: &[&str], input: &[u8]) -> (String, String) {
-    let mut child = Command::new(program)
-        .args(arguments)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap_or_else(|error| panic!("{program}: {error}; install the packages subunit and python3-subunit"));
-    let mut stdin = child.stdin.take().unwrap();
-    let input = input.to_vec();
-    let writer = std::thread::spawn(move || stdin.write_all(&input));
-    let output = child.wait_with_output().unwrap();
-    // A reader that has seen enough may close its end.
-    let _ = writer.join().expect("the writer's thread");
-    (
-        String::from_utf8_lossy(&output.stdout).into_owned(),
-        String::from_utf8_lossy(&output.stderr).into_owned(),
-    )
+    let (_, output, errors) = filter::filter(program, arguments, input);
+    (String::from_utf8_lossy(&output).into_owned(), errors)
 }
 
 fn result(name: &str, status: TestStatus, reason: Option<Reason>) -> TestResult {
